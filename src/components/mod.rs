@@ -1,0 +1,1 @@
+//! Look and behaviour that know nothing of databases.
