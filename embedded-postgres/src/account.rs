@@ -22,7 +22,10 @@ impl Account {
     /// Who runs this program.
     pub fn ourselves() -> Result<Self, Error> {
         let us = fs::metadata("/proc/self").during("read", "/proc/self")?;
-        let name = passwd().into_iter().find(|account| account.uid == us.uid()).map_or_else(|| us.uid().to_string(), |account| account.name);
+        let name = passwd()
+            .into_iter()
+            .find(|account| account.uid == us.uid())
+            .map_or_else(|| us.uid().to_string(), |account| account.name);
         Ok(Self { name, uid: us.uid(), gid: us.gid(), switch: false })
     }
 
@@ -42,7 +45,13 @@ impl Account {
     /// Whether the folder and all above it let this user through. Folders that do not exist yet will.
     pub fn can_enter(&self, folder: &Path) -> bool {
         folder.ancestors().filter_map(|path| fs::metadata(path).ok()).all(|found| {
-            let bit = if found.uid() == self.uid { 0o100 } else if found.gid() == self.gid { 0o010 } else { 0o001 };
+            let bit = if found.uid() == self.uid {
+                0o100
+            } else if found.gid() == self.gid {
+                0o010
+            } else {
+                0o001
+            };
             found.mode() & bit != 0
         })
     }

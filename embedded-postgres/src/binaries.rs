@@ -45,7 +45,11 @@ impl Binaries {
             }
         }
         if found.is_empty() {
-            looked.push(format!("  PATH, /usr/lib/postgresql/*/bin and other usual places, {} of {}", npm_folder(), node_roots_text()));
+            looked.push(format!(
+                "  PATH, /usr/lib/postgresql/*/bin and other usual places, {} of {}",
+                npm_folder(),
+                node_roots_text()
+            ));
             return Err(Error::NoServer { looked: looked.join("\n") });
         }
         let Some((data, cluster)) = data else {
@@ -76,7 +80,8 @@ impl Binaries {
 }
 
 fn list(found: &[Binaries]) -> String {
-    let all: BTreeSet<String> = found.iter().map(|server| format!("{} ({})", server.major, server.dir.display())).collect();
+    let all: BTreeSet<String> =
+        found.iter().map(|server| format!("{} ({})", server.major, server.dir.display())).collect();
     format!("only {}", all.into_iter().collect::<Vec<_>>().join(", "))
 }
 
@@ -86,7 +91,8 @@ fn candidates(settings: &Settings) -> Vec<PathBuf> {
         return vec![std::path::absolute(chosen).unwrap_or_else(|_| chosen.clone())];
     }
     let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-    let from_path = on_path.iter().filter_map(|dir| fs::canonicalize(dir.join("initdb")).ok()?.parent().map(Path::to_path_buf));
+    let from_path =
+        on_path.iter().filter_map(|dir| fs::canonicalize(dir.join("initdb")).ok()?.parent().map(Path::to_path_buf));
     let installed = USUAL_PLACES.iter().flat_map(|(place, below)| versions_in(Path::new(place), below));
     let from_npm = node_roots().into_iter().map(|root| root.join(npm_folder()));
     let mut seen = BTreeSet::new();
@@ -97,7 +103,8 @@ fn candidates(settings: &Settings) -> Vec<PathBuf> {
 /// `<place>/<anything>/<below>`, highest version number first.
 fn versions_in(place: &Path, below: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let mut versions: Vec<(u32, PathBuf)> = entries.map(|entry| (number_in(&entry.file_name().to_string_lossy()), entry.path().join(below))).collect();
+    let mut versions: Vec<(u32, PathBuf)> =
+        entries.map(|entry| (number_in(&entry.file_name().to_string_lossy()), entry.path().join(below))).collect();
     versions.sort_by(|a, b| b.cmp(a));
     versions.into_iter().map(|(_, dir)| dir).collect()
 }
@@ -143,7 +150,11 @@ fn version_text(mut server: Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned());
     }
     let reason = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
-    let hint = if reason.contains("shared libraries") { " (if it comes from npm: npm rebuild --foreground-scripts)" } else { "" };
+    let hint = if reason.contains("shared libraries") {
+        " (if it comes from npm: npm rebuild --foreground-scripts)"
+    } else {
+        ""
+    };
     Err(format!("{reason}{hint}"))
 }
 
@@ -157,7 +168,8 @@ fn parse_version(text: &str) -> Option<u32> {
 fn copy_once(prefix: &Path, shared_dir: &Path) -> Result<PathBuf, Error> {
     let server = prefix.join("bin/postgres");
     let build = fs::metadata(&server).during("read", &server)?;
-    let copy = shared_dir.join(format!("server-{}", fingerprint(format!("{}-{}", build.len(), build.mtime()).as_bytes())));
+    let copy =
+        shared_dir.join(format!("server-{}", fingerprint(format!("{}-{}", build.len(), build.mtime()).as_bytes())));
     if copy.is_dir() {
         return Ok(copy);
     }
@@ -185,7 +197,8 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
         } else {
             let mode = entry.metadata().during("read", &source)?.mode() & 0o111;
             fs::copy(&source, &target).during("copy", &source)?;
-            fs::set_permissions(&target, Permissions::from_mode(if mode == 0 { 0o644 } else { 0o755 })).during("copy", &target)?;
+            fs::set_permissions(&target, Permissions::from_mode(if mode == 0 { 0o644 } else { 0o755 }))
+                .during("copy", &target)?;
         }
     }
     Ok(())
@@ -208,7 +221,10 @@ mod tests {
         for version in ["9", "15", "16"] {
             fs::create_dir(place.join(version)).unwrap();
         }
-        let found: Vec<String> = versions_in(&place, "bin").iter().map(|dir| dir.strip_prefix(&place).unwrap().display().to_string()).collect();
+        let found: Vec<String> = versions_in(&place, "bin")
+            .iter()
+            .map(|dir| dir.strip_prefix(&place).unwrap().display().to_string())
+            .collect();
         assert_eq!(found, ["16/bin", "15/bin", "9/bin"]);
         fs::remove_dir_all(place).unwrap();
     }

@@ -37,11 +37,15 @@ pub enum Error {
     NoAccount,
 
     /// The server's user may not enter the folder of data that exist already.
-    #[error("the server runs as user {user}, who cannot enter {path}. Allow it (chmod o+x on the folders above) or move the data")]
+    #[error(
+        "the server runs as user {user}, who cannot enter {path}. Allow it (chmod o+x on the folders above) or move the data"
+    )]
     DataOutOfReach { user: String, path: PathBuf },
 
     /// The server's user may not run the binaries, and they are not of a kind that can be copied.
-    #[error("the server runs as user {user}, who cannot run {path}: {reason}. Allow it (chmod o+x on the folders above), or name other binaries in {BINARIES_VARIABLE}")]
+    #[error(
+        "the server runs as user {user}, who cannot run {path}: {reason}. Allow it (chmod o+x on the folders above), or name other binaries in {BINARIES_VARIABLE}"
+    )]
     BinariesOutOfReach { user: String, path: PathBuf, reason: String },
 
     /// `initdb` failed.
@@ -57,11 +61,15 @@ pub enum Error {
     NotReady { seconds: u64, log: PathBuf },
 
     /// Another program owns the server and does not get it ready.
-    #[error("another program holds {lock} and its PostgreSQL was not ready after {seconds} s. Stop that program, then start again")]
+    #[error(
+        "another program holds {lock} and its PostgreSQL was not ready after {seconds} s. Stop that program, then start again"
+    )]
     Busy { seconds: u64, lock: PathBuf },
 
     /// Processes of a server that crashed still use the data.
-    #[error("the PostgreSQL of {data} crashed and left processes behind: {pids}. End them (kill {pids}), then start again")]
+    #[error(
+        "the PostgreSQL of {data} crashed and left processes behind: {pids}. End them (kill {pids}), then start again"
+    )]
     LeftBehind { data: PathBuf, pids: String },
 
     /// No free port, or the wanted one is taken.

@@ -52,7 +52,11 @@ impl Home {
         let cluster = fs::metadata(dir.join("cluster/PG_VERSION")).ok()?;
         let account = Account::owner_of(&cluster);
         Some(if account.uid == 0 {
-            Err(Error::ForeignData { data: dir.to_path_buf(), owner: account.name, us: "postgres or nobody (not root)".to_owned() })
+            Err(Error::ForeignData {
+                data: dir.to_path_buf(),
+                owner: account.name,
+                us: "postgres or nobody (not root)".to_owned(),
+            })
         } else if account.can_enter(dir) {
             Ok(Self { dir: dir.to_path_buf(), account })
         } else {
@@ -109,7 +113,8 @@ impl Home {
     pub fn write_private(&self, path: &Path, text: &str) -> Result<(), Error> {
         let draft = path.with_extension("new");
         let _ = fs::remove_file(&draft);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).during("make", &draft)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).during("make", &draft)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).during("write", &draft)?;
         self.account.give(&draft)?;
         fs::rename(&draft, path).during("write", path)
@@ -161,6 +166,8 @@ pub(crate) fn random_hex() -> Result<String, Error> {
 
 /// FNV-1a: a short name for a path or a build, the same in every version of this program.
 pub(crate) fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }

@@ -8,13 +8,21 @@ use crate::home::Home;
 
 /// Ownership of a server for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct OwnerLock(#[expect(dead_code, reason = "held, not read: the lock lasts as long as the file is open")] File);
+pub(crate) struct OwnerLock(
+    #[expect(dead_code, reason = "held, not read: the lock lasts as long as the file is open")] File,
+);
 
 impl OwnerLock {
     /// Takes the ownership, or answers `None` if a living program has it.
     pub fn try_take(home: &Home) -> Result<Option<Self>, Error> {
         let path = home.lock_file();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).during("open", &path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .during("open", &path)?;
         home.account.give(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),

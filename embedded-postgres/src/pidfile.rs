@@ -67,7 +67,10 @@ mod tests {
     fn reads_process_port_and_status() {
         let text = "4711\n/data/cluster\n1700000000\n15432\n\n127.0.0.1\n  123 456\nready   \n";
         assert_eq!(parse(text), Some(Running { pid: 4711, port: 15432, ready: true }));
-        assert_eq!(parse("4711\n/data/cluster\n1700000000\n15432\n"), Some(Running { pid: 4711, port: 15432, ready: false }));
+        assert_eq!(
+            parse("4711\n/data/cluster\n1700000000\n15432\n"),
+            Some(Running { pid: 4711, port: 15432, ready: false })
+        );
         assert_eq!(parse(""), None);
     }
 }

@@ -21,7 +21,10 @@ pub(crate) fn run(mut command: Command, limit: Duration) -> Result<ExitStatus, E
         None => {
             let _ = child.kill();
             let _ = child.wait();
-            Err(failed(io::Error::new(io::ErrorKind::TimedOut, format!("it had not ended after {} s", limit.as_secs()))))
+            Err(failed(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("it had not ended after {} s", limit.as_secs()),
+            )))
         }
     }
 }

@@ -243,7 +243,9 @@ fn launch(settings: &Settings, home: &Home, binaries: &Binaries) -> Result<(Chil
     loop {
         let port = port::choose(settings, home)?;
         match start_on(settings, home, binaries, port) {
-            Err(Error::Exited { .. }) if tries < PORT_TRIES && settings.port.is_none() && port::is_taken(port) => tries += 1,
+            Err(Error::Exited { .. }) if tries < PORT_TRIES && settings.port.is_none() && port::is_taken(port) => {
+                tries += 1
+            }
             started => return started.map(|child| (child, port)),
         }
     }

@@ -33,7 +33,11 @@ impl Postgres {
 /// Starts the process that outlives us to clean up.
 pub(crate) fn guard(home: &Home, binaries: &Binaries) -> Result<Child, Error> {
     let mut guard = home.account.command("/bin/sh", Path::new("/"));
-    guard.args(["-c", GUARD, "embedded-postgres-guard"]).arg(std::process::id().to_string()).arg(&home.dir).arg(&binaries.dir);
+    guard
+        .args(["-c", GUARD, "embedded-postgres-guard"])
+        .arg(std::process::id().to_string())
+        .arg(&home.dir)
+        .arg(&binaries.dir);
     guard.stdout(Stdio::null()).stderr(Stdio::null());
     guard.spawn().map_err(|source| Error::Run { program: PathBuf::from("/bin/sh"), source })
 }

@@ -1,5 +1,7 @@
 //! The life of a server on a real PostgreSQL, as root or as an ordinary user: whoever runs the tests.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may its helpers")]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Without syncs, which take most of a start on a busy disk and change nothing that these tests see.
+    /// Not durable, which is quicker: a test that kills the server asks for more.
     fn settings(&self) -> Settings {
         Settings { shared_dir: self.0.join("shared"), durable: false, ..Settings::new(self.0.join("pg")) }
     }
@@ -114,7 +116,7 @@ fn the_server_is_no_root_and_out_of_the_terminals_reach() {
 #[test]
 fn a_killed_server_is_recovered() {
     let folder = Folder::new();
-    let first = Postgres::start(&Settings { leave_running: true, ..folder.settings() }).unwrap();
+    let first = Postgres::start(&Settings { leave_running: true, durable: true, ..folder.settings() }).unwrap();
     ask(&first, "CREATE TABLE kept AS SELECT 'yes' AS answer");
     assert!(Command::new("kill").args(["-KILL", &process_of(&first).to_string()]).status().unwrap().success());
     drop(first);
@@ -239,7 +241,11 @@ fn a_command_runs_beside_a_temporary_server_that_ends_with_it() {
 #[test]
 fn a_killed_command_takes_its_server_with_it() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_with-postgres"));
-    let mut command = command.args(["sh", "-c", "echo \"$DATABASE_URL\"; exec sleep 1000"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut command = command
+        .args(["sh", "-c", "echo \"$DATABASE_URL\"; exec sleep 1000"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut url = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(command.stdout.take().unwrap()), &mut url).unwrap();
     assert_eq!(query(url.trim(), "SELECT 'here'").unwrap().as_deref(), Some("here"));
