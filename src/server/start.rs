@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     AppState,
     config::Config,
-    engine::{ClaimTimings, Engine, Parts, Timings},
+    engine::{ClaimTimings, Engine, Parts},
     http,
     ledger::Ledger,
     neon::{NeonClient, NeonConfig},
@@ -27,6 +27,7 @@ const ENGINE_GRACE: Duration = Duration::from_secs(3);
 /// A ledger, and the PostgreSQL that was started for it, if any.
 pub struct OpenLedger {
     pub ledger: Ledger,
+    url: String,
     postgres: Option<Postgres>,
 }
 
@@ -45,7 +46,12 @@ impl OpenLedger {
         };
         let ledger = Ledger::connect(&url, config.database_connections).await.context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
         ledger.migrate().await.context("The ledger's schema could not be brought up to date")?;
-        Ok(Self { ledger, postgres })
+        Ok(Self { ledger, url, postgres })
+    }
+
+    /// Where the ledger is. Holds the password.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Closes the connections, then stops the PostgreSQL that was started here.
