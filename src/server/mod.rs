@@ -3,6 +3,7 @@
 //! Three sentences are the architecture: only [`ledger`] writes SQL, only [`engine`] calls Neon, only `rpc` and [`http`] see a request.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod engine;
@@ -11,6 +12,7 @@ pub mod http;
 pub mod ledger;
 pub mod neon;
 pub mod secrets;
+pub mod start;
 pub mod telemetry;
 
 use std::sync::Arc;
