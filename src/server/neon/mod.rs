@@ -16,6 +16,7 @@ mod class;
 mod client;
 pub mod endpoint;
 mod error;
+mod exchange;
 pub mod operation;
 pub mod probe;
 pub mod project;
