@@ -1,5 +1,6 @@
 //! The emulator as a program: command line, logs, signals.
 
+use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 
 use anyhow::Context;
@@ -47,7 +48,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let emulator = Emulator::start(config(Arguments::parse())).await?;

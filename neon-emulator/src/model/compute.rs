@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::project::VIRGIN_WRITTEN;
 use super::{Action, Operation, Project, Refusal, Timing};
 use crate::clock::Instant;
 
@@ -48,6 +49,9 @@ impl Project {
     fn enter(&mut self, state: ComputeState, at: Instant, timing: &Timing) {
         if self.compute_state == ComputeState::Active {
             self.charge_run(at);
+        }
+        if self.compute_state == ComputeState::Init {
+            self.used_written_bytes += VIRGIN_WRITTEN;
         }
         self.compute_state = state;
         self.compute_pending = None;

@@ -11,7 +11,7 @@ use crate::names;
 /// What an untouched branch measures on Neon, in bytes.
 pub const VIRGIN_SIZE: i64 = 30_785_536;
 /// What the creation of a project writes on Neon, in bytes.
-const VIRGIN_WRITTEN: i64 = 29_060_360;
+pub(super) const VIRGIN_WRITTEN: i64 = 29_060_360;
 
 /// Field names are column names. Bytes, seconds and compute units (CU) are those of Neon's API.
 #[derive(Debug, Clone, Serialize, FromRow)]
@@ -128,7 +128,7 @@ impl Project {
             used_since: clock::period_start(now),
             used_active_seconds: 0.0,
             used_compute_seconds: 0.0,
-            used_written_bytes: VIRGIN_WRITTEN,
+            used_written_bytes: 0,
             used_transfer_bytes: 0,
             used_storage_byte_hours: 0,
         }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio_util::sync::CancellationToken;
 
 use super::backend::Stream;
 use super::message::framed;
@@ -16,8 +15,6 @@ const BUFFER: usize = 16 * 1024;
 const LONGEST_GREETING: usize = 64 * 1024;
 /// How long the backing server may still answer after its client has gone.
 const AFTER_CLIENT: Duration = Duration::from_secs(10);
-/// How long the last words of a session may take that is cut.
-const AFTER_CUT: Duration = Duration::from_millis(300);
 
 /// Names in the backing server and what the client knows them as.
 pub struct Aliases(pub Vec<(String, String)>);
@@ -32,9 +29,10 @@ impl Aliases {
     }
 }
 
-/// Runs until one side ends or the connection is cut. Returns the bytes sent to the client.
-pub async fn relay<C>(client: &mut C, backend: Box<dyn Stream>, aliases: &Aliases, cut: &CancellationToken) -> u64
+/// Runs until one side ends, or `ended` says how long the last words may take. Returns the bytes sent to the client.
+pub async fn relay<C, F>(client: &mut C, backend: Box<dyn Stream>, aliases: &Aliases, ended: F) -> u64
 where
+    F: Future<Output = Duration> + Send,
     C: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let sent = AtomicU64::new(0);
@@ -45,7 +43,7 @@ where
     let grace = tokio::select! {
         _ = &mut to_client => None,
         _ = &mut to_backend => Some(AFTER_CLIENT),
-        () = cut.cancelled() => Some(AFTER_CUT),
+        last_words = ended => Some(last_words),
     };
     if let Some(grace) = grace {
         let _ = tokio::time::timeout(grace, to_client).await;

@@ -20,40 +20,38 @@ use crate::model::{Project, Refusal};
 
 /// A client says within this time what it wants.
 const STARTUP_LIMIT: Duration = Duration::from_secs(15);
+/// How long the last words of a session may take that is cut.
+const AFTER_CUT: Duration = Duration::from_millis(300);
 
 /// Serves a client; without a place it learns that there are too many.
 pub async fn serve(context: Arc<Context>, mut stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
     let _ = stream.set_nodelay(true);
-    let is_cut = tokio::select! {
-        () = context.faults.proxy_is_cut() => true,
-        () = context.connections.all_cut() => false,
-        request = timeout(STARTUP_LIMIT, startup::read(&mut stream)) => {
-            match request {
-                Ok(Ok(request)) => tokio::select! {
-                    () = context.faults.proxy_is_cut() => true,
-                    () = answer(&context, &mut stream, request, place.is_some()) => false,
-                },
-                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    let _ = stream.write_all(&ErrorMessage::protocol(error.to_string()).bytes()).await;
-                    false
-                }
-                // It hung up, or said nothing.
-                Ok(Err(_)) | Err(_) => false,
-            }
-        }
+    let request = tokio::select! {
+        () = context.faults.proxy_is_cut() => return reset(stream),
+        () = context.connections.all_cut() => return,
+        request = timeout(STARTUP_LIMIT, startup::read(&mut stream)) => request,
     };
-    if is_cut {
+    match request {
+        Ok(Ok(request)) => answer(&context, &mut stream, request, place.is_some()).await,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            let _ = stream.write_all(&ErrorMessage::protocol(error.to_string()).bytes()).await;
+        }
+        // It hung up, or said nothing.
+        Ok(Err(_)) | Err(_) => {}
+    }
+    if context.faults.is_cut().proxy {
         reset(stream);
     }
 }
 
-async fn answer(context: &Context, stream: &mut TcpStream, request: Request, has_place: bool) {
+async fn answer(context: &Arc<Context>, stream: &mut TcpStream, request: Request, has_place: bool) {
     let refused = match request {
         Request::Cancel(packet) => return cancel(context, &packet).await,
         Request::Start(_) if !has_place => Some(ErrorMessage::too_many_connections()),
         Request::Start(startup) => connect(context, stream, &startup).await.err(),
     };
-    if let Some(message) = refused {
+    // A network that is cut carries no message either.
+    if let Some(message) = refused.filter(|_| !context.faults.is_cut().proxy) {
         let _ = stream.write_all(&message.bytes()).await;
         let _ = stream.shutdown().await;
     }
@@ -67,7 +65,7 @@ async fn cancel(context: &Context, packet: &[u8]) {
     }
 }
 
-async fn connect(context: &Context, stream: &mut TcpStream, startup: &Startup) -> Result<(), ErrorMessage> {
+async fn connect(context: &Arc<Context>, stream: &mut TcpStream, startup: &Startup) -> Result<(), ErrorMessage> {
     let project = find(context, startup).await?;
     if startup.user() != project.role_name {
         return Err(ErrorMessage::wrong_password(startup.user()));
@@ -93,16 +91,24 @@ async fn find(context: &Context, startup: &Startup) -> Result<Project, ErrorMess
     }
 }
 
+/// How a connection ends that does not end by itself: the time for its last words.
+async fn ended_from_outside(context: &Context, connection: &OpenConnection<'_>) -> Duration {
+    tokio::select! {
+        () = connection.cut().cancelled() => AFTER_CUT,
+        () = context.faults.proxy_is_cut() => Duration::ZERO,
+    }
+}
+
 /// Wakes the endpoint and passes the session through. Returns the bytes sent to the client.
 async fn serve_open(
-    context: &Context,
+    context: &Arc<Context>,
     stream: &mut TcpStream,
     startup: &Startup,
     project: &Project,
     connection: &OpenConnection<'_>,
 ) -> Result<u64, ErrorMessage> {
     tokio::select! {
-        () = connection.cut().cancelled() => return Err(ErrorMessage::shutting_down()),
+        _ = ended_from_outside(context, connection) => return Err(ErrorMessage::shutting_down()),
         ready = wake::make_ready(context, project) => { ready?; }
     }
     let names = context.backing.names(project);
@@ -113,5 +119,5 @@ async fn serve_open(
     let mut server = backend::connect(context.backing.server()).await.map_err(no_backend)?;
     server.write_all(&startup.rewritten(&names.role, &names.database)).await.map_err(no_backend)?;
     let aliases = Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
-    Ok(relay(stream, server, &aliases, connection.cut()).await)
+    Ok(relay(stream, server, &aliases, ended_from_outside(context, connection)).await)
 }

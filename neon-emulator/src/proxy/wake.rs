@@ -1,5 +1,6 @@
 //! Makes an endpoint ready for a connection: active, held, with role and database behind it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 
@@ -16,7 +17,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 
 /// The endpoint's project once it takes connections.
-pub async fn make_ready(context: &Context, project: &Project) -> Result<Project, ErrorMessage> {
+pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Project, ErrorMessage> {
     if project.endpoint_disabled {
         return Err(ErrorMessage::disabled());
     }
@@ -53,11 +54,18 @@ fn until_next_change(project: &Project) -> Duration {
     (due - clock::now()).to_std().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT)
 }
 
-/// Makes role and database on the first connection.
-async fn materialize(context: &Context, project: &Project) -> Result<(), ErrorMessage> {
+/// Makes role and database on the first connection. What is begun is finished, even if the client goes: half of it
+/// would leave a lock behind.
+async fn materialize(context: &Arc<Context>, project: &Project) -> Result<(), ErrorMessage> {
     if project.materialized_at.is_some() {
         return Ok(());
     }
+    let (context, project) = (context.clone(), project.clone());
+    let made = tokio::spawn(async move { make(&context, &project).await }).await;
+    made.unwrap_or_else(|_| Err(ErrorMessage::internal()))
+}
+
+async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> {
     let size = context.backing.materialize(project).await.map_err(|error| {
         tracing::error!(error = %format!("{error:#}"), project.id = %project.id, "the database of a project could not be made");
         ErrorMessage::internal()

@@ -20,6 +20,7 @@ use super::{
     cli::{output::remark, token},
     config::Config,
     ledger::{By, Ledger, LedgerError, NewOperator, TokenStanding},
+    neon,
     secrets::{self, Secrets},
     start::{self, OpenLedger, Role},
 };
@@ -142,6 +143,7 @@ async fn ensure_operator(ledger: &Ledger) -> Result<()> {
 
 /// The real server and engine, with the simulation beside them.
 async fn serve(config: Config, options: &Options, ledger: &Ledger, access: Access) -> Result<()> {
+    neon::prepare_tls();
     let shutdown = CancellationToken::new();
     let folder = config.data_dir.clone();
     let link = links::renew(&config, ledger, &access, &folder).await?;

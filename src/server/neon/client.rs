@@ -103,12 +103,19 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Chooses the cryptography behind TLS, once for the process. Before any client of reqwest is made.
+pub fn prepare_tls() {
+    // An error says that it was chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl NeonClient {
     /// A client of class [`Class::Reconcile`] with twice the time limit of one call as its deadline; see [`Self::with_class`].
     ///
     /// # Errors
     /// [`NeonError::Misconfigured`], saying which setting.
     pub fn new(config: NeonConfig) -> Result<Self, NeonError> {
+        prepare_tls();
         let http = reqwest::Client::builder()
             .user_agent(concat!("flotilla/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

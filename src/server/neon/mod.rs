@@ -31,7 +31,7 @@ mod wire;
 
 pub use branch::Branch;
 pub use class::Class;
-pub use client::{NeonClient, NeonConfig};
+pub use client::{NeonClient, NeonConfig, prepare_tls};
 pub use endpoint::{ComputeSettings, Endpoint};
 pub use error::NeonError;
 pub use operation::Operation;
