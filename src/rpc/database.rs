@@ -10,6 +10,7 @@ use crate::types::{AppError, Connection, DatabaseDetail, Outcome};
 #[server(endpoint = "database", input = GetUrl)]
 pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    caller.state.engine.looked_at(id);
     Ok(caller.state.ledger.database(id).await?)
 }
 

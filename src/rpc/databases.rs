@@ -12,7 +12,7 @@ pub async fn list_databases(filter: DatabaseFilter, position: PagePosition) -> R
 }
 
 /// What the filters offer: pools, plans and regions that exist.
-#[server(endpoint = "filter-choices", input = GetUrl)]
+#[server(name = ReadFilterChoices, endpoint = "filter-choices", input = GetUrl)]
 pub async fn filter_choices() -> Result<FilterChoices, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.ledger.filter_choices().await?)

@@ -8,5 +8,5 @@ use crate::types::{AppError, DutyStatus};
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
-    Ok(caller.state.ledger.duties().await?)
+    Ok(caller.state.engine.duties().await?)
 }

@@ -5,13 +5,13 @@ use leptos::server_fn::codec::GetUrl;
 
 use crate::types::{AppError, FleetHealth, Status};
 
-#[server(endpoint = "fleet-health", input = GetUrl)]
+#[server(name = ReadFleetHealth, endpoint = "fleet-health", input = GetUrl)]
 pub async fn fleet_health() -> Result<FleetHealth, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.ledger.fleet_health().await?)
 }
 
-#[server(endpoint = "status", input = GetUrl)]
+#[server(name = ReadStatus, endpoint = "status", input = GetUrl)]
 pub async fn status() -> Result<Status, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.ledger.status().await?)

@@ -27,6 +27,7 @@ const POSTGRES_GRACE: Duration = Duration::from_millis(1_500);
 /// A ledger, and the PostgreSQL that was started for it, if any.
 pub struct OpenLedger {
     pub ledger: Ledger,
+    url: String,
     postgres: Option<Postgres>,
 }
 
@@ -47,7 +48,12 @@ impl OpenLedger {
             .await
             .context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
         ledger.migrate().await.context("The ledger's schema could not be brought up to date")?;
-        Ok(Self { ledger, postgres })
+        Ok(Self { ledger, url, postgres })
+    }
+
+    /// Where the ledger is. Holds the password.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Closes the connections, then stops the PostgreSQL that was started here.

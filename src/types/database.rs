@@ -58,6 +58,7 @@ impl DatabaseState {
 
 /// What Neon says of the compute endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointState {
     /// Being made.
@@ -69,6 +70,14 @@ pub enum EndpointState {
 }
 
 impl EndpointState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Active => "active",
+            Self::Idle => "idle",
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "init" => Some(Self::Init),
@@ -81,6 +90,7 @@ impl EndpointState {
 
 /// Why a database cannot be used as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BlockReason {
     /// Storage quota reached: it starts, but writes fail.

@@ -1,15 +1,14 @@
 //! History: who did what to what, before and after.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use super::Time;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Event {
     pub id: i64,
-    pub at: Time,
+    pub at: DateTime<Utc>,
     /// Dotted, as `database.quota`.
     pub kind: String,
     pub database_id: Option<Uuid>,

@@ -6,6 +6,7 @@ use super::{DatabaseRow, DatabaseState, Time};
 
 /// In which order the databases stand. Always descending, ties broken by id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseSort {
     /// Newest first.

@@ -1,5 +1,6 @@
 //! A pool, as the screens see it.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Time};
@@ -21,10 +22,10 @@ pub struct PoolSummary {
     pub failed: i64,
     /// Claims that wait for a database.
     pub waiting: i64,
-    pub paused_at: Option<Time>,
+    pub paused_at: Option<DateTime<Utc>>,
     pub paused_reason: Option<String>,
     /// Until when the breaker lets nothing be created, and the failure that tripped it.
-    pub breaker_until: Option<Time>,
+    pub breaker_until: Option<DateTime<Utc>>,
     pub breaker_error: Option<String>,
     /// Claims in the last hour.
     pub claims_last_hour: i64,

@@ -60,7 +60,7 @@ fn parse_hours(text: &str) -> Result<Option<i64>, String> {
     if !(1.0..=1e12).contains(&seconds) {
         return Err(String::from("Write more than 0 hours. For no limit write “unlimited”."));
     }
-    Ok(Some(seconds as i64))
+    Ok(Some(seconds.round() as i64))
 }
 
 #[cfg(test)]

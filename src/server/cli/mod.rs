@@ -3,7 +3,7 @@
 mod migrate;
 mod openapi;
 pub mod operator;
-mod output;
+pub mod output;
 pub mod token;
 
 use anyhow::Result;

@@ -233,7 +233,7 @@ impl Ledger {
         .await?;
         match earlier {
             None => Ok(None),
-            Some(row) if row.by_key && row.request_hash != new.parameters_hash => {
+            Some(row) if row.by_key && row.request_hash != new.parameters_hash.as_slice() => {
                 Err(LedgerError::Conflict(String::from("This Idempotency-Key was used with other parameters. Use a new key for a new claim.")))
             }
             Some(row) => Ok(Some(self.claim_by_id(row.id).await?)),

@@ -16,6 +16,7 @@ mod listing;
 mod lookup;
 mod neon_status;
 mod observations;
+mod operators;
 mod pools;
 mod provision;
 mod quotas;
@@ -23,7 +24,9 @@ mod refill;
 mod release;
 mod samples;
 mod seed;
+mod sessions;
 mod status;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,7 +46,10 @@ pub use observations::{ListedProject, Observation};
 pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
+pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
 pub use seed::SeedRow;
+pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]

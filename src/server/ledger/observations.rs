@@ -8,7 +8,8 @@ use crate::types::{Time, Usage};
 
 /// Everything seen of one database.
 pub struct Observation {
-    pub endpoint_state: String,
+    /// `None` for a state that Flotilla does not know.
+    pub endpoint_state: Option<String>,
     pub pending_state: Option<String>,
     pub disabled: bool,
     pub last_active_at: Option<Time>,
@@ -82,7 +83,9 @@ impl Ledger {
         let done = sqlx::query!(
             "WITH listed AS (
                SELECT d.id, coalesce(greatest(l.last_active_at, d.last_active_at), l.last_active_at, d.last_active_at) AS last_active_at,
-                      coalesce(l.size_bytes, d.size_bytes) AS size_bytes,
+                      -- A list tells the synthetic size only; what was seen of the branch itself stands until there is activity after it.
+                      CASE WHEN d.observed_at IS NULL OR l.last_active_at > d.observed_at THEN coalesce(l.size_bytes, d.size_bytes)
+                           ELSE d.size_bytes END AS size_bytes,
                       CASE WHEN d.observed_endpoint_state = 'active' AND l.last_active_at < now() - make_interval(secs =>
                              CASE d.suspend_timeout_seconds WHEN 0 THEN 300 WHEN -1 THEN 1e9 ELSE d.suspend_timeout_seconds END + 60) THEN 'idle'
                            WHEN l.last_active_at > d.last_active_at AND l.last_active_at > now() - interval '60 seconds' THEN 'active'

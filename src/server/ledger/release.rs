@@ -89,7 +89,7 @@ impl Ledger {
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
-               RETURNING d.id, $4 AS "lease!: Uuid", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts"#,
+               RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts"#,
             only,
             limit,
             lease_seconds,

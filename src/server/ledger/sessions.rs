@@ -139,6 +139,20 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    /// Whether the link has neither been used nor expired.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn sign_in_link_is_open(&self, token_hash: &[u8; 32]) -> Result<bool, LedgerError> {
+        let is_open = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM sign_in_links WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now()) AS "is_open!""#,
+            token_hash.as_slice()
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(is_open)
+    }
+
     /// Uses a link up and opens the session, in one transaction: of two who come with the same link, one gets in.
     ///
     /// # Errors
