@@ -24,6 +24,10 @@ impl From<&Config> for SessionLimits {
     }
 }
 
+/// Marks a request whose session has ended.
+#[derive(Clone, Copy)]
+struct Ended;
+
 /// Puts the operator of the session, if it holds, into the extensions of the request. Whether that suffices is decided behind it.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let Some(token_hash) = cookie::session_hash(request.headers(), &state.config) else {
@@ -31,7 +35,10 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     };
     match find(&state, token_hash).await {
         Ok(Some(signed_in)) => request.extensions_mut().insert(signed_in),
-        Ok(None) => None,
+        Ok(None) => {
+            request.extensions_mut().insert(Ended);
+            None
+        }
         Err(error) => return unavailable(error),
     };
     next.run(request).await
@@ -47,7 +54,9 @@ pub async fn require(request: Request, next: Next) -> Response {
         _ if is_signed_in || path.starts_with("/rpc/") => next.run(request).await,
         _ => {
             let wanted = request.uri().path_and_query().map_or(next::HOME, |wanted| wanted.as_str());
-            Redirect::to(&next::sign_in_before(wanted)).into_response()
+            let had_session = request.extensions().get::<Ended>().is_some();
+            let page = if had_session { next::sign_in_failed("expired", wanted) } else { next::sign_in_before(wanted) };
+            Redirect::to(&page).into_response()
         }
     }
 }

@@ -147,8 +147,7 @@ async fn use_link(
         Ok(LinkUse::SignedIn(_)) => {
             (CookieJar::new().add(cookie::opening(session, &state.config)), Redirect::to(next::HOME)).into_response()
         }
-        Ok(LinkUse::Expired) => failed("expired", ""),
-        Ok(LinkUse::Invalid) => failed("link", ""),
+        Ok(LinkUse::Expired | LinkUse::Invalid) => failed("link", ""),
         Err(error) => refuse(Refusal::Ledger(error), ""),
     }
 }
@@ -158,10 +157,10 @@ async fn sign_out(
     Extension(request_id): Extension<RequestId>,
     signed_in: Option<Extension<SignedIn>>,
 ) -> Response {
-    if let Some(Extension(SignedIn { operator, token_hash })) = signed_in {
-        if let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await {
-            return refuse(Refusal::Ledger(error), "");
-        }
+    if let Some(Extension(SignedIn { operator, token_hash })) = signed_in
+        && let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await
+    {
+        return refuse(Refusal::Ledger(error), "");
     }
     (CookieJar::new().add(cookie::closing(&state.config)), Redirect::to("/sign-in")).into_response()
 }

@@ -115,8 +115,14 @@ fn write_fields(out: &mut String, schema: &Value) {
 fn write_problems(out: &mut String) {
     out.push_str("<h2>Problems</h2><p>Every error is a <a href=\"#shape-Problem\">problem document</a>. Its type leads here.</p>");
     for (kind, status, title, advice) in KINDS {
-        let _ = write!(out, "<h3 id=\"{kind}\">{status} {title}</h3><p>{}</p>", escape(advice));
+        let id = id_of(kind);
+        let _ = write!(out, "<h3 id=\"{id}\">{status} {title}</h3><p>{}</p>", escape(advice));
     }
+}
+
+/// Where on this page a problem's type leads.
+fn id_of(kind: &str) -> &str {
+    kind.split_once('#').map_or(kind, |(_, id)| id)
 }
 
 fn write_table(out: &mut String, head: [&str; 3], rows: &[[String; 3]]) {
@@ -191,7 +197,7 @@ mod tests {
             assert!(page.contains(&format!("<h3 id=\"{}\">", operation["operationId"].as_str().expect("an id"))));
         }
         for (kind, ..) in KINDS {
-            assert!(page.contains(&format!("<h3 id=\"{kind}\">")), "{kind}");
+            assert!(page.contains(&format!("<h3 id=\"{}\">", id_of(kind))), "{kind}");
         }
         for name in document["components"]["schemas"].as_object().expect("schemas").keys() {
             assert!(page.contains(&format!("id=\"shape-{name}\"")), "{name}");

@@ -19,6 +19,7 @@ const LARGEST_PAGE: i64 = 200;
 #[serde(deny_unknown_fields)]
 pub struct DatabaseQuery {
     /// Only these. Without it, all but the deleted ones.
+    #[param(inline)]
     state: Option<DatabaseState>,
     /// Only those of this pool.
     #[param(max_length = 32)]
@@ -39,6 +40,7 @@ pub struct DatabaseQuery {
     #[param(minimum = 80, maximum = 1000)]
     storage_percent: Option<u16>,
     /// Newest, last claimed, largest or last active first.
+    #[param(inline)]
     #[serde(default)]
     sort: DatabaseSort,
     /// `next` of the page before.

@@ -78,7 +78,7 @@ fn add_problems(operation: &mut Value) {
         _ => true,
     });
     for (kind, status, title, advice) in statuses {
-        let example = json!({ "type": format!("/api/docs#{kind}"), "title": title, "status": status, "detail": advice, "request_id": "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d" });
+        let example = json!({ "type": kind, "title": title, "status": status, "detail": advice, "request_id": "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d" });
         let mut response = json!({
             "description": format!("{title}. {advice}"),
             "content": { CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } },

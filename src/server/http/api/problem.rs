@@ -24,10 +24,10 @@ pub struct Problem {
     /// The kind of problem, as an address under which it is explained.
     #[serde(rename = "type")]
     #[schema(format = "uri-reference", example = "/api/docs#invalid")]
-    kind: String,
+    kind: &'static str,
     /// The kind of problem in words.
     #[schema(example = "Invalid request")]
-    title: String,
+    title: &'static str,
     /// The status of the answer.
     #[schema(minimum = 400, maximum = 599, example = 422)]
     status: u16,
@@ -55,49 +55,49 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Every kind: the end of its type, its status, its title, and what to do about it.
+/// Every kind: its type, its status, its title, and what to do about it.
 pub const KINDS: [(&str, u16, &str, &str); 12] = [
-    ("malformed", 400, "Malformed request", "The body is no JSON. Nothing was done."),
+    ("/api/docs#malformed", 400, "Malformed request", "The body is no JSON. Nothing was done."),
     (
-        "unauthorised",
+        "/api/docs#unauthorised",
         401,
         "Not authorised",
         "Send a token that is neither expired nor revoked: Authorization: Bearer <token>.",
     ),
-    ("forbidden", 403, "Forbidden", "The token lacks the scope that this call needs. Make one that has it."),
-    ("not-found", 404, "Not found", "There is nothing under this address or id."),
-    ("method-not-allowed", 405, "Method not allowed", "The Allow header of the answer names the methods."),
+    ("/api/docs#forbidden", 403, "Forbidden", "The token lacks the scope that this call needs. Make one that has it."),
+    ("/api/docs#not-found", 404, "Not found", "There is nothing under this address or id."),
+    ("/api/docs#method-not-allowed", 405, "Method not allowed", "The Allow header of the answer names the methods."),
     (
-        "conflict",
+        "/api/docs#conflict",
         409,
         "Conflict",
         "What was asked for does not fit the state of the database. Read it and decide again.",
     ),
-    ("too-large", 413, "Too large", "A body has at most 64 KiB."),
-    ("address-too-long", 414, "Address too long", "Path and query have at most 8 KiB."),
-    ("content-type", 415, "Wrong content type", "Send bodies as application/json."),
+    ("/api/docs#too-large", 413, "Too large", "A body has at most 64 KiB."),
+    ("/api/docs#address-too-long", 414, "Address too long", "Path and query have at most 8 KiB."),
+    ("/api/docs#content-type", 415, "Wrong content type", "Send bodies as application/json."),
     (
-        "invalid",
+        "/api/docs#invalid",
         422,
         "Invalid request",
         "The fields in `errors` are wrong; each says what is expected. Nothing was done.",
     ),
     (
-        "internal",
+        "/api/docs#internal",
         500,
         "Internal error",
         "The cause is in the server's log under the request's id. Repeating is safe for everything that this API offers.",
     ),
-    ("busy", 503, "Not available right now", "Repeat the request after the time in Retry-After."),
+    ("/api/docs#busy", 503, "Not available right now", "Repeat the request after the time in Retry-After."),
 ];
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let kind = KINDS.iter().find(|kind| kind.1 == status.as_u16());
-        let fallback = if status.is_server_error() { "internal" } else { "malformed" };
+        let fallback = if status.is_server_error() { "/api/docs#internal" } else { "/api/docs#malformed" };
         Self {
-            kind: format!("/api/docs#{}", kind.map_or(fallback, |kind| kind.0)),
-            title: kind.map_or_else(|| error_page::words(status).0, |kind| kind.2).to_owned(),
+            kind: kind.map_or(fallback, |kind| kind.0),
+            title: kind.map_or_else(|| error_page::words(status).0, |kind| kind.2),
             status: status.as_u16(),
             detail: detail.into(),
             request_id: RequestId::current(),
@@ -229,7 +229,7 @@ mod tests {
     fn every_kind_is_found_by_its_status() {
         for (kind, status, title, _) in KINDS {
             let problem = Problem::of_status(StatusCode::from_u16(status).expect("a status"));
-            assert_eq!((problem.kind, problem.title.as_str()), (format!("/api/docs#{kind}"), title));
+            assert_eq!((problem.kind, problem.title), (kind, title));
         }
         assert_eq!(Problem::of_status(StatusCode::GATEWAY_TIMEOUT).kind, "/api/docs#internal");
     }
