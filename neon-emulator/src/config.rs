@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::clock::Clock;
+
 /// The organisation that every key belongs to unless the configuration names another.
 pub const DEFAULT_ORG: &str = "org-quiet-harbour-10000001";
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub recovery_window: Duration,
     /// Connections through the proxy at once; further ones are refused.
     pub proxy_max_connections: usize,
+    /// Where the emulator's time comes from; a test may keep its clock across a restart.
+    pub clock: Clock,
     pub unknowns: Unknowns,
 }
 
@@ -65,6 +69,7 @@ impl Config {
             rate_limits: true,
             recovery_window: Duration::from_secs(7 * 24 * 3600),
             proxy_max_connections: 500,
+            clock: Clock::default(),
             unknowns: Unknowns::default(),
         }
     }

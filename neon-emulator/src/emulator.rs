@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, BASE_PATH, Context};
-use crate::clock;
+use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::limits::Limits;
@@ -106,6 +106,11 @@ impl Emulator {
         &self.context.faults
     }
 
+    /// The emulator's time, which can be put forward.
+    pub fn clock(&self) -> &Clock {
+        &self.context.clock
+    }
+
     pub fn stats(&self) -> Stats {
         self.context.stats.read()
     }
@@ -127,7 +132,7 @@ impl Emulator {
 
     /// Every project that is not purged, oldest first.
     pub async fn projects(&self) -> anyhow::Result<Vec<ProjectTruth>> {
-        let now = clock::now();
+        let now = self.context.clock.now();
         let projects = self.context.store.all_projects(now).await?;
         Ok(projects.into_iter().map(|project| truth(project, now)).collect())
     }
@@ -156,12 +161,13 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<Context>
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");
     let timing = Timing { operation_scale: config.operation_time_scale, suspend_scale: config.suspend_time_scale };
-    let store = Store::open(&server, &config.state_database, timing).await?;
+    let store = Store::open(&server, &config.state_database, timing, config.clock.clone()).await?;
     store.release_all_held().await?;
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
     Ok(Context {
         timing,
+        clock: config.clock.clone(),
         store,
         backing,
         connections: Connections::default(),
@@ -182,7 +188,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) } else { address }
 }
 
-fn truth(project: Project, now: clock::Instant) -> ProjectTruth {
+fn truth(project: Project, now: Instant) -> ProjectTruth {
     ProjectTruth {
         state: ComputeState::name(project.compute_state),
         busy: project.is_busy(now),

@@ -76,7 +76,7 @@ pub struct SeededProject {
 }
 
 pub(crate) async fn seed(context: &Context, seeds: &[SeedProject]) -> Result<Vec<SeededProject>, Refusal> {
-    let now = clock::now();
+    let now = context.clock.now();
     let count = i64::try_from(seeds.len()).unwrap_or(i64::MAX);
     let ids = context.store.next_database_ids(count).await?;
     let rows: Vec<Project> = seeds.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect();

@@ -20,6 +20,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::{self, Faults};
 use crate::limits::Limits;
@@ -36,6 +37,7 @@ pub const BASE_PATH: &str = "/api/v2";
 pub struct Context {
     pub config: Config,
     pub timing: Timing,
+    pub clock: Clock,
     pub store: Store,
     pub backing: Backing,
     pub connections: Connections,

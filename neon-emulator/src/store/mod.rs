@@ -15,6 +15,7 @@ pub use sweeping::BATCH as SWEEP_BATCH;
 
 use sqlx::PgPool;
 
+use crate::clock::Clock;
 use crate::model::Timing;
 
 /// The emulator's state.
@@ -22,4 +23,5 @@ use crate::model::Timing;
 pub struct Store {
     pool: PgPool,
     timing: Timing,
+    clock: Clock,
 }

@@ -33,8 +33,9 @@ impl Store {
     pub async fn forget_old_operations(&self) -> Result<u64, Refusal> {
         let done = sqlx::query(
             "DELETE FROM operations WHERE id IN
-                 (SELECT id FROM operations WHERE created_at < now() - interval '6 months' ORDER BY created_at LIMIT 10000)",
+                 (SELECT id FROM operations WHERE created_at < $1 - interval '6 months' ORDER BY created_at LIMIT 10000)",
         )
+        .bind(self.clock.now())
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())

@@ -1,6 +1,9 @@
 //! Neon's OpenAPI document as a judge of answers: the schema of the operation and status, and besides no field that
 //! the document does not know.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
@@ -12,6 +15,8 @@ const CLOSED: [&str; 14] = [
 
 pub struct Contract {
     document: Value,
+    /// By operation and status: making one takes longer than using it.
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 impl Contract {
@@ -23,7 +28,7 @@ impl Contract {
             document["components"]["schemas"][name]["additionalProperties"] = Value::Bool(false);
         }
         admit_null(&mut document);
-        Self { document }
+        Self { document, validators: Mutex::default() }
     }
 
     /// Panics with what is wrong about an answer.
@@ -36,16 +41,21 @@ impl Contract {
         };
         let response = operation["responses"].get(status.to_string()).unwrap_or(&operation["responses"]["default"]);
         assert!(status >= 400 || operation["responses"].get(status.to_string()).is_some(), "{method} {template} cannot answer {status}");
-        let schema = &self.resolved(response)["content"]["application/json"]["schema"];
-        assert!(schema.is_object(), "{method} {template} {status} has no schema");
         let errors: Vec<String> =
-            self.validator(schema).iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+            self.validator(&format!("{method} {template} {status}"), response).iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect();
         assert!(errors.is_empty(), "{method} {template} {status}: {errors:#?}\n{body:#}");
     }
 
-    fn validator(&self, schema: &Value) -> Validator {
-        let whole = json!({"allOf": [schema], "components": self.document["components"]});
-        jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true).build(&whole).unwrap()
+    fn validator(&self, name: &str, response: &Value) -> Arc<Validator> {
+        let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let schema = &self.resolved(response)["content"]["application/json"]["schema"];
+            assert!(schema.is_object(), "{name} has no schema");
+            let whole = json!({"allOf": [schema], "components": self.document["components"]});
+            let options = jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true);
+            Arc::new(options.build(&whole).unwrap())
+        };
+        validators.entry(name.into()).or_insert_with(make).clone()
     }
 
     /// The operation whose template fits the path; a template without parameters goes first.
