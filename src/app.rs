@@ -1,0 +1,97 @@
+//! The HTML shell and the routes.
+//!
+//! All pages are rendered whole on the server (`SsrMode::Async`): rows stand in the first HTML, status codes follow the data,
+//! and everything reads without WebAssembly.
+
+use leptos::prelude::*;
+use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_router::components::{ParentRoute, Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+
+use crate::components::{browser, provide_clock, provide_toasts};
+use crate::pages::{
+    DatabasePage, DatabasesPage, EnginePage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage, PoolPage, PoolsPage, SignInPage, provide_operator,
+};
+
+/// The page around the application; rendered on the server only.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <script src="/theme.js"></script>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                <HashedStylesheet options=options.clone() />
+                <Hydration options />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// Loads the WebAssembly. Written here because the framework's own component puts the nonce of the page into `crossorigin`.
+#[component]
+fn Hydration(options: LeptosOptions) -> impl IntoView {
+    let script = format!("/{}/{}.js", options.site_pkg_dir, hashed(&options, "js"));
+    let wasm = format!("/{}/{}.wasm", options.site_pkg_dir, hashed(&options, "wasm"));
+    let start = format!("import({script:?}).then(m => m.default({{ module_or_path: {wasm:?} }}).then(() => m.hydrate()))");
+    view! {
+        <link rel="modulepreload" href=script />
+        <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="" />
+        <script type="module" nonce=leptos::nonce::use_nonce()>
+            {start}
+        </script>
+    }
+}
+
+/// `flotilla.<hash>` when the build hashed its files, as `hash.txt` beside the program says.
+fn hashed(options: &LeptosOptions, kind: &str) -> String {
+    let name = &options.output_name;
+    let plain = if kind == "wasm" && std::option_env!("LEPTOS_OUTPUT_NAME").is_none() { format!("{name}_bg") } else { name.to_string() };
+    if !options.hash_files {
+        return plain;
+    }
+    let hashes = std::env::current_exe().ok().and_then(|program| std::fs::read_to_string(program.parent()?.join(options.hash_file.as_ref())).ok());
+    let hash = hashes.as_deref().and_then(|hashes| hashes.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':').map(str::trim)));
+    hash.map_or(plain, |hash| format!("{name}.{hash}"))
+}
+
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    provide_operator();
+    provide_clock();
+    provide_toasts();
+    Effect::new(browser::mark_hydrated);
+    view! {
+        <Title formatter=|title: String| if title.is_empty() { String::from("Flotilla") } else { format!("{title} · Flotilla") } />
+        <Router>
+            <Routes fallback=not_found>
+                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                <ParentRoute path=path!("") view=FrameOutlet>
+                    <Route path=path!("/") view=FleetPage ssr=SsrMode::Async />
+                    <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async />
+                    <Route path=path!("/databases/:id") view=DatabasePage ssr=SsrMode::Async />
+                    <Route path=path!("/pools") view=PoolsPage ssr=SsrMode::Async />
+                    <Route path=path!("/pools/:name") view=PoolPage ssr=SsrMode::Async />
+                    <Route path=path!("/engine") view=EnginePage ssr=SsrMode::Async />
+                    <Route path=path!("/lookup") view=LookupPage ssr=SsrMode::Async />
+                </ParentRoute>
+            </Routes>
+        </Router>
+    }
+}
+
+fn not_found() -> impl IntoView {
+    view! {
+        <Frame>
+            <NotFoundPage />
+        </Frame>
+    }
+}

@@ -1,0 +1,142 @@
+//! Charts, drawn on the server as SVG and identical in the browser: areas, lines and bars over time, with axes, units,
+//! the values under the pointer in the legend, and the same numbers as a table.
+//!
+//! The plot is stretched to its box, the words stand beside it as HTML: they stay readable at any width.
+
+mod plot;
+mod scale;
+
+use chrono::{DateTime, Utc};
+use leptos::prelude::*;
+
+use self::plot::Plot;
+use self::scale::{Scale, hour_text, is_long};
+use super::utc_text;
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Area,
+    Line,
+    Dashes,
+    /// Bars of one chart stand on each other.
+    Bars,
+}
+
+/// One line of numbers, one per moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    pub label: &'static str,
+    pub mark: Mark,
+    /// A class that sets the colour of the text, which is the colour of the line.
+    pub class: &'static str,
+    pub values: Vec<f64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChartData {
+    pub at: Vec<DateTime<Utc>>,
+    pub series: Vec<Series>,
+}
+
+#[component]
+pub fn Chart(
+    /// What it shows, in one sentence, for screen readers.
+    label: &'static str,
+    #[prop(into)] data: Signal<ChartData>,
+    /// Writes a value with its unit.
+    write: fn(f64) -> String,
+) -> impl IntoView {
+    let pointed = RwSignal::new(None::<usize>);
+    let point = move |event: web_sys::PointerEvent| {
+        let width = event_target::<web_sys::Element>(&event).client_width();
+        let last = data.try_with(|data| data.at.len().saturating_sub(1)).unwrap_or(0);
+        let share = f64::from(event.offset_x()) / f64::from(width.max(1));
+        pointed.try_set(Some((share * last as f64).round().clamp(0.0, last as f64) as usize));
+    };
+    let leave = move |_| {
+        pointed.try_set(None);
+    };
+    view! {
+        <figure class="flex flex-col gap-2">
+            {move || data.try_get().map(|data| legend(&data, pointed.try_get().flatten(), write))}
+            <div class="grid grid-cols-[auto_1fr] gap-x-2">
+                {move || data.try_with(|data| axis(&Scale::of(data), write))}
+                <div class="h-44" on:pointermove=point on:pointerleave=leave>
+                    {move || data.try_get().map(|data| view! { <Plot data label pointed /> })}
+                </div>
+                <span></span>
+                {move || data.try_with(|data| moments(data))}
+            </div>
+            {move || data.try_with(|data| numbers(data, label, write))}
+        </figure>
+    }
+}
+
+/// Names with their latest values, or those under the pointer.
+fn legend(data: &ChartData, pointed: Option<usize>, write: fn(f64) -> String) -> impl IntoView + use<> {
+    let index = pointed.unwrap_or(usize::MAX).min(data.at.len().saturating_sub(1));
+    let at = data.at.get(index).map(|at| if pointed.is_some() { utc_text(*at) } else { String::from("Latest") });
+    let entries = data.series.iter().map(|series| {
+        let value = series.values.get(index).map(|value| write(*value));
+        let swatch = if series.mark == Mark::Dashes { "swatch swatch-dashed" } else { "swatch" };
+        view! {
+            <span class="inline-flex items-center gap-1.5">
+                <span class=format!("{swatch} {}", series.class)></span>
+                {series.label}
+                <span class="font-medium text-base-content tabular-nums">{value}</span>
+            </span>
+        }
+    });
+    view! {
+        <figcaption class="flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">
+            {entries.collect_view()} <span class="ml-auto tabular-nums">{at}</span>
+        </figcaption>
+    }
+}
+
+/// Values at the left, from top to bottom.
+fn axis(scale: &Scale, write: fn(f64) -> String) -> impl IntoView + use<> {
+    let ticks = scale.ticks().into_iter().rev().map(|value| view! { <span>{write(value)}</span> }).collect_view();
+    view! { <div class="-my-2 flex h-48 flex-col justify-between text-right text-xs leading-4 text-muted tabular-nums" aria-hidden="true">{ticks}</div> }
+}
+
+/// Moments below, evenly spaced.
+fn moments(data: &ChartData) -> impl IntoView + use<> {
+    let last = data.at.len().saturating_sub(1);
+    let long = is_long(&data.at);
+    let ticks = (0..=4).filter_map(|i| data.at.get(last * i / 4)).map(|at| view! { <span>{hour_text(*at, long)}</span> }).collect_view();
+    view! { <div class="mt-2 flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">{ticks}</div> }
+}
+
+/// The same as a table.
+fn numbers(data: &ChartData, label: &'static str, write: fn(f64) -> String) -> impl IntoView + use<> {
+    let head = data.series.iter().map(|series| view! { <th scope="col" class="text-right">{series.label}</th> }).collect_view();
+    let rows = data.at.iter().enumerate().rev().map(|(i, at)| {
+        let cells = data.series.iter().map(|series| view! { <td class="text-right tabular-nums">{series.values.get(i).map(|value| write(*value))}</td> });
+        view! {
+            <tr>
+                <th scope="row" class="font-normal whitespace-nowrap tabular-nums">
+                    {utc_text(*at)}
+                </th>
+                {cells.collect_view()}
+            </tr>
+        }
+    });
+    view! {
+        <details class="text-xs">
+            <summary class="w-fit cursor-pointer text-muted hover:text-base-content">"Show as a table"</summary>
+            <div class="mt-2 max-h-72 overflow-auto" tabindex="0" role="region" aria-label=label>
+                <table class="table table-xs table-pin-rows">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Time"</th>
+                            {head}
+                        </tr>
+                    </thead>
+                    <tbody>{rows.collect_view()}</tbody>
+                </table>
+            </div>
+        </details>
+    }
+}

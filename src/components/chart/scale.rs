@@ -1,0 +1,76 @@
+//! From values to heights, and what the axes say.
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+
+use super::{ChartData, Mark};
+
+/// The width and height of the plot's own grid.
+pub const WIDTH: f64 = 1000.0;
+pub const HEIGHT: f64 = 100.0;
+
+/// From 0 to a round number above all values, in even steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    top: f64,
+    steps: usize,
+}
+
+impl Scale {
+    pub fn of(data: &ChartData) -> Self {
+        let stacked = (0..data.at.len())
+            .map(|i| data.series.iter().filter(|series| series.mark == Mark::Bars).filter_map(|series| series.values.get(i)).sum::<f64>())
+            .fold(0.0, f64::max);
+        let single = data.series.iter().filter(|series| series.mark != Mark::Bars).flat_map(|series| &series.values).copied().fold(0.0, f64::max);
+        Self::up_to(stacked.max(single))
+    }
+
+    /// Steps of 1, 2, 2.5 or 5 times a power of ten, at least 1, so that counts have whole ticks.
+    fn up_to(highest: f64) -> Self {
+        let rough = (highest.max(1.0) / 4.0).max(1.0);
+        let magnitude = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * magnitude).find(|step| *step >= rough && step.fract() == 0.0);
+        let step = step.unwrap_or(10.0 * magnitude);
+        let steps = (highest / step).ceil().max(1.0);
+        Self { top: step * steps, steps: steps as usize }
+    }
+
+    pub fn ticks(&self) -> Vec<f64> {
+        (0..=self.steps).map(|i| self.top * i as f64 / self.steps as f64).collect()
+    }
+
+    pub fn y(&self, value: f64) -> f64 {
+        HEIGHT - (value / self.top).clamp(0.0, 1.0) * HEIGHT
+    }
+}
+
+/// Whether days matter more than hours.
+pub fn is_long(at: &[DateTime<Utc>]) -> bool {
+    at.first().zip(at.last()).is_some_and(|(first, last)| (*last - *first).num_hours() > 48)
+}
+
+pub fn hour_text(at: DateTime<Utc>, long: bool) -> String {
+    if long { format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour()) } else { format!("{:02}:{:02}", at.hour(), at.minute()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_whole_and_reach_above_the_highest_value() {
+        for highest in [0.0, 1.0, 3.0, 7.0, 10.0, 42.0, 99.0, 101.0, 1_234.0, 299_999.0] {
+            let scale = Scale::up_to(highest);
+            let ticks = scale.ticks();
+            assert!(ticks.iter().all(|tick| tick.fract() == 0.0), "{highest}: {ticks:?}");
+            assert!(ticks.last().is_some_and(|top| *top >= highest), "{highest}: {ticks:?}");
+            assert!((2..=6).contains(&ticks.len()), "{highest}: {ticks:?}");
+        }
+    }
+
+    #[test]
+    fn zero_is_at_the_bottom() {
+        let scale = Scale::up_to(10.0);
+        assert_eq!(scale.y(0.0), HEIGHT);
+        assert!(scale.y(10.0) < scale.y(5.0));
+    }
+}

@@ -1,0 +1,62 @@
+//! Labelled inputs.
+
+use leptos::prelude::*;
+
+#[component]
+pub fn TextField(
+    name: &'static str,
+    #[prop(into)] id: String,
+    #[prop(into)] label: String,
+    /// What stands in it; changes from outside show, and typing is written back.
+    value: RwSignal<String>,
+    /// Below the field.
+    #[prop(optional, into)]
+    hint: Option<String>,
+    #[prop(default = "text")] kind: &'static str,
+    #[prop(default = false)] required: bool,
+) -> impl IntoView {
+    let hint_id = hint.as_ref().map(|_| format!("{id}-hint"));
+    view! {
+        <div class="flex flex-col gap-1">
+            <label class="text-sm font-medium" for=id.clone()>
+                {label}
+            </label>
+            <input
+                id=id
+                name=name
+                type=kind
+                class="input w-full tabular-nums"
+                autocomplete="off"
+                spellcheck="false"
+                required=required
+                aria-describedby=hint_id.clone()
+                value=value.get_untracked()
+                prop:value=move || value.try_get().unwrap_or_default()
+                on:input=move |event| {
+                    value.try_set(event_target_value(&event));
+                }
+            />
+            {hint.map(|hint| view! { <p id=hint_id class="text-xs text-muted">{hint}</p> })}
+        </div>
+    }
+}
+
+/// Why something is done: it goes into the history, so it is asked of everybody.
+#[component]
+pub fn ReasonField(
+    #[prop(into)] id: String,
+    #[prop(default = "For instance a ticket number. Others read it in the history.")] hint: &'static str,
+) -> impl IntoView {
+    let hint_id = format!("{id}-hint");
+    view! {
+        <div class="flex flex-col gap-1">
+            <label class="text-sm font-medium" for=id.clone()>
+                "Reason"
+            </label>
+            <input id=id name="reason" type="text" class="input w-full" required minlength="3" maxlength="500" autocomplete="off" aria-describedby=hint_id.clone() />
+            <p id=hint_id class="text-xs text-muted">
+                {hint}
+            </p>
+        </div>
+    }
+}

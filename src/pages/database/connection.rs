@@ -1,0 +1,140 @@
+//! How to connect. The secret part is masked until somebody gives a reason; then it is shown for half a minute.
+
+use std::time::Duration;
+
+use leptos::{form::ActionForm, prelude::*};
+
+use super::actions::{Actions, REVEAL};
+use super::facts::Copyable;
+use crate::components::{CancelButton, CopyButton, Dialog, Fact, Glyph, Icon, Live, OpenDialog, Panel, ReasonField, SubmitButton};
+use crate::pages::session;
+use crate::types::{Connection, DatabaseDetail, Permission};
+
+const SHOWN_FOR_SECONDS: u32 = 30;
+
+#[component]
+pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
+    let has_credentials = Memo::new(move |_| live.with(|detail| detail.host.is_some()).unwrap_or(false));
+    let reveal = move || {
+        let none = (!has_credentials.get()).then(|| String::from("There is nothing to connect to."));
+        let why_not = session::why_not(Permission::Reveal).or(none);
+        view! { <OpenDialog dialog=REVEAL text="Reveal" glyph=Glyph::Eye why_not /> }
+    };
+    view! {
+        <Panel title="Connection" aside=ViewFn::from(reveal)>
+            <dl class="divide-y divide-base-300">
+                {move || live.with(|detail| fact("Host", detail.host.clone(), "host name"))}
+                {move || live.with(|detail| fact("Database", detail.database_name.clone(), "database name"))}
+                {move || live.with(|detail| fact("Role", detail.role_name.clone(), "role"))}
+                <Secrets actions />
+            </dl>
+        </Panel>
+        <RevealDialog actions />
+    }
+}
+
+fn fact(name: &'static str, value: Option<String>, what: &'static str) -> AnyView {
+    let value = match value {
+        Some(text) => view! { <Copyable text what /> }.into_any(),
+        None => view! { <span class="text-muted">"–"</span> }.into_any(),
+    };
+    view! { <Fact name>{value}</Fact> }.into_any()
+}
+
+/// Masked, or the real ones with the seconds that are left.
+#[component]
+fn Secrets(actions: Actions) -> impl IntoView {
+    let left = RwSignal::new(0_u32);
+    Effect::new(move || {
+        if actions.connection.with(Option::is_none) {
+            return;
+        }
+        left.set(SHOWN_FOR_SECONDS);
+        let tick = move || {
+            let seconds = left.try_update(|left| {
+                *left = left.saturating_sub(1);
+                *left
+            });
+            if seconds == Some(0) {
+                actions.connection.try_set(None);
+            }
+        };
+        if let Ok(handle) = set_interval_with_handle(tick, Duration::from_secs(1)) {
+            on_cleanup(move || handle.clear());
+        }
+    });
+    let hide = move |_| {
+        actions.connection.try_set(None);
+    };
+    move || match actions.connection.try_get().flatten() {
+        None => view! {
+            <Fact name="Password">
+                <span class="text-muted" aria-label="hidden">
+                    "••••••••••••"
+                </span>
+            </Fact>
+        }
+        .into_any(),
+        Some(connection) => view! {
+            <Revealed connection />
+            <div class="flex items-center justify-between gap-3 pt-2 text-sm" role="status">
+                <span class="text-warning">
+                    {move || format!("Hidden again in {} s. That you looked is in the history.", left.try_get().unwrap_or(0))}
+                </span>
+                <button type="button" class="btn btn-sm" on:click=hide>
+                    "Hide now"
+                </button>
+            </div>
+        }
+        .into_any(),
+    }
+}
+
+#[component]
+fn Revealed(connection: Connection) -> impl IntoView {
+    view! {
+        <Secret name="Password" text=connection.password what="password" />
+        <Secret name="Connection string" text=connection.uri what="connection string" />
+        <Secret name="Pooled" text=connection.pooled_uri what="pooled connection string" />
+    }
+}
+
+#[component]
+fn Secret(name: &'static str, text: String, what: &'static str) -> impl IntoView {
+    view! {
+        <div class="py-1.5">
+            <dt class="text-sm text-muted">{name}</dt>
+            <dd class="flex items-start gap-1">
+                <code class="min-w-0 flex-1 text-xs break-all">{text.clone()}</code>
+                <CopyButton text what />
+            </dd>
+        </div>
+    }
+}
+
+#[component]
+fn RevealDialog(actions: Actions) -> impl IntoView {
+    view! {
+        <Dialog id=REVEAL title="Reveal the connection string?">
+            <ActionForm action=actions.reveal>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="id" value=actions.id.to_string() />
+                    <p class="text-sm">
+                        "Whoever has it can read and change this owner's data. It is shown for 30 seconds; your name, the time and the reason go into the history first."
+                    </p>
+                    <ReasonField id="reveal-reason" />
+                    <p class="before-wasm flex items-center gap-2 text-sm text-warning">
+                        <Icon glyph=Glyph::Info />
+                        "This page is still loading; the secret can only be shown once it has."
+                    </p>
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=REVEAL />
+                    <span class="needs-wasm">
+                        <SubmitButton text="Reveal" pending=actions.reveal.pending() glyph=Glyph::Eye why_not=None />
+                    </span>
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}

@@ -1,0 +1,84 @@
+//! The five quotas: used, limit, and how full.
+
+use leptos::prelude::*;
+
+use super::actions::QUOTA;
+use crate::components::{Glyph, Live, Meter, OpenDialog, Panel, Timestamp};
+use crate::pages::{look, session};
+use crate::types::{DatabaseDetail, Permission, Quota, Usage, bytes, duration};
+
+/// One quota: its name, what is used, its limit, and how both are written.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    pub name: &'static str,
+    pub used: i64,
+    pub limit: Option<i64>,
+    pub write: fn(i64) -> String,
+}
+
+impl Limit {
+    pub fn limit_text(self) -> String {
+        self.limit.map_or_else(|| String::from("unlimited"), self.write)
+    }
+}
+
+/// All five, the storage quota first.
+pub fn limits(quota: &Quota, usage: &Usage) -> [Limit; 5] {
+    let limit = |name, used, limit, write| Limit { name, used, limit, write };
+    [
+        limit("Storage", usage.logical_size_bytes, quota.logical_size_bytes, bytes),
+        limit("Active time", usage.active_time_seconds, quota.active_time_seconds, duration),
+        limit("Compute time", usage.compute_time_seconds, quota.compute_time_seconds, duration),
+        limit("Written data", usage.written_data_bytes, quota.written_data_bytes, bytes),
+        limit("Data transfer", usage.data_transfer_bytes, quota.data_transfer_bytes, bytes),
+    ]
+}
+
+#[component]
+pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
+    let why_not = session::why_not(Permission::ManageDatabases);
+    let edit = move || view! { <OpenDialog dialog=QUOTA text="Edit quota" glyph=Glyph::Pencil why_not=why_not.clone() /> };
+    view! {
+        <Panel title="Quotas" aside=ViewFn::from(edit)>
+            <ul class="flex flex-col gap-3.5">
+                {move || live.with(|detail| limits(&detail.quota, &detail.usage).into_iter().map(|limit| view! { <Row limit /> }).collect_view())}
+            </ul>
+            {move || live.with(|detail| view! { <Period detail=detail.clone() /> })}
+        </Panel>
+    }
+}
+
+#[component]
+fn Row(limit: Limit) -> impl IntoView {
+    let Limit { name, used, write, .. } = limit;
+    let tone = look::of_share(used as f64, limit.limit.map(|limit| limit as f64));
+    let share = limit.limit.filter(|limit| *limit > 0).map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
+    view! {
+        <li>
+            <p class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
+                <span>{name}</span>
+                <span class="tabular-nums">
+                    <span class="font-medium">{write(used)}</span>
+                    <span class="text-muted">{format!(" of {}", limit.limit_text())}</span>
+                    <span class=format!("ml-2 inline-block min-w-10 text-right font-medium {}", tone.text())>{share}</span>
+                </span>
+            </p>
+            <Meter used=used as f64 limit=limit.limit.map(|limit| limit as f64) tone label=format!("{name} used") />
+        </li>
+    }
+}
+
+/// When the counters begin anew, and how old the numbers are.
+#[component]
+fn Period(detail: DatabaseDetail) -> impl IntoView {
+    let observed = match detail.row.observed_at {
+        Some(at) => view! { "Observed on Neon " <Timestamp at /> "." }.into_any(),
+        None => view! { "Not yet observed on Neon." }.into_any(),
+    };
+    view! {
+        <p class="mt-4 text-xs text-muted">
+            {observed}
+            {detail.period_end.map(|at| view! { " All but storage start again when the billing period ends, " <Timestamp at /> "." })}
+        </p>
+    }
+}

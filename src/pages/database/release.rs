@@ -1,0 +1,69 @@
+//! Giving a database up for good: asks to type a name, and says what can be undone.
+
+use leptos::{form::ActionForm, prelude::*};
+
+use super::actions::{Actions, RELEASE};
+use crate::components::{CancelButton, Dialog, Glyph, Live, OpenDialog, Panel, ReasonField, TextField};
+use crate::pages::session;
+use crate::types::{DatabaseDetail, DatabaseState, Permission};
+
+#[component]
+pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
+    let button = move || {
+        let gone = live.with(|detail| cannot(detail.row.state)).flatten();
+        let why_not = session::why_not(Permission::ManageDatabases).or(gone);
+        view! { <OpenDialog dialog=RELEASE text="Release" glyph=Glyph::Trash class="btn btn-sm btn-outline btn-error" why_not /> }
+    };
+    view! {
+        <Panel title="Release">
+            <p class="mb-3 text-sm text-muted">
+                "Deletes it on Neon. The owner loses access at once; the data can be recovered there for 7 days. It never goes back to the pool."
+            </p>
+            {button}
+        </Panel>
+        <ReleaseDialog live actions />
+    }
+}
+
+/// Why it cannot be released in this state.
+fn cannot(state: DatabaseState) -> Option<String> {
+    match state {
+        DatabaseState::Available | DatabaseState::Claimed | DatabaseState::Failed => None,
+        DatabaseState::Requested | DatabaseState::Creating | DatabaseState::Verifying => Some(String::from("It is still being created.")),
+        DatabaseState::Releasing | DatabaseState::Deleted => Some(String::from("It is released already.")),
+    }
+}
+
+/// What must be typed: the owner's e-mail address, else the database's id.
+fn to_type(detail: &DatabaseDetail) -> String {
+    detail.row.owner.as_ref().map_or_else(|| detail.row.id.to_string(), |owner| owner.email.clone())
+}
+
+#[component]
+fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
+    let matches = Memo::new(move |_| live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name)));
+    let pending = actions.release.pending();
+    view! {
+        <Dialog id=RELEASE title="Release this database?">
+            <ActionForm action=actions.release>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="id" value=actions.id.to_string() />
+                    <ul class="list-disc pl-5 text-sm">
+                        <li>"Connections are cut and the project is deleted on Neon."</li>
+                        <li>"Neon keeps it recoverable for 7 days; afterwards nothing brings it back."</li>
+                        <li>"The owner's next claim gets a new, empty database."</li>
+                    </ul>
+                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(to_type)}</strong></p>
+                    <TextField name="confirmation" id="release-confirmation" label="Confirmation" value=actions.confirmation required=true />
+                    <ReasonField id="release-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=RELEASE />
+                    <button type="submit" class="btn btn-error" class:btn-disabled=move || !matches.get() disabled=pending>
+                        "Release for good"
+                    </button>
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}

@@ -1,0 +1,117 @@
+//! The table of databases: filtered, ordered and paged by its URL alone, so that a link shows another person the same.
+
+mod filters;
+mod query;
+mod rows;
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+use self::filters::Filters;
+use self::query::DatabaseQuery;
+use self::rows::Rows;
+use super::{failure::Failure, path};
+use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Pagination, Skeleton};
+use crate::rpc::databases::{filter_choices, list_databases};
+use crate::types::{DatabaseFilter, DatabasePage, PagePosition, Total, grouped};
+
+/// Seconds between two refreshes of the first page; further pages stand still while they are read.
+const EVERY: u32 = 5;
+
+#[component]
+pub fn DatabasesPage() -> impl IntoView {
+    let url = use_query_map();
+    let query = Memo::new(move |_| url.with(|url| DatabaseQuery::read(|name| url.get(name))));
+    let live = Live::<DatabasePage>::new(EVERY);
+    let ask = |query: DatabaseQuery| list_databases(query.filter, query.position);
+    let page = Resource::new(move || query.get(), ask);
+    let choices = Resource::new(|| (), |()| filter_choices());
+    live.keep_asking(move || ask(query.try_get_untracked().unwrap_or_default()));
+    Effect::new(move || live.refresh().set_every(if query.with(|query| query.position == PagePosition::First) { EVERY } else { 0 }));
+    view! {
+        <PageHead title="Databases">
+            <Freshness as_of=Signal::derive(move || live.with(|page| page.as_of)) refresh=live.refresh() />
+        </PageHead>
+        <Transition fallback=|| view! { <div class="skeleton mb-4 h-24"></div> }>
+            {move || Suspend::new(async move {
+                match choices.await {
+                    Ok(choices) => view! { <Filters choices query /> }.into_any(),
+                    Err(error) => view! { <p class="notice notice-warning mb-4 text-sm">{format!("The filters are not available. {error}")}</p> }.into_any(),
+                }
+            })}
+        </Transition>
+        <Transition fallback=|| view! { <Skeleton what="the databases" /> }>
+            {move || Suspend::new(async move {
+                match page.await {
+                    Ok(page) => {
+                        live.start_with(page);
+                        view! { <Listing live query /> }.into_any()
+                    }
+                    Err(error) => view! { <Failure error /> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+}
+
+#[component]
+fn Listing(live: Live<DatabasePage>, query: Memo<DatabaseQuery>) -> impl IntoView {
+    let filter = move || query.try_with(|query| query.filter.clone()).unwrap_or_default();
+    view! {
+        <section class="panel" aria-label="Databases">
+            {move || {
+                live.get()
+                    .map(|page| {
+                        if page.rows.is_empty() {
+                            view! { <Nothing filter=filter() /> }.into_any()
+                        } else {
+                            view! { <Rows rows=page.rows filter=filter() /> }.into_any()
+                        }
+                    })
+            }}
+            <div class="flex flex-wrap items-center justify-between gap-3 border-t border-base-300 px-4 py-2.5">
+                <p class="text-sm text-muted tabular-nums" role="status">
+                    {move || live.with(|page| total_text(page.total))}
+                </p>
+                {move || live.with(|page| view! { <Pages filter=filter() next=page.next.clone() previous=page.previous.clone() /> })}
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Pages(filter: DatabaseFilter, next: Option<String>, previous: Option<String>) -> impl IntoView {
+    let first = previous.is_some().then(|| path::databases(&filter, &PagePosition::First));
+    let previous = previous.map(|cursor| path::databases(&filter, &PagePosition::Before(cursor)));
+    let next = next.map(|cursor| path::databases(&filter, &PagePosition::After(cursor)));
+    view! { <Pagination first previous next /> }
+}
+
+fn total_text(total: Total) -> String {
+    match total {
+        Total::Exactly(1) => String::from("1 database"),
+        Total::Exactly(n) => format!("{} databases", grouped(n)),
+        Total::MoreThan(n) => format!("more than {} databases", grouped(n)),
+    }
+}
+
+/// What an empty answer means depends on what was asked.
+#[component]
+fn Nothing(filter: DatabaseFilter) -> impl IntoView {
+    let is_narrowed = DatabaseFilter { sort: filter.sort, ..DatabaseFilter::default() } != filter;
+    let (glyph, title, text) = if filter.blocked {
+        (Glyph::Check, "No database is blocked", "That is how it should be: every claimed database can be started and written to.")
+    } else if filter.storage_percent.is_some() {
+        (Glyph::Check, "No database is near its storage quota", "That is how it should be: every claimed database has room to grow.")
+    } else if is_narrowed {
+        (Glyph::Search, "No database matches these filters", "Take a filter away to see more.")
+    } else {
+        (Glyph::Database, "There is no database yet", "The engine fills the pools by itself. The first ones appear here within seconds of its start.")
+    };
+    view! {
+        <EmptyState glyph title>
+            <p>{text}</p>
+            {is_narrowed.then(|| view! { <a class="btn btn-sm mt-3" href=path::DATABASES>"Show all databases"</a> })}
+        </EmptyState>
+    }
+}

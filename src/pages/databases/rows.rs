@@ -1,0 +1,103 @@
+//! The rows. On a phone each becomes a card.
+
+use leptos::prelude::*;
+
+use crate::components::{Badge, Meter, SortLink, Table, Timestamp, Tone};
+use crate::pages::history::short;
+use crate::pages::look::{self, RowBadges};
+use crate::pages::path;
+use crate::types::{DatabaseFilter, DatabaseRow, DatabaseSort, PagePosition, Time, bytes};
+
+#[component]
+pub fn Rows(rows: Vec<DatabaseRow>, filter: DatabaseFilter) -> impl IntoView {
+    let order = |text: &'static str, sort: DatabaseSort| {
+        let href = path::databases(&DatabaseFilter { sort, ..filter.clone() }, &PagePosition::First);
+        view! { <SortLink text href is_current=filter.sort == sort /> }
+    };
+    let head = view! {
+        <th scope="col">"Owner"</th>
+        <th scope="col">"State"</th>
+        <th scope="col">"Pool"</th>
+        {order("Size", DatabaseSort::Size)}
+        {order("Created", DatabaseSort::Created)}
+        {order("Claimed", DatabaseSort::Claimed)}
+        {order("Last active", DatabaseSort::LastActive)}
+    }
+    .into_any();
+    let rows = rows.into_iter().map(|row| view! { <Row row /> }).collect_view();
+    view! {
+        <Table label="Databases" cards=true head>
+            {rows}
+        </Table>
+    }
+}
+
+#[component]
+fn Row(row: DatabaseRow) -> impl IntoView {
+    view! {
+        <tr class="row-link">
+            <td class="max-w-80">
+                <Who row=row.clone() />
+            </td>
+            <td data-label="State">
+                <RowBadges row=row.clone() />
+            </td>
+            <td data-label="Pool">
+                <span class="block">{row.pool.clone()}</span>
+                <span class="block text-xs text-muted">{row.region.clone()}</span>
+            </td>
+            <td data-label="Size" class="min-w-32">
+                <Size used=row.size_bytes limit=row.quota_size_bytes />
+            </td>
+            <When label="Created" at=Some(row.requested_at) />
+            <When label="Claimed" at=row.claimed_at />
+            <When label="Last active" at=row.last_active_at />
+        </tr>
+    }
+}
+
+/// The owner, or that there is none; the link to the database covers the row.
+#[component]
+fn Who(row: DatabaseRow) -> impl IntoView {
+    let id = short(row.id);
+    let (name, about) = match row.owner {
+        Some(owner) => {
+            let organisation = owner.organisation.map(|organisation| format!("{organisation} · ")).unwrap_or_default();
+            (owner.email, format!("{organisation}plan {}", owner.plan))
+        }
+        None => (String::from("No owner"), row.neon_project_id.unwrap_or_else(|| format!("id {id}"))),
+    };
+    view! {
+        <span class="flex items-center gap-2">
+            <a class="row-target truncate font-medium" href=path::database(row.id)>
+                {name}
+            </a>
+            {row.simulated.then(|| view! { <Badge tone=Tone::Neutral text="simulated" /> })}
+        </span>
+        <span class="block truncate text-xs text-muted">{about}</span>
+    }
+}
+
+#[component]
+fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
+    let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
+    view! {
+        <span class="flex items-baseline justify-between gap-2 tabular-nums">
+            <span>{bytes(used)}</span>
+            <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
+        </span>
+        <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" />
+    }
+}
+
+#[component]
+fn When(label: &'static str, at: Option<Time>) -> impl IntoView {
+    view! {
+        <td data-label=label class="when">
+            {match at {
+                Some(at) => view! { <Timestamp at /> }.into_any(),
+                None => view! { <span class="text-muted">"–"</span> }.into_any(),
+            }}
+        </td>
+    }
+}

@@ -1,0 +1,95 @@
+//! Fleet health: problems first, then the numbers, each linked to what is behind it.
+
+mod counts;
+mod tiles;
+
+use leptos::prelude::*;
+
+use self::counts::States;
+use self::tiles::Tiles;
+pub use self::tiles::{cover_tone, hours_text};
+use super::failure::Failure;
+use super::history::History;
+use super::pools::PoolStrip;
+use crate::components::{Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton};
+use crate::rpc::fleet::fleet_health;
+use crate::types::{FleetHealth, FleetPoint, grouped};
+
+#[component]
+pub fn FleetPage() -> impl IntoView {
+    let live = Live::<FleetHealth>::new(5);
+    let first = Resource::new(|| (), |()| fleet_health());
+    live.keep_asking(fleet_health);
+    view! {
+        <Transition fallback=|| view! { <Skeleton what="the fleet" /> }>
+            {move || Suspend::new(async move {
+                match first.await {
+                    Ok(health) => {
+                        live.start_with(health);
+                        view! { <Health live /> }.into_any()
+                    }
+                    Err(error) => view! { <Failure error /> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+}
+
+#[component]
+fn Health(live: Live<FleetHealth>) -> impl IntoView {
+    view! {
+        <PageHead title="Fleet health">
+            <Freshness as_of=Signal::derive(move || live.with(|health| health.as_of)) refresh=live.refresh() />
+        </PageHead>
+        <div class="flex flex-col gap-4">
+            {move || live.with(|health| view! { <Tiles health=health.clone() /> })}
+            <div class="grid items-start gap-4 xl:grid-cols-3">
+                <div class="flex min-w-0 flex-col gap-4 xl:col-span-2">
+                    {move || live.with(|health| view! { <States states=health.states.clone() /> })}
+                    <Day live />
+                    <Panel title="Pools" flush=true>
+                        {move || live.with(|health| health.pools.iter().map(|pool| view! { <PoolStrip pool=pool.clone() /> }).collect_view())}
+                    </Panel>
+                </div>
+                <Panel title="Latest events" flush=true class="min-w-0">
+                    {move || live.with(|health| view! { <History events=health.events.clone() with_subject=true /> })}
+                </Panel>
+            </div>
+        </div>
+    }
+}
+
+/// The last 24 hours.
+#[component]
+fn Day(live: Live<FleetHealth>) -> impl IntoView {
+    let data = Signal::derive(move || live.with(|health| chart_of(&health.history)).unwrap_or_default());
+    let is_drawable = Memo::new(move |_| live.with(|health| health.history.len() > 1).unwrap_or(false));
+    view! {
+        <Panel title="The last 24 hours">
+            {move || {
+                if is_drawable.get() {
+                    view! { <Chart label="Claimed, available and active databases over the last 24 hours" data write=whole /> }.into_any()
+                } else {
+                    view! { <EmptyState glyph=Glyph::Fleet title="No samples yet">"The engine samples the fleet from time to time; the chart begins with the second sample."</EmptyState> }.into_any()
+                }
+            }}
+        </Panel>
+    }
+}
+
+fn chart_of(history: &[FleetPoint]) -> ChartData {
+    let values = |read: fn(&FleetPoint) -> i64| history.iter().map(|point| read(point) as f64).collect::<Vec<_>>();
+    ChartData {
+        at: history.iter().map(|point| point.at).collect(),
+        series: vec![
+            Series { label: "Claimed", mark: Mark::Area, class: "text-chart-1", values: values(|point| point.claimed) },
+            Series { label: "Active", mark: Mark::Line, class: "text-chart-2", values: values(|point| point.active) },
+            Series { label: "Available", mark: Mark::Line, class: "text-chart-3", values: values(|point| point.available) },
+        ],
+    }
+}
+
+/// A count as a person writes it.
+pub fn whole(value: f64) -> String {
+    grouped(value.round() as i64)
+}

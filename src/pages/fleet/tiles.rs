@@ -1,0 +1,144 @@
+//! The numbers of the fleet.
+
+use leptos::prelude::*;
+
+use crate::components::{Tile, Tone};
+use crate::pages::path;
+use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, PagePosition, PoolSummary, bytes, grouped};
+
+#[component]
+pub fn Tiles(health: FleetHealth) -> impl IntoView {
+    let claimed = count(&health, DatabaseState::Claimed);
+    let failed = count(&health, DatabaseState::Failed);
+    let cover = worst_cover(&health.pools);
+    view! {
+        <div class="grid grid-cols-2 gap-3 lg:grid-cols-4 2xl:gap-4">
+            <Tile label="Claims today" value=grouped(health.claims_today) note=Some(against_yesterday(&health)) href=Some(newest_claims()) />
+            <ClaimTimeTile health=health.clone() />
+            <Tile
+                label="Hours of cover"
+                value=cover.map_or_else(|| String::from("–"), |(_, hours)| hours_text(hours))
+                note=Some(cover.map_or_else(|| String::from("no claims in the last hour"), |(pool, _)| format!("in pool {}, if Neon stops now", pool.name)))
+                href=Some(String::from(path::POOLS))
+                tone=cover_tone(cover.map(|(_, hours)| hours))
+            />
+            <Tile
+                label="Claimed"
+                value=grouped(claimed)
+                note=Some(format!("{} active, {} scaled to zero", grouped(health.active), grouped((claimed - health.active).max(0))))
+                href=Some(path::databases_in(DatabaseState::Claimed))
+            />
+            <Tile
+                label="Blocked now"
+                value=grouped(health.blocked)
+                note=Some(String::from("a quota is used up or the endpoint is off"))
+                href=Some(list(|filter| filter.blocked = true))
+                tone=at_most_none(health.blocked, Tone::Bad)
+            />
+            <Tile
+                label="Near the storage quota"
+                value=grouped(health.near_quota)
+                note=Some(String::from("80 % or more used, not yet blocked"))
+                href=Some(list(|filter| filter.storage_percent = Some(80)))
+                tone=at_most_none(health.near_quota, Tone::Warning)
+            />
+            <Tile
+                label="Storage"
+                value=bytes(health.storage_bytes)
+                note=Some(format!("{} on average per claimed database", bytes(health.storage_bytes / claimed.max(1))))
+                href=Some(list(|filter| filter.sort = DatabaseSort::Size))
+            />
+            <Tile
+                label="Failed creations"
+                value=grouped(failed)
+                note=Some(String::from("kept as evidence; never handed out"))
+                href=Some(path::databases_in(DatabaseState::Failed))
+                tone=at_most_none(failed, Tone::Warning)
+            />
+        </div>
+    }
+}
+
+#[component]
+fn ClaimTimeTile(health: FleetHealth) -> impl IntoView {
+    let warm = health.warm_percent.map(|percent| format!(" · {percent:.0} % from the pool")).unwrap_or_default();
+    let (value, note) = match health.claim_time {
+        Some(time) => (milliseconds(time.p50_ms), format!("median; p95 {}, p99 {}{warm}", milliseconds(time.p95_ms), milliseconds(time.p99_ms))),
+        None => (String::from("–"), String::from("no claims in the last 24 hours")),
+    };
+    view! { <Tile label="Time to claim" value note=Some(note) href=None /> }
+}
+
+fn count(health: &FleetHealth, state: DatabaseState) -> i64 {
+    health.states.iter().find(|(s, _)| *s == state).map_or(0, |(_, count)| *count)
+}
+
+/// The pool that would be empty first.
+fn worst_cover(pools: &[PoolSummary]) -> Option<(&PoolSummary, f64)> {
+    pools.iter().filter_map(|pool| Some((pool, pool.hours_of_cover?))).min_by(|(_, a), (_, b)| a.total_cmp(b))
+}
+
+fn against_yesterday(health: &FleetHealth) -> String {
+    let (today, yesterday) = (health.claims_today, health.claims_yesterday_by_now);
+    match yesterday {
+        0 => String::from("none yesterday by this hour"),
+        _ => {
+            let percent = (today - yesterday) as f64 * 100.0 / yesterday as f64;
+            format!("{percent:+.0} % against {} yesterday by this hour", grouped(yesterday))
+        }
+    }
+}
+
+fn newest_claims() -> String {
+    list(|filter| {
+        filter.state = Some(DatabaseState::Claimed);
+        filter.sort = DatabaseSort::Claimed;
+    })
+}
+
+fn list(narrow: impl FnOnce(&mut DatabaseFilter)) -> String {
+    let mut filter = DatabaseFilter::default();
+    narrow(&mut filter);
+    path::databases(&filter, &PagePosition::First)
+}
+
+/// Good when there is none.
+fn at_most_none(count: i64, otherwise: Tone) -> Tone {
+    if count > 0 { otherwise } else { Tone::Good }
+}
+
+/// Less than an hour of cover is too little to react in.
+pub fn cover_tone(hours: Option<f64>) -> Tone {
+    match hours {
+        Some(hours) if hours < 1.0 => Tone::Warning,
+        _ => Tone::Neutral,
+    }
+}
+
+/// Upper bounds of buckets: `≤ 4 ms`.
+fn milliseconds(ms: f64) -> String {
+    if ms >= 1000.0 { format!("≤ {:.1} s", ms / 1000.0) } else { format!("≤ {ms} ms") }
+}
+
+/// `3.2 h`, `12 min`, `9 d`.
+pub fn hours_text(hours: f64) -> String {
+    match hours {
+        h if h < 1.0 => format!("{:.0} min", h * 60.0),
+        h if h < 72.0 => format!("{h:.1} h"),
+        h if h < 8_760.0 => format!("{:.0} d", h / 24.0),
+        _ => String::from("over a year"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cover_is_written_in_the_fitting_unit() {
+        assert_eq!(hours_text(0.2), "12 min");
+        assert_eq!(hours_text(3.25), "3.2 h");
+        assert_eq!(hours_text(240.0), "10 d");
+        assert_eq!(hours_text(100_000.0), "over a year");
+    }
+}

@@ -1,0 +1,158 @@
+//! Events in a row: who did what, why, and what it changed.
+
+use leptos::prelude::*;
+
+use super::path;
+use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
+use crate::types::{Event, PoolRange, bytes, duration};
+
+/// Newest first.
+#[component]
+pub fn History(
+    events: Vec<Event>,
+    /// Whether each line says which database or pool it is about.
+    #[prop(default = false)]
+    with_subject: bool,
+) -> impl IntoView {
+    if events.is_empty() {
+        return view! { <EmptyState glyph=Glyph::Clock title="Nothing has happened yet" /> }.into_any();
+    }
+    let lines = events.into_iter().map(|event| view! { <EventLine event with_subject /> }).collect_view();
+    view! { <ol class="divide-y divide-base-300">{lines}</ol> }.into_any()
+}
+
+#[component]
+fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
+    let (tone, glyph) = mark(&event.kind);
+    let changes = event
+        .changes()
+        .into_iter()
+        .take(8)
+        .map(|(name, before, after)| view! { <Change before=readable(&name, before) after=readable(&name, after) name=name.replace('_', " ") /> })
+        .collect_view();
+    let subject = with_subject.then(|| subject(&event));
+    view! {
+        <li class="flex gap-3 px-4 py-2.5">
+            <span class=format!("mt-0.5 shrink-0 {}", tone.text())>
+                <Icon glyph />
+            </span>
+            <div class="min-w-0 flex-1">
+                <p class="flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
+                    <span class="min-w-0 break-words">
+                        <span class="font-medium">{words(&event.kind)}</span>
+                        " "
+                        {subject}
+                    </span>
+                    <span class="text-xs text-muted">
+                        <Timestamp at=event.at />
+                    </span>
+                </p>
+                <p class="text-xs break-words text-muted">{format!("{} via {}", event.actor, via(&event.via))}</p>
+                {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">{format!("“{reason}”")}</p> })}
+                <ul class="mt-0.5 text-xs">{changes}</ul>
+            </div>
+        </li>
+    }
+}
+
+#[component]
+fn Change(name: String, before: String, after: String) -> impl IntoView {
+    view! {
+        <li class="break-words tabular-nums">
+            <span class="text-muted">{name} ": "</span>
+            {before}
+            " → "
+            <span class="font-medium">{after}</span>
+        </li>
+    }
+}
+
+fn subject(event: &Event) -> AnyView {
+    match (event.database_id, &event.pool) {
+        (Some(id), _) => view! { <a class="link link-hover text-primary" href=path::database(id)>{short(id)}</a> }.into_any(),
+        (None, Some(pool)) => view! { <a class="link link-hover text-primary" href=path::pool(pool, PoolRange::default())>{pool.clone()}</a> }.into_any(),
+        (None, None) => ().into_any(),
+    }
+}
+
+/// The end of an id: version 7 ids begin with the time, so that neighbours look alike at the front.
+pub fn short(id: uuid::Uuid) -> String {
+    format!("…{}", &id.simple().to_string()[20..])
+}
+
+/// `database.suspend_timeout` → `Suspend timeout`; a few kinds have words of their own.
+fn words(kind: &str) -> String {
+    match kind {
+        "database.state" => return String::from("State changed"),
+        "database.quota" => return String::from("Quota changed"),
+        "database.reveal" | "database.revealed" => return String::from("Connection revealed"),
+        "database.claim" | "database.claimed" => return String::from("Claimed"),
+        "pool.target" => return String::from("Target set"),
+        _ => {}
+    }
+    let text = kind.rsplit('.').next().unwrap_or(kind).replace('_', " ");
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn mark(kind: &str) -> (Tone, Glyph) {
+    let has = |part: &str| kind.contains(part);
+    if has("fail") || has("denied") || has("breaker") {
+        (Tone::Bad, Glyph::Alert)
+    } else if has("claim") {
+        (Tone::Good, Glyph::User)
+    } else if has("quota") || has("target") || has("timeout") || has("compute") {
+        (Tone::Accent, Glyph::Pencil)
+    } else if has("reveal") {
+        (Tone::Warning, Glyph::Eye)
+    } else if has("suspend") || has("pause") {
+        (Tone::Neutral, Glyph::Pause)
+    } else if has("resume") {
+        (Tone::Neutral, Glyph::Play)
+    } else if has("release") || has("delete") {
+        (Tone::Warning, Glyph::Trash)
+    } else {
+        (Tone::Neutral, Glyph::ArrowRight)
+    }
+}
+
+fn via(via: &str) -> &str {
+    match via {
+        "api" => "the API",
+        "console" => "the console",
+        "engine" => "the engine",
+        "cli" => "the command line",
+        other => other,
+    }
+}
+
+/// Sizes and durations in units that people read; everything else as it is.
+fn readable(name: &str, value: String) -> String {
+    match value.parse::<i64>() {
+        Ok(n) if name.ends_with("_bytes") => bytes(n),
+        Ok(n) if name.ends_with("_seconds") && n >= 0 => duration(n),
+        _ if value == "–" && (name.ends_with("_bytes") || name.ends_with("_seconds")) => String::from("unlimited"),
+        _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_become_words() {
+        assert_eq!(words("database.suspend_timeout"), "Suspend timeout");
+        assert_eq!(words("operator.signed_in"), "Signed in");
+        assert_eq!(words("database.quota"), "Quota changed");
+        assert_eq!(words(""), "");
+    }
+
+    #[test]
+    fn values_become_readable() {
+        assert_eq!(readable("logical_size_bytes", String::from("536870912")), "512 MiB");
+        assert_eq!(readable("active_time_seconds", String::from("3600")), "1 h");
+        assert_eq!(readable("logical_size_bytes", String::from("–")), "unlimited");
+        assert_eq!(readable("state", String::from("claimed")), "claimed");
+    }
+}

@@ -1,0 +1,124 @@
+//! What states look like: tone, icon and word, decided here and nowhere else.
+
+use leptos::prelude::*;
+
+use crate::components::{Badge, Glyph, Tone};
+use crate::types::{BlockReason, DatabaseRow, DatabaseState, EndpointState, StatusLevel};
+
+/// Tone, icon and word of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub tone: Tone,
+    pub glyph: Glyph,
+    pub word: &'static str,
+}
+
+const fn look(tone: Tone, glyph: Glyph, word: &'static str) -> Look {
+    Look { tone, glyph, word }
+}
+
+pub fn of_state(state: DatabaseState) -> Look {
+    match state {
+        DatabaseState::Requested => look(Tone::Accent, Glyph::Clock, "requested"),
+        DatabaseState::Creating => look(Tone::Accent, Glyph::Refresh, "creating"),
+        DatabaseState::Verifying => look(Tone::Accent, Glyph::Eye, "verifying"),
+        DatabaseState::Available => look(Tone::Good, Glyph::Check, "available"),
+        DatabaseState::Claimed => look(Tone::Neutral, Glyph::User, "claimed"),
+        DatabaseState::Releasing => look(Tone::Warning, Glyph::Trash, "releasing"),
+        DatabaseState::Deleted => look(Tone::Neutral, Glyph::Cross, "deleted"),
+        DatabaseState::Failed => look(Tone::Bad, Glyph::Alert, "failed"),
+    }
+}
+
+/// The colour of a state in the bar of all states.
+pub fn bar_class(state: DatabaseState) -> &'static str {
+    match state {
+        DatabaseState::Requested => "text-chart-3",
+        DatabaseState::Creating => "text-chart-3",
+        DatabaseState::Verifying => "text-chart-4",
+        DatabaseState::Available => "text-success",
+        DatabaseState::Claimed => "text-primary",
+        DatabaseState::Releasing => "text-warning",
+        DatabaseState::Deleted => "text-base-content/30",
+        DatabaseState::Failed => "text-error",
+    }
+}
+
+pub fn of_endpoint(state: EndpointState) -> Look {
+    match state {
+        EndpointState::Init => look(Tone::Accent, Glyph::Refresh, "starting"),
+        EndpointState::Active => look(Tone::Good, Glyph::Bolt, "active"),
+        EndpointState::Idle => look(Tone::Neutral, Glyph::Moon, "idle"),
+    }
+}
+
+pub fn of_level(level: StatusLevel) -> Look {
+    match level {
+        StatusLevel::Good => look(Tone::Good, Glyph::Check, "All good"),
+        StatusLevel::Warning => look(Tone::Warning, Glyph::Alert, "Warning"),
+        StatusLevel::Bad => look(Tone::Bad, Glyph::Block, "Problem"),
+    }
+}
+
+/// Of a run of a duty, as the engine reports it.
+pub fn of_outcome(outcome: &str) -> Look {
+    match outcome {
+        "done" => look(Tone::Good, Glyph::Check, "done"),
+        "idle" => look(Tone::Neutral, Glyph::Moon, "nothing to do"),
+        "partial" => look(Tone::Warning, Glyph::Alert, "partly done"),
+        "failed" => look(Tone::Bad, Glyph::Block, "failed"),
+        _ => look(Tone::Neutral, Glyph::Info, "unknown"),
+    }
+}
+
+#[component]
+pub fn LookBadge(look: Look) -> impl IntoView {
+    view! { <Badge tone=look.tone glyph=look.glyph text=look.word /> }
+}
+
+#[component]
+pub fn StateBadge(state: DatabaseState) -> impl IntoView {
+    view! { <LookBadge look=of_state(state) /> }
+}
+
+#[component]
+pub fn BlockBadge(reason: BlockReason) -> impl IntoView {
+    view! { <Badge tone=Tone::Bad glyph=Glyph::Block text=reason.label() /> }
+}
+
+/// All that is worth a badge: state, endpoint, block, a pending change, and that it is simulated.
+#[component]
+pub fn RowBadges(row: DatabaseRow) -> impl IntoView {
+    let endpoint = row.endpoint.filter(|_| row.state == DatabaseState::Claimed);
+    view! {
+        <span class="inline-flex flex-wrap items-center gap-1">
+            <StateBadge state=row.state />
+            {endpoint.map(|endpoint| view! { <LookBadge look=of_endpoint(endpoint) /> })}
+            {row.block.map(|reason| view! { <BlockBadge reason /> })}
+            {row.pending.then(|| view! { <Badge tone=Tone::Accent glyph=Glyph::Clock text="change pending" /> })}
+        </span>
+    }
+}
+
+/// How full a quota is.
+pub fn of_share(used: f64, limit: Option<f64>) -> Tone {
+    match limit.filter(|limit| *limit > 0.0).map(|limit| used / limit) {
+        None => Tone::Neutral,
+        Some(share) if share >= 1.0 => Tone::Bad,
+        Some(share) if share >= 0.8 => Tone::Warning,
+        Some(_) => Tone::Accent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_warns_before_it_blocks() {
+        assert_eq!(of_share(79.0, Some(100.0)), Tone::Accent);
+        assert_eq!(of_share(80.0, Some(100.0)), Tone::Warning);
+        assert_eq!(of_share(100.0, Some(100.0)), Tone::Bad);
+        assert_eq!(of_share(1e12, None), Tone::Neutral);
+    }
+}

@@ -1,0 +1,135 @@
+//! `/lookup?q=`: one hit opens it, several are listed with the field that matched, none says what can be searched for.
+
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, components::Redirect, hooks::use_query_map};
+
+use super::{failure::Failure, look::RowBadges, path};
+use crate::components::{EmptyState, Glyph, PageHead, Panel, Skeleton};
+use crate::rpc::lookup::look_up;
+use crate::types::{LookupAnswer, LookupHit, bytes};
+
+#[component]
+pub fn LookupPage() -> impl IntoView {
+    let query = use_query_map();
+    let text = Memo::new(move |_| query.with(|query| query.get("q")).unwrap_or_default().trim().to_owned());
+    let answer = Resource::new(move || text.get(), |text| async move { if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) } });
+    view! {
+        <Transition fallback=|| view! { <Skeleton what="what was found" /> }>
+            {move || Suspend::new(async move {
+                match answer.await {
+                    Ok(None) => view! { <NothingAsked /> }.into_any(),
+                    Ok(Some(answer)) => found(answer),
+                    Err(error) => view! { <Failure error /> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+}
+
+fn found(answer: LookupAnswer) -> AnyView {
+    match answer.hits.as_slice() {
+        [] => view! {
+            <PageHead title="Look-up" />
+            <div class="panel">
+                <EmptyState glyph=Glyph::Search title=format!("Nothing found for “{}”", answer.searched)>
+                    <Searchable />
+                </EmptyState>
+            </div>
+        }
+        .into_any(),
+        [hit] if !answer.more => {
+            let options = NavigateOptions { replace: true, ..NavigateOptions::default() };
+            view! { <Redirect path=path::database(hit.database.id) options /> }.into_any()
+        }
+        _ => view! { <Hits answer /> }.into_any(),
+    }
+}
+
+#[component]
+fn Hits(answer: LookupAnswer) -> impl IntoView {
+    let title = if answer.more { format!("The first {} matches", answer.hits.len()) } else { format!("{} matches", answer.hits.len()) };
+    let hits = answer.hits.into_iter().map(|hit| view! { <Hit hit /> }).collect_view();
+    view! {
+        <PageHead title="Look-up" note=format!("For “{}”", answer.searched) />
+        <Panel title flush=true>
+            <ul class="divide-y divide-base-300">{hits}</ul>
+            {answer
+                .more
+                .then(|| view! { <p class="border-t border-base-300 px-4 py-3 text-sm text-muted">"There are more. Paste more of what you have to narrow it down."</p> })}
+        </Panel>
+    }
+}
+
+#[component]
+fn Hit(hit: LookupHit) -> impl IntoView {
+    let row = hit.database;
+    let href = path::database(row.id);
+    let size = bytes(row.size_bytes);
+    let name = row.owner.as_ref().map_or_else(|| format!("Unclaimed, in pool {}", row.pool), |owner| owner.email.clone());
+    let about = row.owner.as_ref().and_then(|owner| owner.organisation.clone());
+    view! {
+        <li>
+            <a class="row-link flex flex-wrap items-center justify-between gap-x-6 gap-y-1.5 px-4 py-3" href=href>
+                <span class="min-w-0">
+                    <span class="block font-medium break-words">{name}</span>
+                    <span class="block text-xs break-words text-muted">
+                        {hit.field} " matches: " <mark class="match">{hit.value}</mark> {about.map(|about| format!(" · {about}"))}
+                    </span>
+                </span>
+                <span class="flex flex-wrap items-center gap-3">
+                    <span class="text-xs text-muted tabular-nums">{size}</span>
+                    <RowBadges row />
+                </span>
+            </a>
+        </li>
+    }
+}
+
+#[component]
+fn NothingAsked() -> impl IntoView {
+    view! {
+        <PageHead title="Look-up" />
+        <div class="panel">
+            <EmptyState glyph=Glyph::Search title="Paste what you have into the box above">
+                <Searchable />
+            </EmptyState>
+        </div>
+    }
+}
+
+#[component]
+fn Searchable() -> impl IntoView {
+    view! {
+        "You can search for an e-mail address or a part of it, an owner id, an organisation, a Neon project id, an endpoint or its host, a database id, "
+        "or paste a whole connection string or error message. A password in it is left out."
+    }
+}
+
+/// Takes the password out of a pasted connection string, before it gets into the URL.
+pub fn without_password(text: &str) -> String {
+    let Some(start) = text.find("://").map(|at| at + 3) else { return text.to_owned() };
+    let (before, rest) = text.split_at(start);
+    let end = rest.find(|c: char| c == '/' || c == '?' || c.is_whitespace()).unwrap_or(rest.len());
+    // A password may hold an unescaped `@`: the last one in front of the path ends it.
+    match rest[..end].rfind('@') {
+        Some(at) => {
+            let user = rest[..at].split(':').next().unwrap_or_default();
+            format!("{before}{user}{}", &rest[at..])
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_password_does_not_get_into_the_url() {
+        assert_eq!(without_password("postgres://app:s3cret@ep-1.neon.tech/db?x=1"), "postgres://app@ep-1.neon.tech/db?x=1");
+        assert_eq!(without_password("error at postgresql://app:a@b@host:5432/db !"), "error at postgresql://app@host:5432/db !");
+        assert_eq!(without_password("postgres://app@host/db"), "postgres://app@host/db");
+        assert_eq!(without_password("someone@example.com"), "someone@example.com");
+        assert_eq!(without_password("https://example.com/a:b@c"), "https://example.com/a:b@c");
+    }
+}

@@ -1,0 +1,31 @@
+//! One file or folder per screen, and what all screens share: the frame around them, the URLs, what states look like, what is
+//! shown when something fails.
+//!
+//! A page asks for its data in one resource, awaits it in one suspense, and keeps it fresh through [`Live`](crate::components::Live). Signals and actions
+//! belong to the page itself and never to what a suspense resolves to, because that is thrown away when the page reloads.
+
+mod database;
+mod databases;
+mod engine;
+mod failure;
+mod fleet;
+mod frame;
+mod history;
+mod look;
+mod lookup;
+pub mod path;
+mod pools;
+mod session;
+mod sign_in;
+mod status;
+
+pub use database::DatabasePage;
+pub use databases::DatabasesPage;
+pub use engine::EnginePage;
+pub use failure::NotFoundPage;
+pub use fleet::FleetPage;
+pub use frame::{Frame, FrameOutlet};
+pub use lookup::LookupPage;
+pub use pools::{PoolPage, PoolsPage};
+pub use session::provide_operator;
+pub use sign_in::SignInPage;

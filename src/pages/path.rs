@@ -1,0 +1,136 @@
+//! Every URL of the console. Nothing else writes one, so that a link and its page cannot drift apart.
+
+use std::fmt::Write;
+
+use uuid::Uuid;
+
+use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, PagePosition, PoolRange};
+
+pub const FLEET: &str = "/";
+pub const DATABASES: &str = "/databases";
+pub const POOLS: &str = "/pools";
+pub const ENGINE: &str = "/engine";
+pub const LOOKUP: &str = "/lookup";
+pub const SIGN_IN: &str = "/sign-in";
+pub const SIGN_OUT: &str = "/sign-out";
+/// Not a page of the console: links to it are `rel="external"`.
+pub const API_DOCS: &str = "/api/docs";
+
+pub fn database(id: Uuid) -> String {
+    format!("/databases/{id}")
+}
+
+pub fn pool(name: &str, range: PoolRange) -> String {
+    let mut url = Url::to(&format!("/pools/{}", escaped(name)));
+    if range != PoolRange::default() {
+        url.add("range", range.as_str());
+    }
+    url.0
+}
+
+pub fn lookup(text: &str) -> String {
+    let mut url = Url::to(LOOKUP);
+    url.add("q", text);
+    url.0
+}
+
+/// Where to sign in, coming back to `next` afterwards.
+pub fn sign_in(next: &str) -> String {
+    let mut url = Url::to(SIGN_IN);
+    url.add("next", next);
+    url.0
+}
+
+/// A page of the table of databases.
+pub fn databases(filter: &DatabaseFilter, position: &PagePosition) -> String {
+    let mut url = Url::to(DATABASES);
+    url.add_some("state", filter.state.map(DatabaseState::as_str));
+    url.add_some("pool", filter.pool.as_deref());
+    url.add_some("plan", filter.plan.as_deref());
+    url.add_some("region", filter.region.as_deref());
+    url.add_some("text", filter.text.as_deref());
+    if filter.blocked {
+        url.add("blocked", "1");
+    }
+    if let Some(percent) = filter.storage_percent {
+        url.add("storage", &percent.to_string());
+    }
+    if filter.sort != DatabaseSort::default() {
+        url.add("sort", filter.sort.as_str());
+    }
+    match position {
+        PagePosition::First => {}
+        PagePosition::After(cursor) => url.add("after", cursor),
+        PagePosition::Before(cursor) => url.add("before", cursor),
+    }
+    url.0
+}
+
+/// The first page of the databases in one state.
+pub fn databases_in(state: DatabaseState) -> String {
+    databases(&DatabaseFilter { state: Some(state), ..DatabaseFilter::default() }, &PagePosition::First)
+}
+
+/// The first page of the databases of a pool, all or in one state.
+pub fn databases_of_pool(pool: &str, state: Option<DatabaseState>) -> String {
+    databases(&DatabaseFilter { pool: Some(pool.to_owned()), state, ..DatabaseFilter::default() }, &PagePosition::First)
+}
+
+struct Url(String);
+
+impl Url {
+    fn to(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        let separator = if self.0.contains('?') { '&' } else { '?' };
+        let _ = write!(self.0, "{separator}{name}={}", escaped(value));
+    }
+
+    fn add_some(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+}
+
+/// Percent-encoding that is the same in the browser and on the server.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_state_of_the_table_is_in_its_url() {
+        let filter = DatabaseFilter {
+            state: Some(DatabaseState::Claimed),
+            text: Some(String::from("a b&c=ü")),
+            blocked: true,
+            storage_percent: Some(80),
+            sort: DatabaseSort::Size,
+            ..DatabaseFilter::default()
+        };
+        let url = databases(&filter, &PagePosition::After(String::from("x+y")));
+        assert_eq!(url, "/databases?state=claimed&text=a%20b%26c%3D%C3%BC&blocked=1&storage=80&sort=size&after=x%2By");
+    }
+
+    #[test]
+    fn defaults_are_left_out() {
+        assert_eq!(databases(&DatabaseFilter::default(), &PagePosition::First), "/databases");
+        assert_eq!(pool("eu-small", PoolRange::Hour), "/pools/eu-small");
+        assert_eq!(pool("eu-small", PoolRange::Week), "/pools/eu-small?range=week");
+    }
+}

@@ -1,0 +1,148 @@
+//! Running a pool: set its target, pause it, resume it.
+
+use leptos::{form::ActionForm, prelude::*};
+
+use crate::components::{CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, SubmitButton, TextField, Toasts, Tone, browser};
+use crate::components::Refresh;
+use crate::pages::session;
+use crate::rpc::pools::{PausePool, ResumePool, SetTarget};
+use crate::types::{AppError, Permission, PoolDetail, PoolSummary, grouped};
+
+const TARGET: &str = "set-target";
+const PAUSE: &str = "pause-pool";
+const RESUME: &str = "resume-pool";
+
+/// What can be done, and what stands in the form. Belongs to the page.
+#[derive(Clone, Copy)]
+pub struct PoolActions {
+    target: RwSignal<String>,
+    set_target: ServerAction<SetTarget>,
+    pause: ServerAction<PausePool>,
+    resume: ServerAction<ResumePool>,
+}
+
+impl PoolActions {
+    pub fn new(refresh: Refresh) -> Self {
+        let actions = Self { target: RwSignal::new(String::new()), set_target: ServerAction::new(), pause: ServerAction::new(), resume: ServerAction::new() };
+        let toasts = use_context::<Toasts>();
+        let report = move |dialog: &'static str, done: &'static str, result: Option<Result<(), AppError>>| match result {
+            None => {}
+            Some(Ok(())) => {
+                browser::close_dialog(dialog);
+                refresh.now();
+                if let Some(toasts) = toasts {
+                    toasts.say(Tone::Good, done);
+                }
+            }
+            Some(Err(error)) => {
+                if let Some(toasts) = toasts {
+                    toasts.say(Tone::Bad, error.to_string());
+                }
+            }
+        };
+        Effect::new(move || report(TARGET, "The new target is set.", actions.set_target.value().get()));
+        Effect::new(move || report(PAUSE, "The pool is paused.", actions.pause.value().get()));
+        Effect::new(move || report(RESUME, "The pool creates again.", actions.resume.value().get()));
+        actions
+    }
+
+    /// Puts what is set now into the form.
+    pub fn fill(self, pool: &PoolSummary) {
+        self.target.try_set(pool.target.to_string());
+    }
+}
+
+#[component]
+pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
+    let name = live.with_untracked(|detail| detail.summary.name.clone()).unwrap_or_default();
+    let why_not = session::why_not(Permission::ManagePools);
+    let stopped = Memo::new(move |_| live.with(|detail| detail.summary.paused_at.is_some() || detail.summary.breaker_until.is_some()).unwrap_or(false));
+    let pause_or_resume = {
+        let why_not = why_not.clone();
+        move || {
+            if stopped.get() {
+                view! { <OpenDialog dialog=RESUME text="Resume" glyph=Glyph::Play why_not=why_not.clone() /> }
+            } else {
+                view! { <OpenDialog dialog=PAUSE text="Pause" glyph=Glyph::Pause why_not=why_not.clone() /> }
+            }
+        }
+    };
+    view! {
+        {pause_or_resume}
+        <OpenDialog dialog=TARGET text="Set target" glyph=Glyph::Pencil class="btn btn-sm btn-primary" why_not />
+        <TargetDialog name=name.clone() live actions />
+        <PauseDialog name=name.clone() actions />
+        <ResumeDialog name actions />
+    }
+}
+
+#[component]
+fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
+    let effect = move || {
+        let wanted: Option<i64> = actions.target.get().trim().parse().ok().filter(|target| (0..=100_000).contains(target));
+        match (wanted, live.with(|detail| (detail.summary.available + detail.summary.in_flight, i64::from(detail.summary.target)))) {
+            (None, _) => String::from("Write a whole number from 0 to 100,000."),
+            (Some(wanted), Some((have, before))) if wanted > have => {
+                format!("{} → {}: {} more are created now.", grouped(before), grouped(wanted), grouped(wanted - have))
+            }
+            (Some(wanted), Some((have, before))) => {
+                format!("{} → {}: nothing is created until claims bring the {} at hand below it. None is deleted.", grouped(before), grouped(wanted), grouped(have))
+            }
+            (Some(_), None) => String::new(),
+        }
+    };
+    view! {
+        <Dialog id=TARGET title=format!("Target of pool {name}")>
+            <ActionForm action=actions.set_target>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="name" value=name.clone() />
+                    <TextField name="target" id="target" label="Databases kept ready" value=actions.target kind="number" required=true />
+                    <p class="text-sm text-muted" role="status">{effect}</p>
+                    <ReasonField id="target-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=TARGET />
+                    <SubmitButton text="Set target" pending=actions.set_target.pending() why_not=None />
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}
+
+#[component]
+fn PauseDialog(name: String, actions: PoolActions) -> impl IntoView {
+    view! {
+        <Dialog id=PAUSE title=format!("Pause pool {name}?")>
+            <ActionForm action=actions.pause>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="name" value=name.clone() />
+                    <p class="text-sm">"Nothing more is created for this pool. Claims go on as long as it lasts, then they wait. You can resume it at any time."</p>
+                    <ReasonField id="pause-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=PAUSE />
+                    <SubmitButton text="Pause" pending=actions.pause.pending() class="btn btn-warning" why_not=None />
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}
+
+#[component]
+fn ResumeDialog(name: String, actions: PoolActions) -> impl IntoView {
+    view! {
+        <Dialog id=RESUME title=format!("Resume pool {name}?")>
+            <ActionForm action=actions.resume>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="name" value=name.clone() />
+                    <p class="text-sm">"The engine creates again at once, until the target is reached. If creations had failed in a row, it tries again now."</p>
+                    <ReasonField id="resume-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=RESUME />
+                    <SubmitButton text="Resume" pending=actions.resume.pending() why_not=None />
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}

@@ -1,0 +1,58 @@
+//! All pools: how much is ready, how long it lasts, what is wrong.
+
+mod controls;
+mod detail;
+mod strip;
+
+use leptos::prelude::*;
+
+pub use detail::PoolPage;
+pub use strip::{PoolStrip, compute};
+
+use super::failure::Failure;
+use crate::components::{EmptyState, Glyph, Live, PageHead, Skeleton};
+use crate::rpc::pools::pools;
+use crate::types::PoolSummary;
+
+#[component]
+pub fn PoolsPage() -> impl IntoView {
+    let live = Live::<Vec<PoolSummary>>::new(5);
+    let first = Resource::new(|| (), |()| pools());
+    live.keep_asking(pools);
+    view! {
+        <Transition fallback=|| view! { <Skeleton what="the pools" /> }>
+            {move || Suspend::new(async move {
+                match first.await {
+                    Ok(pools) => {
+                        live.start_with(pools);
+                        view! { <Pools live /> }.into_any()
+                    }
+                    Err(error) => view! { <Failure error /> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+}
+
+#[component]
+fn Pools(live: Live<Vec<PoolSummary>>) -> impl IntoView {
+    view! {
+        <PageHead title="Pools" note="Databases of one specification, kept ready and unclaimed." />
+        <div class="panel">
+            {move || {
+                live.with(|pools| {
+                    if pools.is_empty() {
+                        view! {
+                            <EmptyState glyph=Glyph::Layers title="There is no pool yet">
+                                "Without a pool nothing can be claimed. Pools are made when Flotilla is set up."
+                            </EmptyState>
+                        }
+                            .into_any()
+                    } else {
+                        pools.iter().map(|pool| view! { <PoolStrip pool=pool.clone() /> }).collect_view().into_any()
+                    }
+                })
+            }}
+        </div>
+    }
+}

@@ -1,0 +1,84 @@
+//! The strip at the foot of every page: is everything all right, and if not, what is wrong, in words, with a link.
+
+use leptos::prelude::*;
+
+use super::look;
+use crate::components::{Freshness, Icon, Live, TimeStyleSwitch};
+use crate::rpc::fleet::status;
+use crate::types::{Problem, Status, StatusLevel, grouped};
+
+/// Seconds between two looks.
+const EVERY: u32 = 5;
+
+#[component]
+pub fn StatusStrip() -> impl IntoView {
+    let live = Live::<Status>::new(EVERY);
+    let first = Resource::new(|| (), |()| status());
+    live.keep_asking(status);
+    view! {
+        <footer class="status-strip" aria-label="Status of the fleet">
+            <Transition fallback=|| view! { <span class="text-muted">"Looking at the fleet…"</span> }>
+                {move || Suspend::new(async move {
+                    match first.await {
+                        Ok(status) => {
+                            live.start_with(status);
+                            view! { <Strip live /> }.into_any()
+                        }
+                        Err(error) => view! { <span class="text-muted">{error.to_string()}</span> }.into_any(),
+                    }
+                })}
+            </Transition>
+            <span class="ml-auto hidden sm:inline-flex">
+                <TimeStyleSwitch />
+            </span>
+        </footer>
+    }
+}
+
+#[component]
+fn Strip(live: Live<Status>) -> impl IntoView {
+    let count = move |read: fn(&Status) -> i64| move || live.with(|status| grouped(read(status)));
+    view! {
+        <div class="min-w-0" role="status">{move || live.with(headline)}</div>
+        <dl class="hidden items-center gap-x-4 text-xs text-muted md:flex">
+            <div class="flex gap-1.5">
+                <dt>"Available"</dt>
+                <dd class="font-medium text-base-content tabular-nums">{count(|status| status.available)}</dd>
+            </div>
+            <div class="flex gap-1.5">
+                <dt>"In flight"</dt>
+                <dd class="font-medium text-base-content tabular-nums">{count(|status| status.in_flight)}</dd>
+            </div>
+            <div class="flex gap-1.5">
+                <dt>"Claimed"</dt>
+                <dd class="font-medium text-base-content tabular-nums">{count(|status| status.claimed)}</dd>
+            </div>
+        </dl>
+        <span class="hidden lg:inline-flex">
+            <Freshness as_of=Signal::derive(move || live.with(|status| status.as_of)) refresh=live.refresh() />
+        </span>
+    }
+}
+
+/// The worst problem as a link to where more is said, and how many more there are.
+fn headline(status: &Status) -> AnyView {
+    let look = look::of_level(status.level);
+    let icon = view! { <span class=look.tone.text()><Icon glyph=look.glyph class="size-4 shrink-0" /></span> };
+    match status.problems.first() {
+        None => view! {
+            <span class="inline-flex items-center gap-2 text-sm">
+                {icon} <span>{if status.level == StatusLevel::Good { "All good" } else { look.word }}</span>
+            </span>
+        }
+        .into_any(),
+        Some(Problem { text, href, .. }) => {
+            let more = (status.problems.len() > 1).then(|| format!(" (and {} more)", status.problems.len() - 1));
+            view! {
+                <a class="inline-flex min-w-0 items-center gap-2 text-sm link-hover" href=href.clone() title=text.clone()>
+                    {icon} <span class="truncate">{text.clone()}{more}</span>
+                </a>
+            }
+            .into_any()
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One database: what is known of it, and what can be done with it. Actions record their intent with an event first, then
+//! ask the engine to carry it out at once; what is not done within a few seconds stays intent.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+use uuid::Uuid;
+
+use crate::types::{AppError, Connection, DatabaseDetail, Outcome};
+
+#[server(endpoint = "database", input = GetUrl)]
+pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    caller.state.engine.looked_at(id);
+    Ok(caller.state.ledger.database(id).await?)
+}
+
+/// Sets all five limits. Texts as a person writes them: sizes as `512 MiB`, times in hours; empty or `unlimited` for none.
+#[server(endpoint = "set-quota")]
+pub async fn set_quota(
+    id: Uuid,
+    storage: String,
+    active_hours: String,
+    compute_hours: String,
+    written: String,
+    transfer: String,
+    reason: String,
+) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    let quota = crate::types::Quota::parse(&storage, &active_hours, &compute_hours, &written, &transfer)?;
+    caller.state.ledger.set_quota(id, &quota, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.apply_now(id).await)
+}
+
+#[server(endpoint = "suspend")]
+pub async fn suspend(id: Uuid, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.wish_endpoint(id, crate::types::EndpointWish::Suspend, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.apply_now(id).await)
+}
+
+#[server(endpoint = "resume")]
+pub async fn resume(id: Uuid, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.wish_endpoint(id, crate::types::EndpointWish::Resume, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.apply_now(id).await)
+}
+
+/// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else 60 to 604,800.
+#[server(endpoint = "set-suspend-timeout")]
+pub async fn set_suspend_timeout(id: Uuid, seconds: i32, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.set_suspend_timeout(id, seconds, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.apply_now(id).await)
+}
+
+/// Asks Neon for the state, the size and the usage of this database now.
+#[server(endpoint = "refresh")]
+pub async fn refresh(id: Uuid) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Refresh)?;
+    caller.state.ledger.database(id).await?;
+    Ok(caller.state.engine.refresh_now(id).await)
+}
+
+/// The connection strings, after the reason has been written down.
+#[server(endpoint = "reveal")]
+pub async fn reveal(id: Uuid, reason: String) -> Result<Connection, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Reveal)?;
+    let sealed = caller.state.ledger.reveal(id, &caller.because(&reason)?).await?;
+    Ok(caller.state.secrets.open(id, &sealed)?)
+}
+
+/// Gives the database up for good: it is deleted on Neon, recoverable there for 7 days. `confirmation` must be the owner's e-mail address
+/// or, where there is none, the database's id.
+#[server(endpoint = "release")]
+pub async fn release(id: Uuid, confirmation: String, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.release_confirmed(id, &confirmation, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.release_now(id).await)
+}

@@ -1,0 +1,18 @@
+//! Fleet health, and the status strip of every page.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+use crate::types::{AppError, FleetHealth, Status};
+
+#[server(name = ReadFleetHealth, endpoint = "fleet-health", input = GetUrl)]
+pub async fn fleet_health() -> Result<FleetHealth, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.fleet_health().await?)
+}
+
+#[server(name = ReadStatus, endpoint = "status", input = GetUrl)]
+pub async fn status() -> Result<Status, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.status().await?)
+}

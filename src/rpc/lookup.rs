@@ -1,0 +1,12 @@
+//! One box that finds whatever somebody pasted.
+
+use leptos::prelude::*;
+
+use crate::types::{AppError, LookupAnswer};
+
+/// A POST, so that what was pasted never stands in an access log. Passwords in it are stripped before anything else.
+#[server(endpoint = "look-up")]
+pub async fn look_up(query: String) -> Result<LookupAnswer, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.look_up(&query).await?)
+}

@@ -1,0 +1,42 @@
+//! Pools: how they stand, and running them.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+use crate::types::{AppError, PoolDetail, PoolRange, PoolSummary};
+
+#[server(endpoint = "pools", input = GetUrl)]
+pub async fn pools() -> Result<Vec<PoolSummary>, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.pools().await?)
+}
+
+#[server(endpoint = "pool", input = GetUrl)]
+pub async fn pool(name: String, range: PoolRange) -> Result<PoolDetail, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.pool(&name, range).await?)
+}
+
+#[server(endpoint = "set-target")]
+pub async fn set_target(name: String, target: i32, reason: String) -> Result<(), AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
+    caller.state.ledger.set_target(&name, target, &caller.because(&reason)?).await?;
+    caller.state.engine.nudge_refill();
+    Ok(())
+}
+
+/// Stops creating for this pool; claims go on as long as it lasts.
+#[server(endpoint = "pause-pool")]
+pub async fn pause_pool(name: String, reason: String) -> Result<(), AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
+    Ok(caller.state.ledger.pause_pool(&name, &caller.because(&reason)?).await?)
+}
+
+/// Creates again; also closes the breaker.
+#[server(endpoint = "resume-pool")]
+pub async fn resume_pool(name: String, reason: String) -> Result<(), AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
+    caller.state.ledger.resume_pool(&name, &caller.because(&reason)?).await?;
+    caller.state.engine.nudge_refill();
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The operator behind a server function, and what they may do. Refusals are remembered as events.
+
+use axum::http::request::Parts;
+use leptos::prelude::use_context;
+use serde_json::json;
+
+use crate::{
+    server::{
+        AppState,
+        error::internal,
+        http::RequestId,
+        ledger::{By, NewEvent, Via},
+    },
+    types::{AppError, Operator, Permission},
+};
+
+/// A session that holds, as the middleware found it; in the extensions of the request.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub operator: Operator,
+    /// SHA-256 of the cookie.
+    pub token_hash: [u8; 32],
+}
+
+/// An operator who may do what was asked for.
+pub struct Caller {
+    pub operator: Operator,
+    pub state: AppState,
+    pub request_id: String,
+}
+
+/// Shortest and longest reason for a change, in characters.
+const REASON_LENGTH: std::ops::RangeInclusive<usize> = 3..=500;
+
+#[derive(Debug, thiserror::Error)]
+#[error("a server function ran outside of a request")]
+struct OutsideOfRequest;
+
+/// Lets the operator of this request through if their role suffices. To be called before the first `.await`, where the context
+/// of the request is certain.
+///
+/// # Errors
+/// `NotSignedIn`; `Forbidden`, with what is missing.
+pub fn permit(permission: Permission) -> Result<Caller, AppError> {
+    let (Some(parts), Some(state)) = (use_context::<Parts>(), use_context::<AppState>()) else {
+        return Err(internal(&OutsideOfRequest));
+    };
+    let SignedIn { operator, .. } = parts.extensions.get::<SignedIn>().cloned().ok_or(AppError::NotSignedIn)?;
+    let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
+    let caller = Caller { operator, state, request_id };
+    match caller.operator.why_not(permission) {
+        None => Ok(caller),
+        Some(why_not) => {
+            caller.remember_denial(permission, parts.uri.path());
+            Err(AppError::Forbidden(why_not))
+        }
+    }
+}
+
+impl Caller {
+    /// Who makes the change that follows, and why.
+    ///
+    /// # Errors
+    /// `Invalid`, field `reason`, when there is none to speak of.
+    pub fn because(&self, reason: &str) -> Result<By, AppError> {
+        Ok(By { reason: Some(checked_reason(reason)?), ..self.by() })
+    }
+
+    fn by(&self) -> By {
+        By {
+            actor: self.operator.email.clone(),
+            via: Via::Console,
+            reason: None,
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+
+    /// Beside the request: a refusal need not wait for the ledger.
+    fn remember_denial(&self, permission: Permission, path: &str) {
+        let (ledger, by) = (self.state.ledger.clone(), self.by());
+        let after = json!({ "permission": format!("{permission:?}"), "role": self.operator.role, "path": path });
+        tokio::spawn(async move {
+            let event = NewEvent {
+                kind: "operator.denied",
+                database_id: None,
+                pool_id: None,
+                before: None,
+                after: Some(after),
+            };
+            if let Err(error) = ledger.record_event(&event, &by).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
+            }
+        });
+    }
+}
+
+fn checked_reason(reason: &str) -> Result<String, AppError> {
+    let reason = reason.trim();
+    if REASON_LENGTH.contains(&reason.chars().count()) {
+        return Ok(reason.to_owned());
+    }
+    let (least, most) = (REASON_LENGTH.start(), REASON_LENGTH.end());
+    Err(AppError::invalid(
+        "reason",
+        format!("Write the reason in {least} to {most} characters: it stays in the history."),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Role;
+
+    #[test]
+    fn a_reason_is_trimmed_and_must_say_something() {
+        assert_eq!(checked_reason("  ticket 4711 \n").expect("long enough"), "ticket 4711");
+        for wrong in ["", "  a ", &"x".repeat(501)] {
+            assert!(matches!(checked_reason(wrong), Err(AppError::Invalid { field, .. }) if field == "reason"));
+        }
+        assert!(checked_reason(&"ü".repeat(500)).is_ok(), "characters count, not bytes");
+    }
+
+    #[test]
+    fn each_role_may_what_the_matrix_says() {
+        use Permission::{ManageDatabases, ManagePools, Read, Refresh, Reveal};
+        let matrix = [
+            (Role::Viewer, vec![Read]),
+            (Role::Support, vec![Read, Refresh, Reveal]),
+            (Role::Operator, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools]),
+            (Role::Admin, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools]),
+        ];
+        for (role, granted) in matrix {
+            let operator = Operator { id: uuid::Uuid::nil(), email: String::new(), name: String::new(), role };
+            for permission in [Read, Refresh, Reveal, ManageDatabases, ManagePools] {
+                assert_eq!(operator.may(permission), granted.contains(&permission), "{role:?} {permission:?}");
+                assert_eq!(
+                    operator.why_not(permission).is_none(),
+                    granted.contains(&permission),
+                    "{role:?} {permission:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! `flotilla migrate`.
+
+use anyhow::Result;
+
+use super::output;
+use crate::server::{config::Config, start::OpenLedger};
+
+pub async fn run(config: &Config) -> Result<()> {
+    OpenLedger::open(config).await?.close().await?;
+    Ok(output::remark("The ledger's schema is up to date.")?)
+}

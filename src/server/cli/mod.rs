@@ -1,0 +1,95 @@
+//! The command line: what `flotilla` can be told to do, one file per command that has something of its own to do.
+
+mod migrate;
+mod openapi;
+pub mod operator;
+pub mod output;
+pub mod token;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::Config,
+    demo,
+    start::{self, Role},
+};
+
+/// A fleet console and pool engine for platforms that give every user a Postgres database on Neon
+#[derive(Parser)]
+#[command(
+    name = "flotilla",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Start with `flotilla demo`: it needs no account and no setting."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub config: Config,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve console and API, and run the engine
+    Serve {
+        /// Leave the engine's duties to other processes
+        #[arg(long)]
+        no_engine: bool,
+    },
+    /// Run the engine alone, beside servers that were started with --no-engine
+    Engine,
+    /// Bring the ledger's schema up to date and exit; every other command does so too
+    Migrate,
+    /// Manage who may sign in to the console
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Manage the tokens with which programs use the API
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Try Flotilla without an account: an emulated Neon with real databases, a fleet with a history, simulated signups
+    Demo(demo::Options),
+    /// Print the OpenAPI document of the API
+    Openapi,
+}
+
+impl Cli {
+    /// # Errors
+    /// With a text that says what to do.
+    pub async fn run(self) -> Result<()> {
+        let (config, shutdown) = (self.config, CancellationToken::new());
+        match self.command {
+            Command::Serve { no_engine } => {
+                start::run(config, Role { serves: true, runs_duties: !no_engine }, shutdown).await
+            }
+            Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
+            Command::Migrate => migrate::run(&config).await,
+            Command::Operator(command) => operator::run(&config, command).await,
+            Command::Token(command) => token::run(&config, command).await,
+            Command::Demo(options) => demo::run(config, options).await,
+            Command::Openapi => openapi::run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_behind_the_command() {
+        let cli = Cli::try_parse_from(["flotilla", "serve", "--no-engine", "--port", "9001"]).expect("valid");
+        assert!(matches!(cli.command, Command::Serve { no_engine: true }));
+        assert_eq!(cli.config.port, 9001);
+    }
+}

@@ -1,0 +1,211 @@
+//! Every setting, read once from the command line and the environment. Nothing else reads the environment.
+//!
+//! An empty environment variable counts as absent, as compose files and shells tend to leave them so.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::telemetry::LogFormat;
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Config {
+    /// PostgreSQL of the ledger, as postgres://user:password@host/database. Without it, Flotilla runs a private PostgreSQL of its own
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    pub database_url: Option<SecretString>,
+
+    /// Folder of the private PostgreSQL and of what else must survive a restart
+    #[arg(long, env = "FLOTILLA_DATA_DIR", global = true, default_value = ".flotilla", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+
+    /// Connections to the ledger's PostgreSQL at most
+    #[arg(long, env = "FLOTILLA_DATABASE_CONNECTIONS", hide = true, global = true, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=500), value_name = "N")]
+    pub database_connections: u32,
+
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, env = "FLOTILLA_LISTEN", global = true, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub listen: IpAddr,
+
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT", global = true, default_value_t = 8080)]
+    pub port: u16,
+
+    /// Where browsers reach Flotilla, as https://fleet.example.com; the default is the address it listens on
+    #[arg(long, env = "FLOTILLA_PUBLIC_URL", global = true, value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Believe the last address in X-Forwarded-For: only behind a proxy that sets it
+    #[arg(long, env = "FLOTILLA_BEHIND_PROXY", global = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub behind_proxy: bool,
+
+    /// API key of the Neon organisation
+    #[arg(long, env = "NEON_API_KEY", hide_env_values = true, global = true, value_name = "KEY")]
+    pub neon_api_key: Option<SecretString>,
+
+    /// Neon's management API
+    #[arg(long, env = "NEON_API_HOST", global = true, default_value = "https://console.neon.tech/api/v2", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub neon_api_url: String,
+
+    /// Neon organisation in which projects are made; needed with a personal API key
+    #[arg(long, env = "NEON_ORG_ID", global = true, value_name = "ID")]
+    pub neon_org_id: Option<String>,
+
+    /// Calls to Neon's API a minute at most, over all of this process
+    #[arg(long, env = "FLOTILLA_NEON_CALLS_PER_MINUTE", global = true, default_value_t = 700, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub neon_calls_per_minute: u32,
+
+    /// Calls to one route of Neon's API a second at most
+    #[arg(long, env = "FLOTILLA_NEON_CALLS_PER_SECOND", hide = true, global = true, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub neon_calls_per_second: u32,
+
+    /// Key that seals the credentials of databases: 32 bytes as hex or base64 (`openssl rand -hex 32`)
+    #[arg(long, env = "FLOTILLA_SECRET_KEY", hide_env_values = true, global = true, value_name = "KEY")]
+    pub secret_key: Option<SecretString>,
+
+    /// Earlier keys, separated by commas, with which credentials sealed before a change of keys are opened
+    #[arg(
+        long,
+        env = "FLOTILLA_PREVIOUS_SECRET_KEYS",
+        hide_env_values = true,
+        global = true,
+        value_delimiter = ',',
+        value_name = "KEYS"
+    )]
+    pub previous_secret_keys: Vec<SecretString>,
+
+    /// Minutes without a request after which an operator is signed out
+    #[arg(long, env = "FLOTILLA_SESSION_IDLE_MINUTES", hide = true, global = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=1_440), value_name = "MINUTES")]
+    pub session_idle_minutes: u64,
+
+    /// Hours after which an operator must sign in again in any case
+    #[arg(long, env = "FLOTILLA_SESSION_HOURS", hide = true, global = true, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=168), value_name = "HOURS")]
+    pub session_hours: u64,
+
+    /// Logs for people (text) or for machines (json); RUST_LOG says what is logged
+    #[arg(long, env = "FLOTILLA_LOG_FORMAT", global = true, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Folder of the built browser part: stylesheet, WebAssembly, icons
+    #[arg(
+        long,
+        env = "LEPTOS_SITE_ROOT",
+        hide = true,
+        global = true,
+        default_value = "target/site",
+        value_name = "FOLDER"
+    )]
+    pub site_dir: PathBuf,
+
+    /// Pages may connect to the reload server of cargo-leptos; set by `cargo leptos watch`
+    #[arg(long, env = "LEPTOS_WATCH", hide = true, global = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub watch: bool,
+}
+
+impl Config {
+    pub fn database_url(&self) -> Option<&str> {
+        present(self.database_url.as_ref())
+    }
+
+    pub fn neon_api_key(&self) -> Option<&SecretString> {
+        self.neon_api_key.as_ref().filter(|key| !key.expose_secret().trim().is_empty())
+    }
+
+    pub fn neon_org_id(&self) -> Option<&str> {
+        self.neon_org_id.as_deref().map(str::trim).filter(|id| !id.is_empty())
+    }
+
+    pub fn secret_key(&self) -> Option<&str> {
+        present(self.secret_key.as_ref())
+    }
+
+    pub fn previous_secret_keys(&self) -> Vec<&str> {
+        self.previous_secret_keys.iter().filter_map(|key| present(Some(key))).collect()
+    }
+
+    pub fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.listen, self.port)
+    }
+
+    /// Where browsers reach this server, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        match self.public_url.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None if self.listen.is_unspecified() => format!("http://127.0.0.1:{}", self.port),
+            None => format!("http://{}", self.listen_address()),
+        }
+    }
+
+    /// Whether browsers speak TLS with us or with the proxy in front of us.
+    pub fn is_https(&self) -> bool {
+        self.public_url().starts_with("https://")
+    }
+
+    pub fn session_idle(&self) -> Duration {
+        Duration::from_secs(self.session_idle_minutes * 60)
+    }
+
+    pub fn session_limit(&self) -> Duration {
+        Duration::from_secs(self.session_hours * 3_600)
+    }
+}
+
+fn present(secret: Option<&SecretString>) -> Option<&str> {
+    secret.map(|secret| secret.expose_secret().trim()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(arguments: &[&str]) -> Config {
+        Only::try_parse_from([&["flotilla"], arguments].concat()).expect("valid").config
+    }
+
+    #[test]
+    fn the_public_url_follows_from_the_address_unless_given() {
+        assert_eq!(config(&["--port", "9000"]).public_url(), "http://127.0.0.1:9000");
+        assert_eq!(config(&["--port", "9000", "--listen", "0.0.0.0"]).public_url(), "http://127.0.0.1:9000");
+        assert_eq!(config(&["--port", "9000", "--listen", "::1"]).public_url(), "http://[::1]:9000");
+        let behind_tls = config(&["--public-url", "https://fleet.example.com/"]);
+        assert_eq!(behind_tls.public_url(), "https://fleet.example.com");
+        assert!(behind_tls.is_https());
+    }
+
+    #[test]
+    fn an_empty_setting_counts_as_absent() {
+        let config = config(&["--database-url", "", "--neon-api-key", " ", "--secret-key", "", "--neon-org-id", ""]);
+        assert!(
+            config.database_url().is_none()
+                && config.neon_api_key().is_none()
+                && config.secret_key().is_none()
+                && config.neon_org_id().is_none()
+        );
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let config = config(&[
+            "--database-url",
+            "postgres://u:hunter2@h/d",
+            "--neon-api-key",
+            "napi_hunter2",
+            "--secret-key",
+            "hunter2",
+        ]);
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,83 @@
+//! What a person waits for: the engine takes the row at once, within the support share of the budget and a deadline of a few seconds. What is not done by
+//! then stays intent, and the duty finishes it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Duty, Engine, apply};
+use crate::{
+    server::{
+        ledger::LedgerError,
+        neon::{Class, NeonClient},
+    },
+    types::Outcome,
+};
+
+/// How long a person waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a row that somebody else holds, or that Neon has locked, is tried within that time.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Takes the wishes about this database to Neon now.
+    pub async fn apply_now(&self, id: Uuid) -> Outcome {
+        self.within_patience(Duty::Apply, |neon| async move {
+            let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
+                let pending = self.inner.ledger.database(id).await?.row.pending;
+                return Ok(if pending { Err(String::from("The engine is busy with this database.")) } else { Ok(()) });
+            };
+            Ok(self.inner.apply_row(&neon, &row).await?.map_err(|error| error.to_string()))
+        })
+        .await
+    }
+
+    /// Deletes a released database on Neon now.
+    pub async fn release_now(&self, id: Uuid) -> Outcome {
+        self.within_patience(Duty::Release, |neon| async move {
+            match self.inner.release_one(&neon, id).await? {
+                Some(outcome) => Ok(outcome.map_err(|error| error.to_string())),
+                None => Ok(Ok(())),
+            }
+        })
+        .await
+    }
+
+    /// Asks Neon how this database is now.
+    pub async fn refresh_now(&self, id: Uuid) -> Outcome {
+        let neon = self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE);
+        match tokio::time::timeout(PATIENCE, self.inner.observe(&neon, id)).await {
+            Ok(Ok(())) => Outcome::Done,
+            Ok(Err(error)) => Outcome::Pending(format!("Not refreshed. {error}")),
+            Err(_) => Outcome::Pending(String::from("Not refreshed: Neon did not answer within 5 seconds. Try again in a moment.")),
+        }
+    }
+
+    /// Tries until it is done or the person's patience ends; then leaves it to the duty.
+    async fn within_patience<F, T>(&self, duty: Duty, attempt: F) -> Outcome
+    where
+        F: Fn(NeonClient) -> T,
+        T: Future<Output = Result<Result<(), String>, LedgerError>>,
+    {
+        let end = Instant::now() + PATIENCE;
+        let mut reason = String::from("Neon has not answered yet.");
+        while Instant::now() < end {
+            let left = end.saturating_duration_since(Instant::now());
+            let neon = self.inner.neon.with_class(Class::Support).with_deadline(left);
+            match tokio::time::timeout_at(end, attempt(neon)).await {
+                Ok(Ok(Ok(()))) => return Outcome::Done,
+                Ok(Ok(Err(error))) => reason = error,
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "could not carry out at once what a person asked for");
+                    reason = String::from("The ledger did not answer.");
+                    break;
+                }
+                Err(_) => break,
+            }
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        }
+        self.inner.nudge(duty);
+        Outcome::Pending(format!("Recorded, but not done yet; the engine goes on trying. {reason}"))
+    }
+}

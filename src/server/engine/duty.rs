@@ -1,0 +1,130 @@
+//! The duties there are, and how each is kept running.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Inner, Report};
+use crate::server::ledger::{DutyOutcome, FinishedRun};
+
+/// How long a duty that must run once holds its lease without renewing it.
+const DUTY_LEASE_SECONDS: f64 = 30.0;
+/// Idle runs are written down this often at most.
+const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Duty {
+    Refill,
+    Provision,
+    Apply,
+    Release,
+    Sync,
+    Sample,
+    Watch,
+}
+
+impl Duty {
+    pub const ALL: [Self; 7] = [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refill => "refill",
+            Self::Provision => "provision",
+            Self::Apply => "apply",
+            Self::Release => "release",
+            Self::Sync => "sync",
+            Self::Sample => "sample",
+            Self::Watch => "watch",
+        }
+    }
+
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Refill => "Asks for new databases where a pool has fewer than its target.",
+            Self::Provision => "Creates them on Neon, makes sure that they answer, suspends them and puts them into the pool.",
+            Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
+            Self::Release => "Deletes released databases on Neon.",
+            Self::Sync => "Reads the list of projects for last activity and size.",
+            Self::Sample => "Writes the history behind the charts and rolls up the counters.",
+            Self::Watch => "Keeps an eye on whether Neon answers.",
+        }
+    }
+
+    /// The longest time between two runs.
+    fn interval(self) -> Duration {
+        match self {
+            Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
+            Self::Sample => Duration::from_secs(10),
+            Self::Watch => Duration::from_secs(2),
+        }
+    }
+
+    /// Must not run in two replicas at a time.
+    fn runs_once(self) -> bool {
+        matches!(self, Self::Refill | Self::Sync | Self::Sample)
+    }
+
+    /// Also runs in replicas that only serve.
+    pub(super) fn runs_everywhere(self) -> bool {
+        matches!(self, Self::Watch)
+    }
+
+    async fn run(self, engine: &Arc<Inner>) -> Report {
+        match self {
+            Self::Refill => engine.refill().await,
+            Self::Provision => engine.provision().await,
+            Self::Apply => engine.apply().await,
+            Self::Release => engine.release().await,
+            Self::Sync => engine.sync().await,
+            Self::Sample => engine.sample().await,
+            Self::Watch => engine.watch().await,
+        }
+    }
+}
+
+/// Runs the duty until shutdown: on its timer, on a nudge, and again at once when a run left work behind.
+pub(super) async fn keep_running(engine: Arc<Inner>, duty: Duty) {
+    let Some(nudged) = engine.nudges.get(&duty) else { return };
+    let mut told_idle: Option<Instant> = None;
+    while !engine.shutdown.is_cancelled() {
+        let report = if may_run(&engine, duty).await { run_and_tell(&engine, duty, &mut told_idle).await } else { Report::idle() };
+        if report.more_is_due {
+            // Let others run between two runs of a busy duty.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = engine.shutdown.cancelled() => {}
+            () = nudged.notified() => {}
+            () = tokio::time::sleep(duty.interval()) => {}
+        }
+    }
+}
+
+async fn may_run(engine: &Inner, duty: Duty) -> bool {
+    if !duty.runs_once() {
+        return true;
+    }
+    match engine.ledger.lease_duty(duty.name(), engine.replica, DUTY_LEASE_SECONDS).await {
+        Ok(is_ours) => is_ours,
+        Err(error) => {
+            tracing::warn!(duty = duty.name(), error = &error as &dyn std::error::Error, "could not take the lease of a duty");
+            false
+        }
+    }
+}
+
+async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
+    let started_at = chrono::Utc::now();
+    let report = duty.run(engine).await;
+    let outcome = report.outcome();
+    if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {
+        return report;
+    }
+    *told_idle = (outcome == DutyOutcome::Idle).then(Instant::now);
+    let run = FinishedRun { duty: duty.name(), started_at, outcome, report: &report.to_json() };
+    if let Err(error) = engine.ledger.record_run(&run).await {
+        tracing::warn!(duty = duty.name(), error = &error as &dyn std::error::Error, "could not write down how a duty went");
+    }
+    report
+}

@@ -1,0 +1,212 @@
+//! The engine makes Neon match the ledger.
+//!
+//! It is made of **duties**: background tasks without input, each idempotent, each woken by its timer or by a nudge, each answering with a
+//! [`Report`] that is stored and shown. A duty never returns an error and never retries inside a run: back-off is data on the row, and the
+//! next run is the retry. So nothing is lost when the process dies: whatever was under way is due again when its lease has run out.
+//!
+//! **Work on a row** goes in three steps: lease rows that are due in one short transaction, call Neon without any transaction, write the
+//! result only if the lease is still ours. Leases are on PostgreSQL's clock.
+//!
+//! **Creating** has no idempotency key at Neon. So a row with a unique project name is committed before Neon is asked, and whenever an answer was
+//! lost the name is looked up, and the project adopted, before anything is created again.
+//!
+//! **Actions that a person waits for** do not wait for a timer: [`Engine::apply_now`] and its kin take the row's lease, call Neon with the
+//! urgency of [`Class::Support`], and after a few seconds leave the rest to the duty.
+//!
+//! Several replicas may run the engine: rows are leased one by one, and duties that must run once hold a lease of their own.
+
+mod act;
+mod adopt;
+mod apply;
+mod duty;
+mod observe;
+mod provision;
+mod refill;
+mod release;
+mod report;
+mod sample;
+mod sync;
+mod timings;
+mod watch;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use super::{
+    ledger::{Claim, ClaimStatus, Ledger, LedgerError},
+    neon::NeonClient,
+    secrets::Secrets,
+};
+use crate::types::DutyStatus;
+
+pub use duty::Duty;
+pub use report::Report;
+pub use timings::ClaimTimings;
+#[cfg(doc)]
+use super::neon::Class;
+
+/// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
+const CREATIONS_AT_ONCE: usize = 64;
+/// How long stopping waits for calls that are under way.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the engine works with.
+pub struct Parts {
+    pub ledger: Ledger,
+    pub neon: NeonClient,
+    pub secrets: Arc<Secrets>,
+    pub timings: Arc<ClaimTimings>,
+    /// `false` for a replica that only serves: it still carries out what a person waits for.
+    pub run_duties: bool,
+    pub shutdown: CancellationToken,
+}
+
+/// A handle on the running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ledger: Ledger,
+    neon: NeonClient,
+    secrets: Arc<Secrets>,
+    timings: Arc<ClaimTimings>,
+    replica: Uuid,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    nudges: HashMap<Duty, Notify>,
+    creations: Arc<Semaphore>,
+    creation_results: provision::Results,
+    looks: observe::Looks,
+    claim_served: Notify,
+    sync_progress: sync::Progress,
+}
+
+impl Engine {
+    /// Starts the duties.
+    pub fn start(parts: Parts) -> Self {
+        let inner = Arc::new(Inner {
+            ledger: parts.ledger,
+            neon: parts.neon,
+            secrets: parts.secrets,
+            timings: parts.timings,
+            replica: Uuid::now_v7(),
+            shutdown: parts.shutdown,
+            tasks: TaskTracker::new(),
+            nudges: Duty::ALL.into_iter().map(|duty| (duty, Notify::new())).collect(),
+            creations: Arc::new(Semaphore::new(CREATIONS_AT_ONCE)),
+            creation_results: provision::Results::default(),
+            looks: observe::Looks::default(),
+            claim_served: Notify::new(),
+            sync_progress: sync::Progress::default(),
+        });
+        for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {
+            inner.tasks.spawn(duty::keep_running(Arc::clone(&inner), duty));
+        }
+        Self { inner }
+    }
+
+    /// Waits, for a few seconds at most, until what is under way has ended, and gives up the leases of this replica. The shutdown token must have been
+    /// cancelled before.
+    pub async fn stop(&self) {
+        self.inner.tasks.close();
+        if tokio::time::timeout(STOP_PATIENCE, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!("some calls to Neon were still under way; their rows are due again when their leases run out");
+        }
+        if let Err(error) = self.inner.ledger.drop_duty_leases(self.inner.replica).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not give up the leases of the duties; they run out by themselves");
+        }
+    }
+
+    /// A database left the pool, or a target changed: look at once whether to create.
+    pub fn nudge_refill(&self) {
+        self.inner.nudge(Duty::Refill);
+    }
+
+    /// Something was wished for.
+    pub fn nudge_apply(&self) {
+        self.inner.nudge(Duty::Apply);
+    }
+
+    /// Waits until the claim is served, or until `until`, and answers how it stands then.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn wait_for_claim(&self, id: Uuid, until: Instant) -> Result<Claim, LedgerError> {
+        loop {
+            // Registered before the ledger is asked, so that no serving in between is missed.
+            let served = self.inner.claim_served.notified();
+            let claim = self.inner.ledger.claim_by_id(id).await?;
+            if claim.status != ClaimStatus::Waiting || Instant::now() >= until || self.inner.shutdown.is_cancelled() {
+                return Ok(claim);
+            }
+            // Another replica may serve it: ask again now and then.
+            let ask_again = (Instant::now() + Duration::from_millis(250)).min(until);
+            tokio::select! {
+                () = served => {}
+                () = tokio::time::sleep_until(ask_again) => {}
+                () = self.inner.shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// Every duty with its purpose and its last runs.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn duties(&self) -> Result<Vec<DutyStatus>, LedgerError> {
+        let mut known = self.inner.ledger.duties().await?;
+        Ok(Duty::ALL
+            .into_iter()
+            .map(|duty| {
+                let found = known.iter().position(|status| status.name == duty.name()).map(|at| known.swap_remove(at));
+                let mut status = found.unwrap_or_else(|| DutyStatus {
+                    name: duty.name().to_owned(),
+                    purpose: String::new(),
+                    last_started_at: None,
+                    last_finished_at: None,
+                    last_outcome: None,
+                    failures_in_a_row: 0,
+                    runs: Vec::new(),
+                });
+                status.purpose = duty.purpose().to_owned();
+                status
+            })
+            .collect())
+    }
+}
+
+impl Inner {
+    fn nudge(&self, duty: Duty) {
+        if let Some(notify) = self.nudges.get(&duty) {
+            notify.notify_one();
+        }
+    }
+
+    /// Whether Neon seems to be away: then only a probe or two is sent, so that nobody's tries are used up.
+    fn neon_is_failing(&self) -> bool {
+        self.neon.health().failing_since.is_some()
+    }
+
+    /// Gives databases to the claims that wait in this pool, first come, first served.
+    async fn serve_waiting(&self, pool_id: i32) -> Result<u32, LedgerError> {
+        let by = super::ledger::By::duty(Duty::Provision.name());
+        let mut served = 0;
+        while self.ledger.serve_waiting(pool_id, &by).await?.is_some() {
+            served += 1;
+            self.claim_served.notify_waiters();
+        }
+        if served > 0 {
+            self.nudge(Duty::Refill);
+            self.nudge(Duty::Apply);
+        }
+        Ok(served)
+    }
+}

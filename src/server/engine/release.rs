@@ -1,0 +1,74 @@
+//! Release: deletes what was given up. A project that Neon does not know any more counts as deleted.
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use super::{Duty, Inner, Report};
+use crate::server::{
+    ledger::{Backoff, By, DueRelease, LedgerError},
+    neon::{Class, NeonClient, NeonError},
+};
+
+const AT_ONCE: usize = 16;
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+const LEASE_SECONDS: f64 = 90.0;
+
+impl Inner {
+    pub(super) async fn release(self: &Arc<Self>) -> Report {
+        let limit = if self.neon_is_failing() { 1 } else { AT_ONCE };
+        let neon = self.neon.with_class(Class::Apply).with_deadline(CALL_DEADLINE);
+        let rows = match self.ledger.take_due_releases(None, limit as i64, LEASE_SECONDS).await {
+            Ok(rows) => rows,
+            Err(error) => return Report::ledger_failed(&error),
+        };
+        let mut report = Report { more_is_due: rows.len() == AT_ONCE, ..Report::idle() };
+        for row in rows {
+            match self.release_row(&neon, &row).await {
+                Ok(Ok(())) => report.count("deleted"),
+                Ok(Err(error)) => {
+                    report.postponed += 1;
+                    report.error = Some(error.to_string());
+                }
+                Err(error) => return Report::ledger_failed(&error),
+            }
+        }
+        report
+    }
+
+    /// Takes this row if it is free, deletes its project, and answers whether there was anything to do.
+    pub(super) async fn release_one(&self, neon: &NeonClient, id: Uuid) -> Result<Option<Result<(), NeonError>>, LedgerError> {
+        match self.ledger.take_due_releases(Some(id), 1, LEASE_SECONDS).await?.pop() {
+            Some(row) => Ok(Some(self.release_row(neon, &row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NeonError>, LedgerError> {
+        match delete(neon, row).await {
+            Ok(()) => {
+                self.ledger.record_deleted(row, &By::duty(Duty::Release.name())).await?;
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                let base_seconds = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
+                self.ledger
+                    .postpone(row.id, row.lease, Some(&error.to_string()), Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true })
+                    .await?;
+                Ok(Err(error))
+            }
+        }
+    }
+}
+
+/// A row that failed before its project was known may have one all the same: it is looked up by name.
+async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<(), NeonError> {
+    let project_id = match &row.project_id {
+        Some(id) => Some(id.clone()),
+        None => neon.find_project_by_name(&row.project_name).await?.map(|project| project.id),
+    };
+    match project_id {
+        Some(id) => neon.delete_project(&id).await.map(|_| ()),
+        None => Ok(()),
+    }
+}

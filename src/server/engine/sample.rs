@@ -1,0 +1,32 @@
+//! Sample: the history behind the charts, the roll-up of the counters, and forgetting what is too old.
+
+use std::sync::Arc;
+
+use chrono::Timelike;
+
+use super::{Inner, Report};
+use crate::server::ledger::LedgerError;
+
+impl Inner {
+    pub(super) async fn sample(self: &Arc<Self>) -> Report {
+        match self.take_samples().await {
+            Ok(()) => Report::idle(),
+            Err(error) => Report::ledger_failed(&error),
+        }
+    }
+
+    async fn take_samples(&self) -> Result<(), LedgerError> {
+        self.ledger.roll_up().await?;
+        self.ledger.sample_pools().await?;
+        let now = chrono::Utc::now();
+        // The duty runs every ten seconds: once a minute, and once an hour.
+        if now.second() < 10 {
+            self.ledger.sample_fleet().await?;
+            self.ledger.forget_old_runs().await?;
+            if now.minute() == 0 {
+                self.ledger.forget_old_samples().await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! Watch: whether Neon answers. Each replica tells the ledger what it sees; when nothing was asked for a while, or nothing was answered, it asks
+//! for the smallest thing there is. Also hands over how long claims took.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Inner, Report};
+use crate::server::neon::Class;
+
+/// Without any answer for this long, Neon is asked for a sign of life.
+const QUIET_SECONDS: i64 = 30;
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// A single lost answer is no outage.
+const OUTAGE_SECONDS: i64 = 2;
+
+impl Inner {
+    pub(super) async fn watch(self: &Arc<Self>) -> Report {
+        let health = self.neon.health();
+        let quiet = health.last_ok_at.is_none_or(|at| (chrono::Utc::now() - at).num_seconds() >= QUIET_SECONDS);
+        if quiet || health.failing_since.is_some() {
+            let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
+            if neon.list_projects(None, 1).await.is_ok() && health.failing_since.is_some() {
+                tracing::info!("Neon answers again");
+                self.nudge(super::Duty::Provision);
+                self.nudge(super::Duty::Apply);
+            }
+        }
+        let health = self.neon.health();
+        let failing = health.failing_since.filter(|since| (chrono::Utc::now() - since).num_seconds() >= OUTAGE_SECONDS);
+        let error = health.last_error.unwrap_or_default();
+        let told = self.ledger.record_neon_status(health.last_ok_at, failing.map(|since| (since, error.as_str()))).await;
+        let buckets = self.timings.take();
+        let handed_over = match buckets.iter().any(|count| *count > 0) {
+            true => self.ledger.record_claim_timings(self.replica, &buckets).await,
+            false => Ok(()),
+        };
+        match told.and(handed_over) {
+            Ok(()) => Report::idle(),
+            Err(error) => Report::ledger_failed(&error),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The one place where inner errors become what a person reads. The cause is logged once, here, under a reference; nothing of it leaks.
+
+use uuid::Uuid;
+
+use super::{ledger::LedgerError, secrets::SecretsError};
+use crate::types::AppError;
+
+impl From<LedgerError> for AppError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::NotFound(what) => Self::NotFound(what),
+            LedgerError::Invalid { field, message } => Self::invalid(field, message),
+            LedgerError::Conflict(message) => Self::Conflict(message),
+            LedgerError::Sql(error) if is_unavailable(&error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");
+                Self::Busy { message: String::from("The ledger is not available right now. Try again in a moment."), retry_after_seconds: 1 }
+            }
+            error => internal(&error),
+        }
+    }
+}
+
+impl From<SecretsError> for AppError {
+    fn from(error: SecretsError) -> Self {
+        internal(&error)
+    }
+}
+
+/// Logs the whole chain of causes and answers with a reference to it.
+pub fn internal(error: &(dyn std::error::Error + 'static)) -> AppError {
+    let reference = Uuid::now_v7().simple().to_string()[20..].to_owned();
+    tracing::error!(reference, error, "request failed");
+    AppError::Internal { reference }
+}
+
+/// Whether PostgreSQL is gone, starting, stopping or out of connections, so that trying again makes sense.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // Classes 08 (connection), 53 (resources) and 57 (operator intervention: shutdown, cannot connect now, statement timeout).
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}

@@ -1,0 +1,143 @@
+//! The token of a request: looked at before anything else of it, in one query.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::problem::Problem;
+use crate::server::{
+    AppState,
+    auth::{API_TOKEN_PREFIX, Scope},
+    http::request_id::RequestId,
+    ledger::{By, Ledger, LiveToken, NewEvent, TokenStanding, Via},
+    secrets,
+};
+
+/// Characters of a reason at most.
+const REASON_LENGTH: usize = 500;
+
+/// Who calls: a token that may do what this route is for.
+#[derive(Clone, Debug)]
+pub struct Token {
+    name: String,
+    request_id: String,
+}
+
+impl Token {
+    /// Who makes the change that follows, and why, if they said so.
+    ///
+    /// # Errors
+    /// A problem with the field `reason` when it is too long or holds control characters.
+    pub fn because(&self, reason: Option<&str>) -> Result<By, Problem> {
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if reason.is_some_and(|reason| {
+            reason.chars().count() > REASON_LENGTH || reason.chars().any(|c| c.is_control() && c != '\n')
+        }) {
+            return Err(Problem::invalid("reason", format!("Write at most {REASON_LENGTH} characters of plain text.")));
+        }
+        Ok(By { reason: reason.map(str::to_owned), ..self.by() })
+    }
+
+    pub fn by(&self) -> By {
+        By { actor: self.name.clone(), via: Via::Api, reason: None, request_id: Some(self.request_id.clone()) }
+    }
+}
+
+/// Lets the request through if its token has the scope.
+pub async fn require(State((state, scope)): State<(AppState, Scope)>, mut request: Request, next: Next) -> Response {
+    let live = match standing(&state, request.headers()).await {
+        Ok(live) => live,
+        Err(problem) => return problem.into_response(),
+    };
+    let token = Token { name: live.name, request_id: RequestId::current() };
+    if !scope.is_granted_by(&live.scopes) {
+        remember_denial(&state.ledger, &token, scope);
+        return Problem::forbidden(format!("The token “{}” lacks the scope {}.", token.name, scope.as_str()))
+            .into_response();
+    }
+    request.extensions_mut().insert(token);
+    next.run(request).await
+}
+
+async fn standing(state: &AppState, headers: &HeaderMap) -> Result<LiveToken, Problem> {
+    let token = shown(headers)?;
+    match state.ledger.token_standing(&secrets::hash_token(token)).await? {
+        TokenStanding::Live(live) => {
+            if live.is_stale {
+                state.ledger.touch_api_token(live.id).await?;
+            }
+            Ok(live)
+        }
+        TokenStanding::Expired => Err(Problem::unauthorised("This token has expired. Make a new one.")),
+        TokenStanding::Revoked => Err(Problem::unauthorised("This token has been revoked. Make a new one.")),
+        TokenStanding::Unknown => Err(Problem::unauthorised("This token is not known here.")),
+    }
+}
+
+/// What follows `Bearer`, if it looks like a token of ours: a mistyped one does not reach the ledger.
+fn shown(headers: &HeaderMap) -> Result<&str, Problem> {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| Problem::unauthorised("Send a token: Authorization: Bearer <token>."))?;
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(API_TOKEN_PREFIX) || !secrets::is_well_formed(token)
+    {
+        return Err(Problem::unauthorised("This is no token of Flotilla. Send one as Authorization: Bearer flt_…"));
+    }
+    Ok(token)
+}
+
+/// Beside the request: a refusal need not wait for the ledger.
+fn remember_denial(ledger: &Ledger, token: &Token, scope: Scope) {
+    let (ledger, by) = (ledger.clone(), token.by());
+    tokio::spawn(async move {
+        let after = Some(json!({ "scope": scope.as_str() }));
+        let event = NewEvent { kind: "token.denied", database_id: None, pool_id: None, before: None, after };
+        if let Err(error) = ledger.record_event(&event, &by).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn shown_in(authorization: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(authorization).expect("a header value"));
+        shown(&headers).ok().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_token_of_ours_is_found_whatever_the_case_of_its_scheme() {
+        let token = secrets::random_token(API_TOKEN_PREFIX);
+        assert_eq!(shown_in(&format!("Bearer {token}")).as_ref(), Some(&token));
+        assert_eq!(shown_in(&format!("bearer  {token} ")).as_ref(), Some(&token));
+    }
+
+    #[test]
+    fn anything_else_is_refused_unseen() {
+        let token = secrets::random_token(API_TOKEN_PREFIX);
+        let session = secrets::random_token("fls_");
+        let mistyped = format!("{}x", &token[..token.len() - 1]);
+        for wrong in [
+            token.clone(),
+            format!("Basic {token}"),
+            format!("Bearer {session}"),
+            format!("Bearer {mistyped}"),
+            String::from("Bearer "),
+            String::from("Bearer"),
+        ] {
+            assert!(shown_in(&wrong).is_none(), "{wrong}");
+        }
+        assert!(shown(&HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! The OpenAPI document: what the routes say of themselves, completed by what they have in common.
+
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use utoipa::openapi::OpenApi;
+
+use super::problem::{CONTENT_TYPE, KINDS, Problem};
+
+const INTRODUCTION: &str = "The API of Flotilla, for signup services and scripts. Everything that the console does with databases can be done here.\n\n\
+    Send a token with every call: `Authorization: Bearer flt_…`. `flotilla token create` makes one. Errors are problem documents (RFC 9457). \
+    Every answer has an `X-Request-ID`, which you may bring along.";
+
+/// The document with its title, its security scheme and the errors of every operation.
+pub fn completed(document: OpenApi) -> Value {
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    document["info"] = json!({
+        "title": "Flotilla", "version": env!("CARGO_PKG_VERSION"), "description": INTRODUCTION,
+        "license": { "name": "Apache License 2.0", "identifier": "Apache-2.0" },
+    });
+    document["servers"] = json!([{ "url": "/" }]);
+    document["tags"] = json!([
+        { "name": "claims", "description": "Hand databases to owners" },
+        { "name": "databases", "description": "Read and change databases of the fleet" },
+        { "name": "pools", "description": "How many databases are ready" },
+    ]);
+    document["components"]["securitySchemes"]["token"] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "flt_…",
+        "description": "An API token with the scope that the operation names. `manage` includes `read`.",
+    });
+    add_problem_schema(&mut document);
+    for (_, path) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (_, operation) in path.as_object_mut().into_iter().flatten() {
+            add_problems(operation);
+        }
+    }
+    document
+}
+
+pub async fn answer(json: String) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ],
+        json,
+    )
+        .into_response()
+}
+
+fn add_problem_schema(document: &mut Value) {
+    #[derive(utoipa::OpenApi)]
+    #[openapi(components(schemas(Problem, super::problem::FieldError)))]
+    struct Problems;
+    let problems = serde_json::to_value(<Problems as utoipa::OpenApi>::openapi()).unwrap_or_default();
+    for (name, schema) in problems["components"]["schemas"].as_object().into_iter().flatten() {
+        document["components"]["schemas"][name] = schema.clone();
+    }
+}
+
+/// Which of the problems this operation can answer with.
+fn add_problems(operation: &mut Value) {
+    let has = |place: &str| {
+        operation["parameters"]
+            .as_array()
+            .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == place))
+    };
+    let (in_path, in_query, in_header, has_body) =
+        (has("path"), has("query"), has("header"), operation.get("requestBody").is_some());
+    let statuses = KINDS.iter().filter(|(_, status, ..)| match status {
+        404 => in_path,
+        409 => has_body,
+        400 | 413 | 415 => has_body,
+        422 => in_path || in_query || in_header || has_body,
+        405 => false,
+        _ => true,
+    });
+    for (kind, status, title, advice) in statuses {
+        let example = json!({ "type": format!("/api/docs#{kind}"), "title": title, "status": status, "detail": advice, "request_id": "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d" });
+        let mut response = json!({
+            "description": format!("{title}. {advice}"),
+            "content": { CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } },
+        });
+        match status {
+            401 => response["headers"] = json!({ "WWW-Authenticate": { "schema": { "type": "string" } } }),
+            503 => {
+                response["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer", "minimum": 0 } } })
+            }
+            _ => {}
+        }
+        operation["responses"][status.to_string()] = response;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+
+    #[test]
+    fn every_operation_names_itself_its_scope_and_its_problems() {
+        let document = document();
+        let mut ids = Vec::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            assert!(path.starts_with("/api/v1/"), "{path}");
+            for (method, operation) in item.as_object().expect("operations") {
+                let name = format!("{method} {path}");
+                ids.push(operation["operationId"].as_str().expect("an id").to_owned());
+                assert_eq!(operation["security"][0]["token"].as_array().map(Vec::len), Some(1), "{name} has one scope");
+                assert!(
+                    operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
+                    "{name} has a summary"
+                );
+                for status in ["401", "403", "500", "503"] {
+                    let content = &operation["responses"][status]["content"]["application/problem+json"];
+                    assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");
+                }
+            }
+        }
+        ids.sort();
+        let all = [
+            "changeQuota",
+            "createClaim",
+            "listDatabases",
+            "listPools",
+            "readClaim",
+            "readDatabase",
+            "releaseDatabase",
+            "resumeDatabase",
+            "suspendDatabase",
+        ];
+        assert_eq!(ids, all);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let text = document.to_string();
+        let references: Vec<&str> =
+            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(references.len() > 20, "{references:?}");
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference} is missing");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Changing the limits of one database.
+
+use axum::{Extension, extract::State, response::Response};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::{
+    bearer::Token,
+    databases::{ChangeAnswer, changed},
+    extract::{Body, Id},
+    problem::Problem,
+    validate::Validation,
+};
+use crate::{server::AppState, types::Quota};
+
+/// More than any project can hold, and small enough to be exact in every JSON reader.
+const LARGEST: i64 = 1_000_000_000_000_000;
+
+/// New limits: a field that is absent stays as it is, `null` is unlimited.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "logical_size_bytes": 1_073_741_824, "active_time_seconds": null, "reason": "upgrade" }))]
+pub struct QuotaChange {
+    /// Bytes that a branch may hold: the storage quota.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    logical_size_bytes: Option<Option<i64>>,
+    /// Seconds of wall time that the compute may be active in a billing period.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    active_time_seconds: Option<Option<i64>>,
+    /// CU-seconds in a billing period.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    compute_time_seconds: Option<Option<i64>>,
+    /// Bytes written in a billing period.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    written_data_bytes: Option<Option<i64>>,
+    /// Bytes sent out in a billing period.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    data_transfer_bytes: Option<Option<i64>>,
+    /// Why, for the history.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
+}
+
+/// Change the quota of a database
+#[utoipa::path(
+    patch, path = "/api/v1/databases/{id}/quota", operation_id = "changeQuota", tag = "databases", security(("token" = ["manage"])),
+    params(("id" = Uuid, Path, description = "The database's id")), request_body = QuotaChange,
+    responses(
+        (status = 200, description = "The new limits hold on Neon", body = ChangeAnswer),
+        (status = 202, description = "Recorded, and not yet confirmed by Neon", body = ChangeAnswer),
+    )
+)]
+pub async fn change_quota(
+    State(state): State<AppState>,
+    Extension(token): Extension<Token>,
+    Id(id): Id,
+    Body(change): Body<QuotaChange>,
+) -> Result<Response, Problem> {
+    check(&change)?;
+    let by = token.because(change.reason.as_deref())?;
+    let quota = change.applied_to(state.ledger.database(id).await?.quota);
+    state.ledger.set_quota(id, &quota, &by).await?;
+    let outcome = state.engine.apply_now(id).await;
+    changed(&state, id, outcome).await
+}
+
+impl QuotaChange {
+    fn applied_to(&self, quota: Quota) -> Quota {
+        Quota {
+            logical_size_bytes: self.logical_size_bytes.unwrap_or(quota.logical_size_bytes),
+            active_time_seconds: self.active_time_seconds.unwrap_or(quota.active_time_seconds),
+            compute_time_seconds: self.compute_time_seconds.unwrap_or(quota.compute_time_seconds),
+            written_data_bytes: self.written_data_bytes.unwrap_or(quota.written_data_bytes),
+            data_transfer_bytes: self.data_transfer_bytes.unwrap_or(quota.data_transfer_bytes),
+        }
+    }
+
+    fn limits(&self) -> [(&'static str, Option<Option<i64>>); 5] {
+        [
+            ("logical_size_bytes", self.logical_size_bytes),
+            ("active_time_seconds", self.active_time_seconds),
+            ("compute_time_seconds", self.compute_time_seconds),
+            ("written_data_bytes", self.written_data_bytes),
+            ("data_transfer_bytes", self.data_transfer_bytes),
+        ]
+    }
+}
+
+fn check(change: &QuotaChange) -> Result<(), Problem> {
+    let mut validation = Validation::default();
+    for (field, limit) in change.limits() {
+        if limit.flatten().is_some_and(|limit| !(1..=LARGEST).contains(&limit)) {
+            validation.wrong(field, format!("Write 1 to {LARGEST}, or null for no limit."));
+        }
+    }
+    validation.finish()
+}
+
+/// Tells `null` from absent: a field that is there is `Some`, whatever it holds.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::<i64>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Quota = Quota {
+        logical_size_bytes: Some(1),
+        active_time_seconds: Some(2),
+        compute_time_seconds: None,
+        written_data_bytes: Some(4),
+        data_transfer_bytes: None,
+    };
+
+    fn change(json: serde_json::Value) -> QuotaChange {
+        serde_json::from_value(json).expect("a change")
+    }
+
+    #[test]
+    fn absent_stays_and_null_is_unlimited() {
+        let new = change(serde_json::json!({ "logical_size_bytes": null, "compute_time_seconds": 7 })).applied_to(OLD);
+        assert_eq!(new, Quota { logical_size_bytes: None, compute_time_seconds: Some(7), ..OLD });
+        assert_eq!(change(serde_json::json!({})).applied_to(OLD), OLD);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        for wrong in [0, -1, LARGEST + 1] {
+            assert!(check(&change(serde_json::json!({ "written_data_bytes": wrong }))).is_err(), "{wrong}");
+        }
+        assert!(
+            check(&change(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok()
+        );
+        assert!(
+            serde_json::from_value::<QuotaChange>(serde_json::json!({ "storage": 5 })).is_err(),
+            "unknown fields are refused"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! What the API answers about databases. Apart from the screens' types, so that screens may change and this may not.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::types::{BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, Owner, Quota, Usage};
+
+/// A database, in short.
+#[derive(Serialize, ToSchema)]
+pub struct DatabaseSummary {
+    pub id: Uuid,
+    pub state: DatabaseState,
+    #[schema(example = "main")]
+    pub pool: String,
+    #[schema(example = "aws-eu-central-1")]
+    pub region: String,
+    #[schema(example = "shiny-wind-028834")]
+    pub neon_project_id: Option<String>,
+    /// Absent until it is claimed.
+    pub owner: Option<Owner>,
+    /// What Neon said of the compute endpoint when it was last asked.
+    pub endpoint: Option<EndpointState>,
+    /// Why it cannot be used as it should; absent when nothing is known to block it.
+    pub blocked_by: Option<BlockReason>,
+    /// Logical size in bytes.
+    pub size_bytes: i64,
+    /// The storage quota in bytes; absent when unlimited.
+    pub quota_size_bytes: Option<i64>,
+    pub requested_at: DateTime<Utc>,
+    pub claimed_at: Option<DateTime<Utc>>,
+    pub last_active_at: Option<DateTime<Utc>>,
+    /// When size, usage and endpoint were last read from Neon.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// A change that Neon has not yet confirmed.
+    pub pending: bool,
+    /// Made for a demonstration; nothing real is behind it.
+    pub simulated: bool,
+}
+
+/// A database with its limits and settings. It holds no secret.
+#[derive(Serialize, ToSchema)]
+pub struct Database {
+    #[serde(flatten)]
+    pub summary: DatabaseSummary,
+    pub state_since: DateTime<Utc>,
+    #[schema(example = 17)]
+    pub pg_version: i32,
+    pub neon_branch_id: Option<String>,
+    pub neon_endpoint_id: Option<String>,
+    /// Where clients connect.
+    pub host: Option<String>,
+    pub database_name: Option<String>,
+    pub role_name: Option<String>,
+    pub available_at: Option<DateTime<Utc>>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Until when Neon can bring the deleted project back.
+    pub recoverable_until: Option<DateTime<Utc>>,
+    pub quota: Quota,
+    pub usage: Usage,
+    pub period_start: Option<DateTime<Utc>>,
+    pub period_end: Option<DateTime<Utc>>,
+    /// Compute units.
+    pub min_cu: f64,
+    pub max_cu: f64,
+    /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never.
+    pub suspend_timeout_seconds: i32,
+    /// What went wrong last, while a change is still to be made or creation failed.
+    pub last_error: Option<String>,
+    pub last_error_at: Option<DateTime<Utc>>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+impl From<DatabaseRow> for DatabaseSummary {
+    fn from(row: DatabaseRow) -> Self {
+        Self {
+            id: row.id,
+            state: row.state,
+            pool: row.pool,
+            region: row.region,
+            neon_project_id: row.neon_project_id,
+            owner: row.owner,
+            endpoint: row.endpoint,
+            blocked_by: row.block,
+            size_bytes: row.size_bytes,
+            quota_size_bytes: row.quota_size_bytes,
+            requested_at: row.requested_at,
+            claimed_at: row.claimed_at,
+            last_active_at: row.last_active_at,
+            observed_at: row.observed_at,
+            pending: row.pending,
+            simulated: row.simulated,
+        }
+    }
+}
+
+impl From<DatabaseDetail> for Database {
+    fn from(detail: DatabaseDetail) -> Self {
+        Self {
+            summary: detail.row.into(),
+            state_since: detail.state_since,
+            pg_version: detail.pg_version,
+            neon_branch_id: detail.neon_branch_id,
+            neon_endpoint_id: detail.neon_endpoint_id,
+            host: detail.host,
+            database_name: detail.database_name,
+            role_name: detail.role_name,
+            available_at: detail.available_at,
+            deleted_at: detail.deleted_at,
+            recoverable_until: detail.recoverable_until,
+            quota: detail.quota,
+            usage: detail.usage,
+            period_start: detail.period_start,
+            period_end: detail.period_end,
+            min_cu: detail.min_cu,
+            max_cu: detail.max_cu,
+            suspend_timeout_seconds: detail.suspend_timeout_seconds,
+            last_error: detail.last_error,
+            last_error_at: detail.last_error_at,
+            next_attempt_at: detail.next_attempt_at,
+        }
+    }
+}

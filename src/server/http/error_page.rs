@@ -1,0 +1,52 @@
+//! The page for what went wrong before or beside the console: no script, no data, one way out.
+
+use axum::{
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+
+use super::request_id::RequestId;
+
+/// An HTML answer of this status.
+pub fn answer(status: StatusCode) -> Response {
+    let (title, text) = words(status);
+    let mut response = (status, Html(document(title, text, &RequestId::current()))).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
+fn document(title: &str, text: &str, request_id: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title} · Flotilla</title><link rel=\"stylesheet\" href=\"/plain.css\"><link rel=\"icon\" href=\"/favicon.svg\"></head>\
+         <body><main><h1>{title}</h1><p>{text}</p><p><a href=\"/\">Go to the fleet</a></p><p><small>Request {request_id}</small></p></main></body></html>\n"
+    )
+}
+
+/// What a status means to a person. Also the words of a problem document that has none of its own.
+pub fn words(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        400 => ("Bad request", "The request could not be read."),
+        401 => ("Not signed in", "Sign in and try again."),
+        403 => (
+            "Refused",
+            "This request did not come from a page of this console. Open the page again and repeat what you did there.",
+        ),
+        404 => ("Not found", "There is nothing at this address."),
+        405 => {
+            ("Method not allowed", "This address does not answer to this method; the Allow header names those it does.")
+        }
+        413 => ("Too large", "The request is larger than 64 KiB."),
+        414 => ("Address too long", "The address is longer than 8 KiB."),
+        415 => ("Wrong content type", "Send the body as application/json."),
+        429 => ("Too many requests", "Wait a moment and try again."),
+        503 => {
+            ("Not available right now", "Flotilla or its ledger is too busy to answer in time. Try again in a moment.")
+        }
+        500.. => (
+            "Something went wrong",
+            "Something went wrong on our side. Try again; if it stays, quote the request's id to whoever runs this console.",
+        ),
+        _ => ("Request refused", "The request could not be answered."),
+    }
+}

@@ -1,0 +1,76 @@
+//! What a request may cost: bytes, time, company.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::sync::Semaphore;
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, Predicate},
+};
+
+/// Bytes of a body.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Bytes of path and query.
+const ADDRESS_BYTES: usize = 8 * 1024;
+/// Requests under way at a time; more are told to come back.
+const AT_A_TIME: usize = 1_024;
+/// Time until the answer begins. Claims may wait up to 30 seconds for a database, and then need their answer.
+const TIME: Duration = Duration::from_secs(30);
+const CLAIM_TIME: Duration = Duration::from_secs(40);
+const CLAIMS: &str = "/api/v1/claims";
+
+#[derive(Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+    }
+}
+
+/// Marks an answer that holds a secret: it is not compressed, since its length would tell about it.
+#[derive(Clone, Copy)]
+pub struct HoldsSecret;
+
+pub fn body() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(BODY_BYTES)
+}
+
+/// Lets so many requests in, each for so long.
+pub async fn bounded(State(Gate(gate)): State<Gate>, request: Request, next: Next) -> Response {
+    if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > ADDRESS_BYTES) {
+        return StatusCode::URI_TOO_LONG.into_response();
+    }
+    let Ok(_place) = gate.try_acquire() else { return come_back() };
+    let time = if request.uri().path() == CLAIMS { CLAIM_TIME } else { TIME };
+    match tokio::time::timeout(time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => come_back(),
+    }
+}
+
+fn come_back() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response()
+}
+
+#[derive(Clone, Copy)]
+pub struct WithoutSecrets;
+
+impl Predicate for WithoutSecrets {
+    fn should_compress<B: axum::body::HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
+        response.extensions().get::<HoldsSecret>().is_none()
+    }
+}
+
+/// Compresses what gains from it; event streams, images and answers with secrets are left as they are.
+pub fn compression() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new()
+        .quality(tower_http::CompressionLevel::Fastest)
+        .compress_when(DefaultPredicate::new().and(WithoutSecrets))
+}

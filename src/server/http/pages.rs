@@ -1,0 +1,101 @@
+//! Pages and server functions, rendered by Leptos. A page streams; what it sends must be complete within a deadline.
+
+use std::{path::Path, time::Duration};
+
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use leptos::{
+    config::{Env, LeptosOptions},
+    nonce::use_nonce,
+    prelude::{provide_context, use_context},
+};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use tower_http::timeout::ResponseBodyDeadlineLayer;
+
+use super::{headers, limits};
+use crate::{
+    app::{App, shell},
+    server::{AppState, auth::SignedIn, config::Config},
+};
+
+/// From the first byte of a page to the last.
+const PAGE_TIME: Duration = Duration::from_secs(15);
+
+/// Every page that the console has a route for, and every server function.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let options = leptos_options(&state.config);
+    let routes = generate_route_list(App);
+    let context = {
+        let state = state.clone();
+        move || provide(&state)
+    };
+    let render = {
+        let options = options.clone();
+        move || shell(options.clone())
+    };
+    Router::new()
+        .leptos_routes_with_context(&options, routes, context, render)
+        .layer(limits::body())
+        .layer(ResponseBodyDeadlineLayer::new(PAGE_TIME))
+        .with_state(options)
+}
+
+/// What is at no address: the console's own page for somebody who is signed in, and next to nothing for anybody else.
+pub async fn not_found(
+    State(state): State<AppState>,
+    signed_in: Option<Extension<SignedIn>>,
+    request: Request,
+) -> Response {
+    let accepts_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    let path = request.uri().path();
+    let is_page =
+        request.method() == Method::GET && accepts_page && !path.starts_with("/api/") && !path.starts_with("/rpc/");
+    if signed_in.is_none() || !is_page {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let options = leptos_options(&state.config);
+    let mut response =
+        render_app_async_with_context(move || provide(&state), move || shell(options.clone()))(request).await;
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+/// What pages and server functions find in their context: the state, the operator, and a nonce in the policy of the answer.
+fn provide(state: &AppState) {
+    provide_context(state.clone());
+    let signed_in = use_context::<Parts>().and_then(|parts| parts.extensions.get::<SignedIn>().cloned());
+    let operator = signed_in.map(|signed_in| signed_in.operator);
+    provide_context(operator.clone());
+    if let Some(operator) = operator {
+        provide_context(operator);
+    }
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
+    if let Ok(policy) = HeaderValue::from_str(&headers::page_policy(&nonce, state.config.watch)) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// cargo-leptos writes `hash.txt` beside the program when it puts hashes into the names of files.
+fn leptos_options(config: &Config) -> LeptosOptions {
+    let has_hashes = std::env::current_exe()
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+        .is_some_and(|folder| folder.join("hash.txt").exists());
+    LeptosOptions::builder()
+        .output_name("flotilla")
+        .site_root(config.site_dir.to_string_lossy().into_owned())
+        .site_pkg_dir("pkg")
+        .site_addr(config.listen_address())
+        .reload_port(8081)
+        .env(if config.watch { Env::DEV } else { Env::PROD })
+        .hash_files(has_hashes)
+        .build()
+}

@@ -1,0 +1,82 @@
+//! Sessions of operators: found for every request that could need one, demanded for pages.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{
+    AppState,
+    auth::{SignedIn, cookie, next},
+    config::Config,
+    ledger::{LedgerError, SessionLimits},
+};
+
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+impl From<&Config> for SessionLimits {
+    fn from(config: &Config) -> Self {
+        Self { idle: config.session_idle(), total: config.session_limit() }
+    }
+}
+
+/// Puts the operator of the session, if it holds, into the extensions of the request. Whether that suffices is decided behind it.
+pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let Some(token_hash) = cookie::session_hash(request.headers(), &state.config) else {
+        return next.run(request).await;
+    };
+    match find(&state, token_hash).await {
+        Ok(Some(signed_in)) => request.extensions_mut().insert(signed_in),
+        Ok(None) => None,
+        Err(error) => return unavailable(error),
+    };
+    next.run(request).await
+}
+
+/// Leads browsers without a session to the sign-in page. Server functions answer for themselves, in a way that scripts can read.
+pub async fn require(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_signed_in = request.extensions().get::<SignedIn>().is_some();
+    match path {
+        "/sign-in" if is_signed_in => Redirect::to(next::HOME).into_response(),
+        "/sign-in" => next.run(request).await,
+        _ if is_signed_in || path.starts_with("/rpc/") => next.run(request).await,
+        _ => {
+            let wanted = request.uri().path_and_query().map_or(next::HOME, |wanted| wanted.as_str());
+            Redirect::to(&next::sign_in_before(wanted)).into_response()
+        }
+    }
+}
+
+/// Removes what has ended, until shutdown.
+pub async fn sweep_until(state: AppState, shutdown: CancellationToken) {
+    let limits = SessionLimits::from(&*state.config);
+    while shutdown.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+        if let Err(error) = state.ledger.sweep_sessions(limits).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "ended sessions could not be removed; the next sweep tries again"
+            );
+        }
+    }
+}
+
+async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<SignedIn>, LedgerError> {
+    let Some(session) = state.ledger.session(&token_hash, SessionLimits::from(&*state.config)).await? else {
+        return Ok(None);
+    };
+    if session.is_stale {
+        state.ledger.touch_session(&token_hash).await?;
+    }
+    Ok(Some(SignedIn { operator: session.operator, token_hash }))
+}
+
+/// Logged here; whoever asked is told in their own way by [`super::own_errors`].
+fn unavailable(error: LedgerError) -> Response {
+    let status = crate::types::AppError::from(error).status();
+    axum::http::StatusCode::from_u16(status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR).into_response()
+}

@@ -1,0 +1,205 @@
+//! Signing in with a password or a one-time link, and signing out. The page itself belongs to the console; what goes wrong
+//! is told to it as a code in the query.
+
+use axum::{
+    Extension, Form, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{Method, header, request::Parts},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use axum_extra::extract::cookie::CookieJar;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{address, request_id::RequestId};
+use crate::{
+    server::{
+        AppState,
+        auth::{
+            SignedIn, cookie,
+            next::{self, page_or_home},
+            password::{self, PasswordError},
+        },
+        ledger::{By, LedgerError, LinkUse, NewSession, Via},
+        secrets,
+    },
+    types::{AppError, Operator},
+};
+
+/// Characters of an e-mail address at most.
+const EMAIL_LENGTH: usize = 320;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/sign-in", post(sign_in))
+        .route("/sign-in/link/{token}", get(use_link))
+        .route("/sign-out", post(sign_out))
+        .layer(DefaultBodyLimit::max(16 * 1024))
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    email: String,
+    password: SecretPassword,
+    #[serde(default)]
+    next: String,
+}
+
+/// Never printed, wiped after use.
+struct SecretPassword(SecretString);
+
+impl<'de> Deserialize<'de> for SecretPassword {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|password| Self(SecretString::from(password)))
+    }
+}
+
+/// Why somebody was not let in. The codes are the sign-in page's.
+enum Refusal {
+    /// No such account, or not its password: the same to whoever asks.
+    Wrong,
+    Throttled,
+    Busy,
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for Refusal {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+async fn sign_in(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    parts: Parts,
+    Form(form): Form<Credentials>,
+) -> Response {
+    let Credentials { email, password: SecretPassword(password), next } = form;
+    match check(&state, &parts, &email, password).await {
+        Ok(operator) => match open(&state, &parts, &operator, &request_id).await {
+            Ok(jar) => (jar, Redirect::to(page_or_home(&next))).into_response(),
+            Err(error) => refuse(Refusal::Ledger(error), &next),
+        },
+        Err(refusal) => refuse(refusal, &next),
+    }
+}
+
+/// The operator whose password this is. The attempt counts as failed until it has succeeded.
+async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretString) -> Result<Operator, Refusal> {
+    let email = email.trim().to_lowercase();
+    if email.is_empty() || email.chars().count() > EMAIL_LENGTH || email.chars().any(char::is_control) {
+        return Err(Refusal::Wrong);
+    }
+    if !state.ledger.may_attempt_sign_in(&email, &address::of(parts, &state.config)).await? {
+        return Err(Refusal::Throttled);
+    }
+    let candidate = state.ledger.sign_in_candidate(&email).await?;
+    let (operator, kept) =
+        candidate.map_or((None, None), |candidate| (Some(candidate.operator), candidate.password_hash));
+    let is_right = password::is_right(password, kept).await.map_err(|error| match error {
+        PasswordError::Busy => Refusal::Busy,
+        error => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a password could not be checked");
+            Refusal::Busy
+        }
+    })?;
+    operator.filter(|_| is_right).ok_or(Refusal::Wrong)
+}
+
+/// Opens a fresh session in place of the one this browser may have had.
+async fn open(
+    state: &AppState,
+    parts: &Parts,
+    operator: &Operator,
+    request_id: &RequestId,
+) -> Result<CookieJar, LedgerError> {
+    let token = secrets::random_token(cookie::PREFIX);
+    state.ledger.open_session(operator, &new_session(state, parts, &token), &by(operator, request_id)).await?;
+    Ok(CookieJar::new().add(cookie::opening(token, &state.config)))
+}
+
+/// Uses the link up. Only a person's click does: not a mail scanner's HEAD, not a browser's prefetch, and not somebody who is
+/// signed in already.
+async fn use_link(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    signed_in: Option<Extension<SignedIn>>,
+    Path(token): Path<String>,
+    parts: Parts,
+) -> Response {
+    if signed_in.is_some() {
+        return Redirect::to(next::HOME).into_response();
+    }
+    if parts.method != Method::GET || is_prefetch(&parts) {
+        return axum::http::StatusCode::NO_CONTENT.into_response();
+    }
+    if !secrets::is_well_formed(&token) {
+        return failed("link", "");
+    }
+    let session = secrets::random_token(cookie::PREFIX);
+    let used = state
+        .ledger
+        .use_sign_in_link(&secrets::hash_token(&token), &new_session(&state, &parts, &session), &request_id.to_string())
+        .await;
+    match used {
+        Ok(LinkUse::SignedIn(_)) => {
+            (CookieJar::new().add(cookie::opening(session, &state.config)), Redirect::to(next::HOME)).into_response()
+        }
+        Ok(LinkUse::Expired) => failed("expired", ""),
+        Ok(LinkUse::Invalid) => failed("link", ""),
+        Err(error) => refuse(Refusal::Ledger(error), ""),
+    }
+}
+
+async fn sign_out(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    signed_in: Option<Extension<SignedIn>>,
+) -> Response {
+    if let Some(Extension(SignedIn { operator, token_hash })) = signed_in {
+        if let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await {
+            return refuse(Refusal::Ledger(error), "");
+        }
+    }
+    (CookieJar::new().add(cookie::closing(&state.config)), Redirect::to("/sign-in")).into_response()
+}
+
+fn new_session<'a>(state: &AppState, parts: &'a Parts, token: &str) -> NewSession<'a> {
+    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    NewSession {
+        token_hash: secrets::hash_token(token),
+        user_agent: user_agent.map(|text| &text[..text.len().min(300)]),
+        replaces: cookie::session_hash(&parts.headers, &state.config),
+    }
+}
+
+fn by(operator: &Operator, request_id: &RequestId) -> By {
+    By { actor: operator.email.clone(), via: Via::Console, reason: None, request_id: Some(request_id.to_string()) }
+}
+
+fn is_prefetch(parts: &Parts) -> bool {
+    ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| parts.headers.get(*name))
+        .any(|value| value.as_bytes().starts_with(b"prefetch"))
+}
+
+fn refuse(refusal: Refusal, next: &str) -> Response {
+    match refusal {
+        Refusal::Wrong => failed("wrong", next),
+        Refusal::Throttled => failed("throttled", next),
+        Refusal::Busy => failed("busy", next),
+        Refusal::Ledger(error) => {
+            let status = AppError::from(error).status();
+            axum::http::StatusCode::from_u16(status)
+                .unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
+                .into_response()
+        }
+    }
+}
+
+fn failed(code: &str, next: &str) -> Response {
+    Redirect::to(&next::sign_in_failed(code, next)).into_response()
+}

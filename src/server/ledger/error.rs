@@ -1,0 +1,17 @@
+//! What the ledger answers when it cannot do as asked.
+
+/// Refusals are typed; everything else is PostgreSQL's own error.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{0} was not found")]
+    NotFound(String),
+    #[error("{message}")]
+    Invalid { field: &'static str, message: String },
+    /// The row is not in a state in which this can be done.
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}

@@ -1,0 +1,113 @@
+//! History: one line per change, written in the transaction of the change.
+
+use serde_json::Value;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError};
+use crate::types::{Event, Time};
+
+/// A change to be remembered.
+pub struct NewEvent<'a> {
+    /// Dotted, as `database.quota`.
+    pub kind: &'a str,
+    pub database_id: Option<Uuid>,
+    pub pool_id: Option<i32>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+impl Ledger {
+    /// Records something that changed no other row: a sign-in, a refusal.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_event(&self, event: &NewEvent<'_>, by: &By) -> Result<(), LedgerError> {
+        Ok(insert_event(&self.db, event, by).await?)
+    }
+
+    /// The newest events of the fleet that people made or that changed a pool; the engine's own steps of each database are left out.
+    pub(super) async fn last_events(&self, limit: i64) -> Result<Vec<Event>, LedgerError> {
+        let events = sqlx::query_as!(
+            EventRecord,
+            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
+               FROM (SELECT * FROM events ORDER BY id DESC LIMIT 500) AS e LEFT JOIN pools AS p ON p.id = e.pool_id
+               WHERE e.via <> 'engine' OR e.kind IN ('database.failed', 'pool.breaker')
+               ORDER BY e.id DESC LIMIT $1"#,
+            limit
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(events.into_iter().map(Event::from).collect())
+    }
+
+    pub(super) async fn database_events(&self, id: Uuid, limit: i64) -> Result<Vec<Event>, LedgerError> {
+        let events = sqlx::query_as!(
+            EventRecord,
+            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
+               FROM events AS e LEFT JOIN pools AS p ON p.id = e.pool_id
+               WHERE e.database_id = $1 ORDER BY e.id DESC LIMIT $2"#,
+            id,
+            limit
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(events.into_iter().map(Event::from).collect())
+    }
+
+    /// What was done to the pool itself, newest first.
+    pub(super) async fn pool_events(&self, pool_id: i32, limit: i64) -> Result<Vec<Event>, LedgerError> {
+        let events = sqlx::query_as!(
+            EventRecord,
+            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
+               FROM events AS e LEFT JOIN pools AS p ON p.id = e.pool_id
+               WHERE e.pool_id = $1 AND e.database_id IS NULL ORDER BY e.id DESC LIMIT $2"#,
+            pool_id,
+            limit
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(events.into_iter().map(Event::from).collect())
+    }
+}
+
+/// Writes an event in the caller's transaction.
+pub(super) async fn insert_event(db: impl PgExecutor<'_>, event: &NewEvent<'_>, by: &By) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, after, request_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        event.kind,
+        event.database_id,
+        event.pool_id,
+        by.actor,
+        by.via.as_str(),
+        by.reason,
+        event.before,
+        event.after,
+        by.request_id,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+struct EventRecord {
+    id: i64,
+    at: Time,
+    kind: String,
+    database_id: Option<Uuid>,
+    pool: Option<String>,
+    actor: String,
+    via: String,
+    reason: Option<String>,
+    before: Option<Value>,
+    after: Option<Value>,
+    request_id: Option<String>,
+}
+
+impl From<EventRecord> for Event {
+    fn from(record: EventRecord) -> Self {
+        let EventRecord { id, at, kind, database_id, pool, actor, via, reason, before, after, request_id } = record;
+        Self { id, at, kind, database_id, pool, actor, via, reason, before, after, request_id }
+    }
+}

@@ -1,0 +1,108 @@
+//! The fleet as a whole, for its first screen. Nothing here counts rows of `databases` one by one: states come from the roll-up, the rest from partial indexes
+//! and samples.
+
+use super::{Ledger, LedgerError};
+use crate::types::{ClaimTime, DatabaseState, FleetHealth, FleetPoint};
+
+const EVENTS_SHOWN: i64 = 12;
+/// Upper bounds of the buckets of `claim_timings`, in milliseconds: 0.25, 0.5, 1, 2, …
+pub const TIMING_BUCKETS: usize = 20;
+
+impl Ledger {
+    /// Everything on the first screen.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn fleet_health(&self) -> Result<FleetHealth, LedgerError> {
+        let counts = sqlx::query!(
+            r#"SELECT state AS "state!: DatabaseState", sum(count)::bigint AS "count!" FROM fleet_counts GROUP BY state"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        let claims = sqlx::query!(
+            r#"SELECT count(*) FILTER (WHERE requested_at >= date_trunc('day', now())) AS "today!",
+                      count(*) FILTER (WHERE requested_at < date_trunc('day', now())
+                        AND requested_at BETWEEN date_trunc('day', now()) - interval '1 day' AND now() - interval '1 day') AS "yesterday_by_now!",
+                      count(*) FILTER (WHERE requested_at > now() - interval '24 hours') AS "last_day!",
+                      count(*) FILTER (WHERE requested_at > now() - interval '24 hours' AND kind = 'warm') AS "warm!"
+               FROM claims WHERE requested_at >= date_trunc('day', now()) - interval '1 day'"#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        let trouble = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM databases WHERE block_reason IS NOT NULL AND state = 'claimed') AS "blocked!",
+                      (SELECT count(*) FROM databases WHERE storage_permille >= 800 AND state = 'claimed' AND block_reason IS NULL) AS "near_quota!""#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        let history = sqlx::query_as!(
+            FleetPoint,
+            r#"SELECT DISTINCT ON (date_bin('10 minutes', at, 'epoch')) at, claimed, available, active, storage_bytes
+               FROM fleet_samples WHERE at > now() - interval '24 hours' ORDER BY date_bin('10 minutes', at, 'epoch'), at DESC"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        let last = history.last().copied();
+        Ok(FleetHealth {
+            states: DatabaseState::ALL
+                .into_iter()
+                .map(|state| (state, counts.iter().find(|row| row.state == state).map_or(0, |row| row.count)))
+                .collect(),
+            pools: self.pools().await?,
+            claims_today: claims.today,
+            claims_yesterday_by_now: claims.yesterday_by_now,
+            warm_percent: (claims.last_day > 0).then(|| claims.warm as f64 * 100.0 / claims.last_day as f64),
+            claim_time: self.claim_time().await?,
+            blocked: trouble.blocked,
+            near_quota: trouble.near_quota,
+            active: last.map_or(0, |point| point.active),
+            storage_bytes: last.map_or(0, |point| point.storage_bytes),
+            sampled_at: last.map(|point| point.at),
+            history,
+            events: self.last_events(EVENTS_SHOWN).await?,
+            as_of: chrono::Utc::now(),
+        })
+    }
+
+    /// Percentiles of the last 24 hours, from the histograms of all replicas.
+    async fn claim_time(&self) -> Result<Option<ClaimTime>, LedgerError> {
+        let rows = sqlx::query!(
+            r#"SELECT bucket AS "bucket!", sum(n)::bigint AS "count!" FROM claim_timings, unnest(buckets) WITH ORDINALITY AS b (n, bucket)
+               WHERE at > now() - interval '24 hours' GROUP BY bucket ORDER BY bucket"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        let counts: Vec<(i64, i64)> = rows.into_iter().map(|row| (row.bucket, row.count)).collect();
+        Ok(percentiles(&counts))
+    }
+}
+
+/// From (bucket counted from 1, count) to upper bounds in milliseconds.
+fn percentiles(counts: &[(i64, i64)]) -> Option<ClaimTime> {
+    let count: i64 = counts.iter().map(|(_, n)| n).sum();
+    if count == 0 {
+        return None;
+    }
+    let at = |share: f64| {
+        let wanted = (count as f64 * share).ceil() as i64;
+        let mut seen = 0;
+        let bucket = counts.iter().find(|(_, n)| {
+            seen += n;
+            seen >= wanted
+        });
+        bucket.map_or(0.0, |(bucket, _)| 0.25 * 2f64.powi(i32::try_from(*bucket - 1).unwrap_or(0)))
+    };
+    Some(ClaimTime { p50_ms: at(0.5), p95_ms: at(0.95), p99_ms: at(0.99), count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_upper_bounds_of_buckets() {
+        let time = percentiles(&[(1, 50), (3, 45), (6, 5)]).expect("not empty");
+        assert_eq!((time.p50_ms, time.p95_ms, time.p99_ms, time.count), (0.25, 1.0, 8.0, 100));
+        assert_eq!(percentiles(&[(1, 0)]), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! The table of databases: filtered, ordered and paged by keyset, so that the last page costs what the first one does.
+//! Filters are enums turned into fixed fragments; every value is bound.
+
+use sqlx::{Postgres, QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::{
+    Ledger, LedgerError,
+    databases::{ROW_COLUMNS, ROW_TABLES, RowRecord},
+};
+use crate::types::{DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS, PagePosition, Time, Total};
+
+/// An exact total is given up to here; above it the answer is "more than".
+const COUNTED_ROWS: i64 = 10_000;
+/// A text filter of fewer characters cannot use the index and is refused.
+const SHORTEST_TEXT: usize = 3;
+
+impl Ledger {
+    /// A page of at most [`PAGE_ROWS`] databases.
+    ///
+    /// # Errors
+    /// `Invalid` for a filter text that is too short or a cursor that is not one of ours.
+    pub async fn database_page(&self, filter: &DatabaseFilter, position: &PagePosition) -> Result<DatabasePage, LedgerError> {
+        self.database_page_of(filter, position, PAGE_ROWS).await
+    }
+
+    /// A page of at most `limit` databases.
+    ///
+    /// # Errors
+    /// As [`Ledger::database_page`].
+    pub async fn database_page_of(&self, filter: &DatabaseFilter, position: &PagePosition, limit: i64) -> Result<DatabasePage, LedgerError> {
+        check_text(filter)?;
+        let (cursor, backwards) = match position {
+            PagePosition::First => (None, false),
+            PagePosition::After(text) => (Some(Cursor::parse(text, filter.sort)?), false),
+            PagePosition::Before(text) => (Some(Cursor::parse(text, filter.sort)?), true),
+        };
+        let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE "));
+        push_filter(&mut query, filter);
+        push_position(&mut query, filter.sort, cursor.as_ref(), backwards);
+        query.push(" LIMIT ").push_bind(limit + 1);
+        let mut rows: Vec<DatabaseRow> = query.build_query_as::<RowRecord>().fetch_all(&self.db).await?.into_iter().map(DatabaseRow::from).collect();
+        let more = rows.len() as i64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(0));
+        if backwards {
+            rows.reverse();
+        }
+        let (has_next, has_previous) = if backwards { (true, more) } else { (more, cursor.is_some()) };
+        let cursor_of = |row: Option<&DatabaseRow>, wanted: bool| row.filter(|_| wanted).map(|row| Cursor::of(row, filter.sort).to_text());
+        Ok(DatabasePage {
+            next: cursor_of(rows.last(), has_next),
+            previous: cursor_of(rows.first(), has_previous),
+            total: self.total(filter).await?,
+            rows,
+            as_of: chrono::Utc::now(),
+        })
+    }
+
+    /// What the filters offer.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn filter_choices(&self) -> Result<FilterChoices, LedgerError> {
+        let pools = sqlx::query!("SELECT name, region_id FROM pools ORDER BY name LIMIT 1000").fetch_all(&self.db).await?;
+        let plans = sqlx::query_scalar!("SELECT name FROM plans ORDER BY created_at, name LIMIT 1000").fetch_all(&self.db).await?;
+        let mut regions: Vec<String> = pools.iter().map(|pool| pool.region_id.clone()).collect();
+        regions.sort();
+        regions.dedup();
+        Ok(FilterChoices { pools: pools.into_iter().map(|pool| pool.name).collect(), plans, regions })
+    }
+
+    /// From the roll-up where state and pool are all that is asked for; else by counting, up to a bound.
+    async fn total(&self, filter: &DatabaseFilter) -> Result<Total, LedgerError> {
+        let plain = DatabaseFilter { state: filter.state, pool: filter.pool.clone(), sort: filter.sort, ..DatabaseFilter::default() };
+        let all_are_listed = matches!(filter.sort, DatabaseSort::Created | DatabaseSort::Size);
+        if *filter == plain && all_are_listed {
+            let count = sqlx::query_scalar!(
+                r#"SELECT coalesce(sum(c.count), 0)::bigint AS "count!" FROM fleet_counts AS c JOIN pools AS p ON p.id = c.pool_id
+                   WHERE ($1::database_state IS NULL AND c.state <> 'deleted' OR c.state = $1) AND ($2::text IS NULL OR p.name = $2)"#,
+                filter.state as Option<DatabaseState>,
+                filter.pool
+            )
+            .fetch_one(&self.db)
+            .await?;
+            return Ok(Total::Exactly(count));
+        }
+        let mut query = QueryBuilder::new(format!("SELECT count(*) FROM (SELECT FROM {ROW_TABLES} WHERE "));
+        push_filter(&mut query, filter);
+        query.push(" LIMIT ").push_bind(COUNTED_ROWS + 1).push(") AS found");
+        let count: i64 = query.build().fetch_one(&self.db).await?.try_get(0)?;
+        Ok(if count > COUNTED_ROWS { Total::MoreThan(COUNTED_ROWS) } else { Total::Exactly(count) })
+    }
+}
+
+fn check_text(filter: &DatabaseFilter) -> Result<(), LedgerError> {
+    match filter.text.as_deref().map(str::trim) {
+        Some(text) if !text.is_empty() && text.chars().count() < SHORTEST_TEXT => {
+            Err(LedgerError::Invalid { field: "text", message: format!("Write at least {SHORTEST_TEXT} characters to search for.") })
+        }
+        Some(text) if text.len() > 200 => Err(LedgerError::Invalid { field: "text", message: String::from("Search for at most 200 characters.") }),
+        _ => Ok(()),
+    }
+}
+
+/// Lower-cased, for `LIKE` with its wildcards taken literally.
+pub(super) fn like_pattern(text: &str) -> String {
+    let escaped = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
+    match filter.state {
+        Some(state) => query.push("d.state = ").push_bind(state),
+        None => query.push("d.state <> 'deleted'"),
+    };
+    if let Some(pool) = &filter.pool {
+        query.push(" AND d.pool_id = (SELECT id FROM pools WHERE name = ").push_bind(pool.clone()).push(")");
+    }
+    if let Some(plan) = &filter.plan {
+        query.push(" AND d.plan = ").push_bind(plan.clone());
+    }
+    if let Some(region) = &filter.region {
+        query.push(" AND d.region_id = ").push_bind(region.clone());
+    }
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+        query.push(" AND d.search_text LIKE ").push_bind(like_pattern(text));
+    }
+    if filter.blocked {
+        query.push(" AND d.block_reason IS NOT NULL AND d.state = 'claimed'");
+    }
+    if let Some(percent) = filter.storage_percent {
+        // The lowest bound that the index covers is 80 %.
+        query.push(" AND d.state = 'claimed' AND d.storage_permille >= 800 AND d.storage_permille >= ").push_bind(i32::from(percent) * 10);
+    }
+    match filter.sort {
+        DatabaseSort::Claimed => query.push(" AND d.claimed_at IS NOT NULL"),
+        DatabaseSort::LastActive => query.push(" AND d.last_active_at IS NOT NULL"),
+        DatabaseSort::Created | DatabaseSort::Size => query,
+    };
+}
+
+fn push_position(query: &mut QueryBuilder<Postgres>, sort: DatabaseSort, cursor: Option<&Cursor>, backwards: bool) {
+    let column = match sort {
+        DatabaseSort::Created => "d.requested_at",
+        DatabaseSort::Claimed => "d.claimed_at",
+        DatabaseSort::LastActive => "d.last_active_at",
+        DatabaseSort::Size => "d.size_bytes",
+    };
+    let (comparison, direction) = if backwards { (">", "ASC") } else { ("<", "DESC") };
+    if let Some(cursor) = cursor {
+        query.push(format!(" AND ({column}, d.id) {comparison} ("));
+        match cursor.key {
+            Key::Time(time) => query.push_bind(time),
+            Key::Size(size) => query.push_bind(size),
+        };
+        query.push(", ").push_bind(cursor.id).push(")");
+    }
+    query.push(format!(" ORDER BY {column} {direction}, d.id {direction}"));
+}
+
+/// Where a page ends: the sort key and the id of its last row. As text: `<microseconds or bytes>.<id>`.
+struct Cursor {
+    key: Key,
+    id: Uuid,
+}
+
+enum Key {
+    Time(Time),
+    Size(i64),
+}
+
+impl Cursor {
+    fn of(row: &DatabaseRow, sort: DatabaseSort) -> Self {
+        let key = match sort {
+            DatabaseSort::Size => Key::Size(row.size_bytes),
+            DatabaseSort::Created => Key::Time(row.requested_at),
+            DatabaseSort::Claimed => Key::Time(row.claimed_at.unwrap_or_default()),
+            DatabaseSort::LastActive => Key::Time(row.last_active_at.unwrap_or_default()),
+        };
+        Self { key, id: row.id }
+    }
+
+    fn to_text(&self) -> String {
+        let key = match self.key {
+            Key::Time(time) => time.timestamp_micros(),
+            Key::Size(size) => size,
+        };
+        format!("{key}.{}", self.id.simple())
+    }
+
+    fn parse(text: &str, sort: DatabaseSort) -> Result<Self, LedgerError> {
+        let parsed = text.split_once('.').and_then(|(key, id)| Some((key.parse::<i64>().ok()?, Uuid::try_parse(id).ok()?)));
+        let key = |number: i64| match sort {
+            DatabaseSort::Size => Some(Key::Size(number)),
+            _ => Time::from_timestamp_micros(number).map(Key::Time),
+        };
+        parsed
+            .and_then(|(number, id)| Some(Self { key: key(number)?, id }))
+            .ok_or_else(|| LedgerError::Invalid { field: "page", message: String::from("This link to a page is not valid. Start from the first page.") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        let id = Uuid::now_v7();
+        let text = Cursor { key: Key::Size(42), id }.to_text();
+        let read = Cursor::parse(&text, DatabaseSort::Size).expect("our own text");
+        assert!(matches!(read.key, Key::Size(42)));
+        assert_eq!(read.id, id);
+    }
+
+    #[test]
+    fn foreign_cursors_are_refused() {
+        for text in ["", "1", "x.y", "1.zz", "99999999999999999999.00000000000000000000000000000000"] {
+            assert!(Cursor::parse(text, DatabaseSort::Created).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn wildcards_are_taken_literally() {
+        assert_eq!(like_pattern(" 50%_A\\ "), "%50\\%\\_a\\\\%");
+    }
+}

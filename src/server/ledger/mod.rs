@@ -1,0 +1,140 @@
+//! The ledger: all SQL, one file per subject. It records facts and intents, each with its event in the same transaction,
+//! and is the only truth about who owns what. It never calls Neon and never sees an unsealed credential.
+
+mod apply;
+mod claims;
+mod credentials;
+mod databases;
+mod duties;
+mod endpoints;
+mod error;
+mod events;
+mod fleet;
+mod invariants;
+mod leases;
+mod listing;
+mod lookup;
+mod neon_status;
+mod observations;
+mod operators;
+mod pools;
+mod provision;
+mod quotas;
+mod refill;
+mod release;
+mod samples;
+mod seed;
+mod sessions;
+mod status;
+mod tokens;
+
+use std::{sync::Arc, time::Duration};
+
+use claims::Watermarks;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+pub use apply::DueChange;
+pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
+pub use duties::{DutyOutcome, FinishedRun};
+pub use error::LedgerError;
+pub use events::NewEvent;
+pub use fleet::TIMING_BUCKETS;
+pub use invariants::Violation;
+pub use leases::Backoff;
+pub use pools::NewPool;
+pub use observations::{ListedProject, Observation};
+pub use provision::{DueCreation, NewProjectRecord};
+pub use refill::Deficit;
+pub use release::DueRelease;
+pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
+pub use seed::SeedRow;
+pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
+
+/// A handle on the ledger's PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    db: PgPool,
+    watermarks: Arc<Watermarks>,
+}
+
+impl Ledger {
+    /// Connects with a pool of at most `connections`. No statement runs longer than 15 seconds, none waits longer than 5 for a lock
+    /// or a connection.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer within 10 seconds.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, LedgerError> {
+        let options = url.parse::<sqlx::postgres::PgConnectOptions>()?.application_name("flotilla").options([
+            ("statement_timeout", "15s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("jit", "off"),
+        ]);
+        let db = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_with(options).await?;
+        Ok(Self { db, watermarks: Arc::default() })
+    }
+
+    /// Brings the schema up to date. Several replicas may call this at once: one migrates, the others wait for it.
+    ///
+    /// # Errors
+    /// When a migration fails, or was changed after it was applied.
+    pub async fn migrate(&self) -> Result<(), LedgerError> {
+        Ok(sqlx::migrate!().run(&self.db).await?)
+    }
+
+    /// Whether PostgreSQL answers and knows the fleet.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        sqlx::query!("SELECT 1 AS one FROM pools LIMIT 1").fetch_optional(&self.db).await?;
+        Ok(())
+    }
+
+    /// Closes the connections, waiting for those in use.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+/// Who makes a change, by which way, and why: goes into the event of the change.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// An operator's e-mail, an API token's name, or a duty's.
+    pub actor: String,
+    pub via: Via,
+    pub reason: Option<String>,
+    pub request_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Console,
+    Api,
+    Engine,
+    Cli,
+}
+
+impl Via {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Api => "api",
+            Self::Engine => "engine",
+            Self::Cli => "cli",
+        }
+    }
+}
+
+impl By {
+    /// A duty of the engine.
+    pub fn duty(name: &str) -> Self {
+        Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id: None }
+    }
+
+    /// Somebody at the command line.
+    pub fn cli() -> Self {
+        Self { actor: String::from("command line"), via: Via::Cli, reason: None, request_id: None }
+    }
+}

@@ -1,0 +1,221 @@
+//! Pools: how they stand, and running them.
+
+use serde_json::json;
+use sqlx::PgTransaction;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::types::{CreationFailure, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
+
+/// The largest target that can be set by hand.
+const LARGEST_TARGET: i32 = 100_000;
+const FAILURES_SHOWN: i64 = 20;
+const EVENTS_SHOWN: i64 = 30;
+
+/// What a new pool is made of.
+pub struct NewPool<'a> {
+    pub name: &'a str,
+    pub region_id: &'a str,
+    pub pg_version: i32,
+    pub birth_plan: &'a str,
+    pub target: i32,
+    pub is_default: bool,
+}
+
+impl Ledger {
+    /// Makes a pool if there is none of this name.
+    ///
+    /// # Errors
+    /// PostgreSQL's, above all when the plan does not exist or there is another default pool.
+    pub async fn ensure_pool(&self, pool: &NewPool<'_>) -> Result<i32, LedgerError> {
+        sqlx::query!(
+            "INSERT INTO pools (name, region_id, pg_version, birth_plan, target, is_default) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING",
+            pool.name,
+            pool.region_id,
+            pool.pg_version,
+            pool.birth_plan,
+            pool.target,
+            pool.is_default
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", pool.name).fetch_one(&self.db).await?)
+    }
+
+    /// All pools, the default one first.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn pools(&self) -> Result<Vec<PoolSummary>, LedgerError> {
+        self.pool_summaries(None).await
+    }
+
+    /// One pool with its history.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn pool(&self, name: &str, range: PoolRange) -> Result<PoolDetail, LedgerError> {
+        let summary = self.pool_summaries(Some(name)).await?.pop().ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", name).fetch_one(&self.db).await?;
+        let creation = sqlx::query!(
+            r#"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50, percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
+               FROM (SELECT extract(epoch FROM available_at - requested_at)::float8 AS seconds FROM databases
+                     WHERE pool_id = $1 AND requested_at > now() - interval '24 hours' AND available_at IS NOT NULL AND origin = 'pool'
+                     ORDER BY requested_at DESC LIMIT 1000) AS recent"#,
+            id
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(PoolDetail {
+            summary,
+            history: self.pool_history(id, range).await?,
+            range,
+            failures: self.creation_failures(id).await?,
+            events: self.pool_events(id, EVENTS_SHOWN).await?,
+            creation_p50_seconds: creation.p50,
+            creation_p95_seconds: creation.p95,
+            as_of: chrono::Utc::now(),
+        })
+    }
+
+    async fn pool_summaries(&self, only: Option<&str>) -> Result<Vec<PoolSummary>, LedgerError> {
+        let rows = sqlx::query!(
+            r#"SELECT p.name, p.region_id, p.pg_version, p.min_cu, p.max_cu, p.birth_plan, p.is_default, p.target, p.paused_at, p.paused_reason,
+                      CASE WHEN p.breaker_until > now() THEN p.breaker_until END AS breaker_until, p.breaker_error,
+                      coalesce(sum(c.count) FILTER (WHERE c.state = 'available'), 0)::bigint AS "available!",
+                      coalesce(sum(c.count) FILTER (WHERE c.state IN ('requested', 'creating', 'verifying')), 0)::bigint AS "in_flight!",
+                      coalesce(sum(c.count) FILTER (WHERE c.state = 'claimed'), 0)::bigint AS "claimed!",
+                      coalesce(sum(c.count) FILTER (WHERE c.state = 'failed'), 0)::bigint AS "failed!",
+                      (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting') AS "waiting!",
+                      (SELECT count(*) FROM claims WHERE pool_id = p.id AND requested_at > now() - interval '1 hour') AS "claims_last_hour!"
+               FROM pools AS p LEFT JOIN fleet_counts AS c ON c.pool_id = p.id
+               WHERE $1::text IS NULL OR p.name = $1
+               GROUP BY p.id ORDER BY p.is_default DESC, p.name LIMIT 1000"#,
+            only
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PoolSummary {
+                name: row.name,
+                region: row.region_id,
+                pg_version: row.pg_version,
+                min_cu: row.min_cu,
+                max_cu: row.max_cu,
+                birth_plan: row.birth_plan,
+                is_default: row.is_default,
+                target: row.target,
+                available: row.available,
+                in_flight: row.in_flight,
+                claimed: row.claimed,
+                failed: row.failed,
+                waiting: row.waiting,
+                paused_at: row.paused_at,
+                paused_reason: row.paused_reason,
+                breaker_error: row.breaker_error.filter(|_| row.breaker_until.is_some()),
+                breaker_until: row.breaker_until,
+                claims_last_hour: row.claims_last_hour,
+                hours_of_cover: (row.claims_last_hour > 0).then(|| row.available as f64 / row.claims_last_hour as f64),
+            })
+            .collect())
+    }
+
+    /// The samples of the range, summed into evenly spaced points.
+    async fn pool_history(&self, pool_id: i32, range: PoolRange) -> Result<Vec<PoolPoint>, LedgerError> {
+        let seconds = range.seconds() as f64;
+        let points = sqlx::query_as!(
+            PoolPoint,
+            r#"SELECT date_bin(make_interval(secs => $3), at, 'epoch') AS "at!",
+                      (array_agg(available ORDER BY at DESC))[1]::bigint AS "available!", (array_agg(in_flight ORDER BY at DESC))[1]::bigint AS "in_flight!",
+                      (array_agg(target ORDER BY at DESC))[1]::bigint AS "target!", sum(claims_warm) AS "claims_warm!", sum(claims_cold) AS "claims_cold!",
+                      sum(created) AS "created!", sum(failed) AS "failed!"
+               FROM pool_samples WHERE pool_id = $1 AND at > now() - make_interval(secs => $2)
+               GROUP BY 1 ORDER BY 1"#,
+            pool_id,
+            seconds,
+            seconds / POOL_POINTS as f64
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(points)
+    }
+
+    async fn creation_failures(&self, pool_id: i32) -> Result<Vec<CreationFailure>, LedgerError> {
+        let failures = sqlx::query_as!(
+            CreationFailure,
+            r#"SELECT id AS database_id, coalesce(last_error_at, state_since) AS "at!", attempts, coalesce(last_error, 'unknown') AS "error!", neon_project_id
+               FROM databases WHERE state = 'failed' AND pool_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2"#,
+            pool_id,
+            FAILURES_SHOWN
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(failures)
+    }
+
+    /// How many databases shall be kept ready.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    pub async fn set_target(&self, name: &str, target: i32, by: &By) -> Result<(), LedgerError> {
+        if !(0..=LARGEST_TARGET).contains(&target) {
+            return Err(LedgerError::Invalid { field: "target", message: format!("Choose a target from 0 to {LARGEST_TARGET}.") });
+        }
+        let mut tx = self.db.begin().await?;
+        let pool = sqlx::query!("SELECT id, target FROM pools WHERE name = $1 FOR UPDATE", name)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        sqlx::query!("UPDATE pools SET target = $2 WHERE id = $1", pool.id, target).execute(&mut *tx).await?;
+        tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Stops creating for this pool.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn pause_pool(&self, name: &str, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let id = sqlx::query_scalar!(
+            "UPDATE pools SET paused_at = coalesce(paused_at, now()), paused_reason = $2 WHERE name = $1 RETURNING id",
+            name,
+            by.reason
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        tell(&mut tx, "pool.paused", id, json!({ "creating": "yes" }), json!({ "creating": "paused" }), by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Creates again, and closes the breaker.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn resume_pool(&self, name: &str, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let id = sqlx::query_scalar!(
+            "UPDATE pools SET paused_at = NULL, paused_reason = NULL, creation_failures = 0, breaker_until = NULL, breaker_error = NULL
+             WHERE name = $1 RETURNING id",
+            name
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        tell(&mut tx, "pool.resumed", id, json!({ "creating": "paused" }), json!({ "creating": "yes" }), by).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn tell(
+    tx: &mut PgTransaction<'_>,
+    kind: &str,
+    pool_id: i32,
+    before: serde_json::Value,
+    after: serde_json::Value,
+    by: &By,
+) -> Result<(), sqlx::Error> {
+    let event = NewEvent { kind, database_id: None, pool_id: Some(pool_id), before: Some(before), after: Some(after) };
+    insert_event(&mut **tx, &event, by).await
+}

@@ -1,0 +1,236 @@
+//! Provisioning: from the request to the pool, step by step, each step with its event, each under a lease.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::types::{DatabaseState, Quota};
+
+/// Creation failures in a row after which a pool stops creating for a while.
+const BREAKER_FAILURES: i32 = 5;
+
+/// A row on its way to the pool, leased to the caller.
+#[derive(Clone, Debug)]
+pub struct DueCreation {
+    pub id: Uuid,
+    pub lease: Uuid,
+    pub pool_id: i32,
+    /// `Creating` or `Verifying`.
+    pub state: DatabaseState,
+    /// Neon may have been asked for it before: look it up by name before asking again.
+    pub asked_before: bool,
+    pub project_name: String,
+    pub region_id: String,
+    pub pg_version: i32,
+    pub min_cu: f64,
+    pub max_cu: f64,
+    pub suspend_timeout_seconds: i32,
+    pub quota: Quota,
+    pub project_id: Option<String>,
+    pub endpoint_id: Option<String>,
+    pub sealed_credentials: Option<Vec<u8>>,
+    pub attempts: i32,
+    /// Claims wait for this pool.
+    pub is_waited_for: bool,
+}
+
+/// What Neon made.
+pub struct NewProjectRecord<'a> {
+    pub project_id: &'a str,
+    pub branch_id: &'a str,
+    pub endpoint_id: &'a str,
+    pub host: &'a str,
+    pub database_name: &'a str,
+    pub role_name: &'a str,
+    pub sealed_credentials: &'a [u8],
+}
+
+impl Ledger {
+    /// Leases rows that are due. Those that were `requested` become `creating` in the same transaction, which is committed before
+    /// anybody calls Neon.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_due_creations(&self, limit: i64, lease_seconds: f64, by: &By) -> Result<Vec<DueCreation>, LedgerError> {
+        let lease = Uuid::now_v7();
+        let rows = sqlx::query!(
+            r#"WITH due AS (
+                 SELECT d.id, d.state AS was, p.id AS pool_id FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
+                 WHERE d.state IN ('requested', 'creating', 'verifying') AND d.next_attempt_at <= now()
+                   AND (d.lease_until IS NULL OR d.lease_until < now())
+                   AND (d.state = 'verifying' OR p.breaker_until IS NULL OR p.breaker_until < now())
+                 ORDER BY d.next_attempt_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED),
+               taken AS (
+                 UPDATE databases AS d
+                 SET lease_until = now() + make_interval(secs => $2), leased_by = $3,
+                     state = CASE WHEN d.state = 'requested' THEN 'creating' ELSE d.state END
+                 FROM due WHERE d.id = due.id RETURNING d.*, due.was),
+               told AS (
+                 INSERT INTO events (kind, database_id, pool_id, actor, via, before, after)
+                 SELECT 'database.state', id, pool_id, $4, $5, '{"state": "requested"}', '{"state": "creating"}' FROM taken WHERE was = 'requested')
+               SELECT id, pool_id, state AS "state: DatabaseState", was <> 'requested' AS "asked_before!", neon_project_name, region_id, pg_version, min_cu,
+                      max_cu, suspend_timeout_seconds, quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes,
+                      quota_transfer_bytes, neon_project_id, neon_endpoint_id, sealed_credentials, attempts,
+                      EXISTS (SELECT FROM claims WHERE claims.pool_id = taken.pool_id AND status = 'waiting') AS "is_waited_for!"
+               FROM taken"#,
+            limit,
+            lease_seconds,
+            lease,
+            by.actor,
+            by.via.as_str(),
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| DueCreation {
+                id: row.id,
+                lease,
+                pool_id: row.pool_id,
+                state: row.state,
+                asked_before: row.asked_before,
+                project_name: row.neon_project_name,
+                region_id: row.region_id,
+                pg_version: row.pg_version,
+                min_cu: row.min_cu,
+                max_cu: row.max_cu,
+                suspend_timeout_seconds: row.suspend_timeout_seconds,
+                quota: Quota {
+                    logical_size_bytes: row.quota_logical_size_bytes,
+                    active_time_seconds: row.quota_active_seconds,
+                    compute_time_seconds: row.quota_compute_seconds,
+                    written_data_bytes: row.quota_written_bytes,
+                    data_transfer_bytes: row.quota_transfer_bytes,
+                },
+                project_id: row.neon_project_id,
+                endpoint_id: row.neon_endpoint_id,
+                sealed_credentials: row.sealed_credentials,
+                attempts: row.attempts,
+                is_waited_for: row.is_waited_for,
+            })
+            .collect())
+    }
+
+    /// The project exists on Neon: from `creating` to `verifying`, first tried after `verify_after` seconds. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_created(&self, row: &DueCreation, made: &NewProjectRecord<'_>, verify_after: f64, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE databases
+             SET state = 'verifying', neon_project_id = $3, neon_branch_id = $4, neon_endpoint_id = $5, host = $6, database_name = $7, role_name = $8,
+                 sealed_credentials = $9, lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now() + make_interval(secs => $10),
+                 search_text = lower(concat_ws(' ', id, $3::text, $5::text))
+             WHERE id = $1 AND leased_by = $2 AND state = 'creating'",
+            row.id,
+            row.lease,
+            made.project_id,
+            made.branch_id,
+            made.endpoint_id,
+            made.host,
+            made.database_name,
+            made.role_name,
+            made.sealed_credentials,
+            verify_after,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query!("UPDATE pools SET creation_failures = 0, breaker_until = NULL, breaker_error = NULL WHERE id = $1 AND creation_failures > 0", row.pool_id)
+            .execute(&mut *tx)
+            .await?;
+        let after = json!({ "state": "verifying", "neon_project_id": made.project_id });
+        insert_event(&mut *tx, &state_event(row, "creating", after), by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// It answers and sleeps: from `verifying` to `available`. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_available(&self, row: &DueCreation, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE databases
+             SET state = 'available', available_at = now(), available_order = nextval('available_order'), observed_endpoint_state = 'idle',
+                 observed_at = now(), lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL
+             WHERE id = $1 AND leased_by = $2 AND state = 'verifying'",
+            row.id,
+            row.lease
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_event(&mut *tx, &state_event(row, "verifying", json!({ "state": "available" })), by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Given up: kept as evidence, and replaced by the next refill. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_failed(&self, row: &DueCreation, error: &str, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE databases SET state = 'failed', lease_until = NULL, leased_by = NULL, last_error = $3, last_error_at = now(), attempts = attempts + 1
+             WHERE id = $1 AND leased_by = $2",
+            row.id,
+            row.lease,
+            error
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut event = state_event(row, row.state.as_str(), json!({ "state": "failed", "error": error }));
+        event.kind = "database.failed";
+        insert_event(&mut *tx, &event, by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Neon refused to create. After several times in a row the pool's breaker opens: nothing is created until it has cooled down.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn count_creation_failure(&self, pool_id: i32, error: &str, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let opened = sqlx::query_scalar!(
+            r#"UPDATE pools
+               SET creation_failures = creation_failures + 1, breaker_error = $2,
+                   breaker_until = CASE WHEN creation_failures + 1 >= $3
+                     THEN now() + make_interval(secs => least(600, 15 * 2 ^ least(creation_failures + 1 - $3, 10))) ELSE breaker_until END
+               WHERE id = $1
+               RETURNING creation_failures = $3 AS "opened!""#,
+            pool_id,
+            error,
+            BREAKER_FAILURES
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        if opened {
+            let after = Some(json!({ "breaker": "open", "error": error, "failures": BREAKER_FAILURES }));
+            let event = NewEvent { kind: "pool.breaker", database_id: None, pool_id: Some(pool_id), before: Some(json!({ "breaker": "closed" })), after };
+            insert_event(&mut *tx, &event, by).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+fn state_event<'a>(row: &DueCreation, before: &str, after: serde_json::Value) -> NewEvent<'a> {
+    NewEvent {
+        kind: "database.state",
+        database_id: Some(row.id),
+        pool_id: Some(row.pool_id),
+        before: Some(json!({ "state": before })),
+        after: Some(after),
+    }
+}

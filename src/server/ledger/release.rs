@@ -1,0 +1,133 @@
+//! Releasing: giving a database up. It ends in deletion on Neon, where it can be recovered for seven days, and never in the pool.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::types::DatabaseState;
+
+/// A row to be deleted on Neon, leased to the caller.
+#[derive(Clone, Debug)]
+pub struct DueRelease {
+    pub id: Uuid,
+    pub lease: Uuid,
+    pub pool_id: i32,
+    pub project_id: Option<String>,
+    pub project_name: String,
+    pub attempts: i32,
+}
+
+impl Ledger {
+    /// Gives the database up; done already counts as done. Its owner may claim another at once.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` while it is still being created.
+    pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let row = sqlx::query!(
+            r#"SELECT pool_id, state AS "state: DatabaseState", owner_id FROM databases WHERE id = $1 FOR UPDATE"#,
+            id
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        match row.state {
+            DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
+            DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Failed => {}
+            state => return Err(LedgerError::Conflict(format!("A database that is {} cannot be released yet. Wait until it is available.", state.as_str()))),
+        }
+        sqlx::query!(
+            "UPDATE databases SET state = 'releasing', releasing_at = now(), wanted_endpoint = NULL, attempts = 0, next_attempt_at = now(),
+                    lease_until = NULL, leased_by = NULL, last_error = CASE WHEN state = 'failed' THEN last_error END
+             WHERE id = $1",
+            id
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!("UPDATE claims SET released_at = now() WHERE database_id = $1 AND released_at IS NULL", id).execute(&mut *tx).await?;
+        let event = NewEvent {
+            kind: "database.released",
+            database_id: Some(id),
+            pool_id: Some(row.pool_id),
+            before: Some(json!({ "state": row.state.as_str(), "owner": row.owner_id })),
+            after: Some(json!({ "state": "releasing", "owner": row.owner_id })),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// [`Ledger::release`], if `confirmation` is the owner's e-mail address, or the database's id where it has no owner.
+    ///
+    /// # Errors
+    /// Also `Invalid` when it is not.
+    pub async fn release_confirmed(&self, id: Uuid, confirmation: &str, by: &By) -> Result<(), LedgerError> {
+        let email = sqlx::query_scalar!(
+            r#"SELECT o.email AS "email?" FROM databases AS d LEFT JOIN owners AS o ON o.id = d.owner_id WHERE d.id = $1"#,
+            id
+        )
+        .fetch_optional(&self.db)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        let wanted = email.unwrap_or_else(|| id.to_string());
+        if !confirmation.trim().eq_ignore_ascii_case(&wanted) {
+            return Err(LedgerError::Invalid { field: "confirmation", message: format!("Type {wanted} to confirm.") });
+        }
+        self.release(id, by).await
+    }
+
+    /// Leases rows that are due.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_due_releases(&self, only: Option<Uuid>, limit: i64, lease_seconds: f64) -> Result<Vec<DueRelease>, LedgerError> {
+        let lease = Uuid::now_v7();
+        let rows = sqlx::query_as!(
+            DueRelease,
+            r#"WITH due AS (
+                 SELECT id FROM databases
+                 WHERE state = 'releasing' AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                   AND (lease_until IS NULL OR lease_until < now())
+                 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+               UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
+               RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts"#,
+            only,
+            limit,
+            lease_seconds,
+            lease,
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Neon has deleted it, or never had it. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_deleted(&self, row: &DueRelease, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE databases
+             SET state = 'deleted', deleted_at = now(), recoverable_until = CASE WHEN neon_project_id IS NULL THEN NULL ELSE now() + interval '7 days' END,
+                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL
+             WHERE id = $1 AND leased_by = $2 AND state = 'releasing'",
+            row.id,
+            row.lease
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let event = NewEvent {
+            kind: "database.state",
+            database_id: Some(row.id),
+            pool_id: Some(row.pool_id),
+            before: Some(json!({ "state": "releasing" })),
+            after: Some(json!({ "state": "deleted" })),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,28 @@
+//! Everything that never reaches the browser.
+//!
+//! Three sentences are the architecture: only [`ledger`] writes SQL, only [`engine`] calls Neon, only `rpc` and [`http`] see a request.
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod engine;
+pub mod error;
+pub mod http;
+pub mod ledger;
+pub mod neon;
+pub mod secrets;
+pub mod start;
+pub mod telemetry;
+
+use std::sync::Arc;
+
+/// What every request handler and server function works with.
+#[derive(Clone)]
+pub struct AppState {
+    pub config: Arc<config::Config>,
+    pub ledger: ledger::Ledger,
+    pub engine: engine::Engine,
+    pub secrets: Arc<secrets::Secrets>,
+    pub timings: Arc<engine::ClaimTimings>,
+}

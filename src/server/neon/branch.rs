@@ -1,0 +1,35 @@
+//! Branches. A database of the fleet lives on the default branch of its project.
+
+use serde::Deserialize;
+
+use super::client::Call;
+use super::{NeonClient, NeonError, Route, wire};
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Branch {
+    pub id: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub name: String,
+    /// `init`, `resetting`, `ready`, `archived`, or a word that Neon adds later.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub current_state: String,
+    /// What the storage quota limits. `None` until Neon has measured it.
+    #[serde(rename = "logical_size", default)]
+    pub logical_size_bytes: Option<i64>,
+    #[serde(rename = "default", default, deserialize_with = "wire::or_default")]
+    pub is_default: bool,
+}
+
+impl NeonClient {
+    /// One branch, with its logical size.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn get_branch(&self, project: &str, branch: &str) -> Result<Branch, NeonError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            branch: Branch,
+        }
+        self.call(Call::to(Route::GET_BRANCH, &[project, branch])).await.map(|Answer { branch }| branch)
+    }
+}

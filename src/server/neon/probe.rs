@@ -1,0 +1,81 @@
+//! Does a database answer? One connection, one round trip, within a deadline. An idle endpoint is woken by it.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use super::redact::presentable;
+use super::uri::{self, Parts, UriError};
+
+/// Parameters that matter to us and that the driver knows. Others, such as `channel_binding`, are for other drivers.
+const KNOWN_PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "options"];
+/// The time to say goodbye in; the answer is known by then.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Why it does not. No text holds the password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    #[error(transparent)]
+    Uri(#[from] UriError),
+    #[error("the database did not answer within {0:?}")]
+    TimedOut(Duration),
+    /// Answered, with a refusal: wrong password, endpoint disabled, quota exceeded.
+    #[error("the database refused the connection ({code}: {message})")]
+    Refused { code: String, message: String },
+    #[error("no connection to the database ({0})")]
+    Failed(String),
+}
+
+/// Connects as a client would and asks for one sign of life.
+///
+/// # Errors
+/// [`ProbeError`]; [`ProbeError::TimedOut`] at `deadline` at the latest.
+pub async fn answers(uri: &SecretString, deadline: Duration) -> Result<(), ProbeError> {
+    let options = options(&uri::parse(uri)?)?;
+    let connection = tokio::time::timeout(deadline, connect_and_ping(&options))
+        .await
+        .map_err(|_| ProbeError::TimedOut(deadline))??;
+    // A polite end keeps the server's log clean; that it fails or takes long does not matter any more.
+    let _ = tokio::time::timeout(CLOSING, connection.close()).await;
+    Ok(())
+}
+
+async fn connect_and_ping(options: &PgConnectOptions) -> Result<PgConnection, ProbeError> {
+    let mut connection = options.connect().await.map_err(failure)?;
+    connection.ping().await.map_err(failure)?;
+    Ok(connection)
+}
+
+/// Everything is taken from the URI, so that no `PG…` variable of the environment slips in.
+fn options(parts: &Parts) -> Result<PgConnectOptions, ProbeError> {
+    let mut url = reqwest::Url::parse("postgresql://localhost").map_err(|_| UriError::NotPostgres)?;
+    url.set_query(None);
+    for (name, value) in parts.parameters.iter().filter(|(name, _)| KNOWN_PARAMETERS.contains(&name.as_str())) {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    let options: PgConnectOptions = url.as_str().parse().map_err(failure)?;
+    Ok(options
+        .host(&parts.host)
+        .port(parts.port)
+        .database(&parts.database)
+        .username(&parts.role)
+        .password(parts.password.expose_secret())
+        .application_name("flotilla")
+        .statement_cache_capacity(0)
+        // A pooler in between refuses start-up parameters that it does not know.
+        .extra_float_digits(None)
+        .disable_statement_logging())
+}
+
+fn failure(error: sqlx::Error) -> ProbeError {
+    match error {
+        sqlx::Error::Database(error) => ProbeError::Refused {
+            code: error.code().unwrap_or_default().into_owned(),
+            message: presentable(error.message()),
+        },
+        sqlx::Error::Configuration(_) => ProbeError::Uri(UriError::NotPostgres),
+        error => ProbeError::Failed(presentable(&error.to_string())),
+    }
+}

@@ -1,0 +1,313 @@
+//! Projects: one per database of the fleet.
+//!
+//! A project's `synthetic_size_bytes` is data and history of all branches, as billed. What the storage quota limits, and what
+//! a user calls the size of the database, is the logical size of the branch: [`super::Branch::logical_size_bytes`].
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::Call;
+use super::endpoint::Endpoint;
+use super::{NeonClient, NeonError, NeonQuota, Route, wire};
+
+/// Neon's largest page of projects.
+pub const MAX_PAGE: u32 = 400;
+/// What a project's first database and role are called: Neon's own defaults, asked for by name so that they can be relied upon.
+pub const DATABASE_NAME: &str = "neondb";
+pub const ROLE_NAME: &str = "neondb_owner";
+/// A look-up by name that has not ended after so many pages is wrong.
+const MAX_LOOKUP_PAGES: usize = 50;
+
+/// What is asked for. The name is ours and unique, so that the project can be found if the answer is lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewProject {
+    pub name: String,
+    pub region_id: String,
+    pub pg_version: i32,
+    pub quota: NeonQuota,
+    pub min_cu: f64,
+    pub max_cu: f64,
+    /// Seconds without a connection until the compute stops; 0 is Neon's default (300), -1 never.
+    pub suspend_timeout_seconds: i32,
+}
+
+/// What was made. Operations still run: the endpoint answers after about five seconds.
+#[derive(Debug)]
+pub struct Created {
+    pub project_id: String,
+    pub branch_id: String,
+    pub endpoint_id: String,
+    pub endpoint_host: String,
+    /// Not pooled; holds the password. See [`super::uri::pooled`].
+    pub connection_uri: SecretString,
+    pub database: String,
+    pub role: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A project in a list: no counters but its size.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ProjectItem {
+    pub id: String,
+    pub name: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub region_id: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub pg_version: i32,
+    #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
+    pub quota: NeonQuota,
+    /// Data and history of all branches; see the module.
+    #[serde(rename = "synthetic_storage_size", default)]
+    pub synthetic_size_bytes: Option<i64>,
+    /// `None`: never active.
+    #[serde(rename = "compute_last_active_at", default, deserialize_with = "wire::moment")]
+    pub last_active_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// One page of the list.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectPage {
+    pub items: Vec<ProjectItem>,
+    /// The cursor of the next page; `None` at the end.
+    pub next: Option<String>,
+    /// Ids that Neon could not read in time. If there are any, the page proves nothing about what is not on it.
+    pub unavailable: Vec<String>,
+}
+
+/// One project with its counters. They lag by up to an hour and begin anew with each billing period.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Project {
+    pub id: String,
+    pub name: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub region_id: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub pg_version: i32,
+    #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
+    pub quota: NeonQuota,
+    /// Data and history of all branches; see the module.
+    #[serde(rename = "synthetic_storage_size", default)]
+    pub synthetic_size_bytes: Option<i64>,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub active_time_seconds: i64,
+    /// CU-seconds.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub compute_time_seconds: i64,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub written_data_bytes: i64,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub data_transfer_bytes: i64,
+    /// The billing period; known in answers to [`NeonClient::get_project`] only.
+    #[serde(rename = "consumption_period_start", default, deserialize_with = "wire::moment")]
+    pub period_start: Option<DateTime<Utc>>,
+    #[serde(rename = "consumption_period_end", default, deserialize_with = "wire::moment")]
+    pub period_end: Option<DateTime<Utc>>,
+    /// `None`: never active.
+    #[serde(rename = "compute_last_active_at", default, deserialize_with = "wire::moment")]
+    pub last_active_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// How a deletion found the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Deleted now; recoverable for seven days.
+    Deleted,
+    /// It was not there any more.
+    AlreadyGone,
+}
+
+impl NeonClient {
+    /// Makes a project with one branch, endpoint, role and database. Never repeated here: there is no idempotency key, so after an
+    /// error that [`NeonError::may_have_been_carried_out`] the name has to be looked up, and again a while later if it is absent.
+    ///
+    /// # Errors
+    /// Any [`NeonError`]; [`NeonError::Garbled`] too if the answer lacks the connection string.
+    pub async fn create_project(&self, new: &NewProject) -> Result<Created, NeonError> {
+        let answer: CreatedAnswer =
+            self.call(Call::to(Route::CREATE_PROJECT, &[]).json(creation(new, self.org_id()))).await?;
+        answer.try_into()
+    }
+
+    /// Finds the project with exactly this name. `None` only if Neon's whole list was read and does not have it.
+    ///
+    /// # Errors
+    /// [`NeonError::Incomplete`] if it was not found and parts of the list could not be read; any other of the call.
+    pub async fn find_project_by_name(&self, name: &str) -> Result<Option<ProjectItem>, NeonError> {
+        let (mut cursor, mut unavailable) = (None, 0);
+        for _ in 0..MAX_LOOKUP_PAGES {
+            let page = self.page(cursor.as_deref(), MAX_PAGE, Some(name)).await?;
+            if let Some(found) = page.items.into_iter().find(|project| project.name == name) {
+                return Ok(Some(found));
+            }
+            unavailable += page.unavailable.len();
+            cursor = page.next;
+            if cursor.is_none() && unavailable == 0 {
+                return Ok(None);
+            }
+            if cursor.is_none() {
+                return Err(NeonError::Incomplete { unavailable });
+            }
+        }
+        Err(NeonError::Garbled { detail: String::from("the list of projects does not end") })
+    }
+
+    /// One page of the account's projects, deleted ones left out. `limit` is at most [`MAX_PAGE`]; the order is Neon's.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn list_projects(&self, cursor: Option<&str>, limit: u32) -> Result<ProjectPage, NeonError> {
+        self.page(cursor, limit, None).await
+    }
+
+    /// One project with its counters.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn get_project(&self, project: &str) -> Result<Project, NeonError> {
+        self.call(Call::to(Route::GET_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
+    }
+
+    /// Sets all five limits, and answers with the project as Neon has it now.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn update_quota(&self, project: &str, quota: &NeonQuota) -> Result<Project, NeonError> {
+        let body = json!({"project": {"settings": {"quota": quota}}});
+        self.call(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await.map(|ProjectAnswer { project }| project)
+    }
+
+    /// Deletes the project. Safe to repeat.
+    ///
+    /// # Errors
+    /// Any [`NeonError`] but [`NeonError::NotFound`].
+    pub async fn delete_project(&self, project: &str) -> Result<Deletion, NeonError> {
+        match self.call::<serde::de::IgnoredAny>(Call::to(Route::DELETE_PROJECT, &[project])).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(NeonError::NotFound { .. }) => Ok(Deletion::AlreadyGone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings a project back that was deleted less than seven days ago, with its data and connection strings.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn recover_project(&self, project: &str) -> Result<Project, NeonError> {
+        self.call(Call::to(Route::RECOVER_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
+    }
+
+    async fn page(&self, cursor: Option<&str>, limit: u32, search: Option<&str>) -> Result<ProjectPage, NeonError> {
+        let call = Call::to(Route::LIST_PROJECTS, &[])
+            .with("limit", limit.clamp(1, MAX_PAGE))
+            .with_some("cursor", cursor)
+            .with_some("search", search)
+            .with_some("org_id", self.org_id());
+        self.call(call).await.map(|list: ListAnswer| list.into_page(cursor))
+    }
+}
+
+/// The body of `POST /projects`. Passwords are stored, because a project whose answer was lost is only usable if its can be read again.
+fn creation(new: &NewProject, org_id: Option<&str>) -> serde_json::Value {
+    let mut endpoint = json!({"autoscaling_limit_min_cu": new.min_cu, "autoscaling_limit_max_cu": new.max_cu});
+    // Small plans refuse the field as such, so Neon's default is asked for by silence.
+    if new.suspend_timeout_seconds != 0 {
+        endpoint["suspend_timeout_seconds"] = json!(new.suspend_timeout_seconds);
+    }
+    let mut project = json!({
+        "name": new.name,
+        "region_id": new.region_id,
+        "pg_version": new.pg_version,
+        "store_passwords": true,
+        "branch": {"database_name": DATABASE_NAME, "role_name": ROLE_NAME},
+        "default_endpoint_settings": endpoint,
+        "settings": {"quota": new.quota},
+    });
+    if let Some(org_id) = org_id {
+        project["org_id"] = json!(org_id);
+    }
+    json!({"project": project})
+}
+
+#[derive(Deserialize)]
+struct ProjectAnswer {
+    project: Project,
+}
+
+#[derive(Deserialize)]
+struct ListAnswer {
+    projects: Vec<ProjectItem>,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    unavailable_project_ids: Vec<String>,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pagination: Pagination,
+}
+
+#[derive(Default, Deserialize)]
+struct Pagination {
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+impl ListAnswer {
+    /// Neon sends a cursor with a short last page too. The end is: no cursor, an empty page, or the cursor that we came with.
+    fn into_page(self, came_with: Option<&str>) -> ProjectPage {
+        let is_empty = self.projects.is_empty() && self.unavailable_project_ids.is_empty();
+        let next = self.pagination.cursor.filter(|cursor| !cursor.is_empty() && !is_empty && came_with != Some(cursor));
+        ProjectPage { items: self.projects, next, unavailable: self.unavailable_project_ids }
+    }
+}
+
+#[derive(Deserialize)]
+struct CreatedAnswer {
+    project: CreatedProject,
+    branch: CreatedBranch,
+    endpoints: Vec<Endpoint>,
+    connection_uris: Vec<CreatedConnection>,
+}
+
+#[derive(Deserialize)]
+struct CreatedProject {
+    id: String,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct CreatedBranch {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct CreatedConnection {
+    connection_uri: String,
+    connection_parameters: ConnectionParameters,
+}
+
+#[derive(Deserialize)]
+struct ConnectionParameters {
+    database: String,
+    role: String,
+}
+
+impl TryFrom<CreatedAnswer> for Created {
+    type Error = NeonError;
+
+    fn try_from(answer: CreatedAnswer) -> Result<Self, NeonError> {
+        let lacks = |what: &str| NeonError::Garbled { detail: format!("the new project has no {what}") };
+        let endpoint = answer.endpoints.into_iter().find(Endpoint::is_writable).ok_or_else(|| lacks("endpoint"))?;
+        let connection = answer.connection_uris.into_iter().next().ok_or_else(|| lacks("connection string"))?;
+        Ok(Self {
+            project_id: answer.project.id,
+            branch_id: answer.branch.id,
+            endpoint_id: endpoint.id,
+            endpoint_host: endpoint.host,
+            connection_uri: connection.connection_uri.into(),
+            database: connection.connection_parameters.database,
+            role: connection.connection_parameters.role,
+            created_at: answer.project.created_at,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The operations of the API that we use. Neon limits calls per route, so a route is also the key of the budget.
+
+use std::fmt;
+
+/// A method and a path template, as Neon's specification writes them (without `/api/v2`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    pub method: &'static str,
+    pub template: &'static str,
+}
+
+impl Route {
+    pub(super) const CREATE_PROJECT: Self = Self::new("POST", "/projects");
+    pub(super) const LIST_PROJECTS: Self = Self::new("GET", "/projects");
+    pub(super) const GET_PROJECT: Self = Self::new("GET", "/projects/{project_id}");
+    pub(super) const UPDATE_PROJECT: Self = Self::new("PATCH", "/projects/{project_id}");
+    pub(super) const DELETE_PROJECT: Self = Self::new("DELETE", "/projects/{project_id}");
+    pub(super) const RECOVER_PROJECT: Self = Self::new("POST", "/projects/{project_id}/recover");
+    pub(super) const GET_BRANCH: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}");
+    pub(super) const LIST_ENDPOINTS: Self = Self::new("GET", "/projects/{project_id}/endpoints");
+    pub(super) const UPDATE_ENDPOINT: Self = Self::new("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}");
+    pub(super) const START_ENDPOINT: Self = Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/start");
+    pub(super) const SUSPEND_ENDPOINT: Self =
+        Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
+    pub(super) const CONNECTION_URI: Self = Self::new("GET", "/projects/{project_id}/connection_uri");
+    pub(super) const LIST_OPERATIONS: Self = Self::new("GET", "/projects/{project_id}/operations");
+
+    const fn new(method: &'static str, template: &'static str) -> Self {
+        Self { method, template }
+    }
+
+    /// Whether a call changes nothing, so that repeating it is always safe.
+    pub fn is_read(self) -> bool {
+        self.method == "GET"
+    }
+
+    /// The segments of the path, with `ids` in the places of the template, in order.
+    pub(super) fn segments<'a>(self, ids: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        let mut ids = ids.iter().copied();
+        self.template
+            .split('/')
+            .skip(1)
+            .map(move |segment| if segment.starts_with('{') { ids.next().unwrap_or_default() } else { segment })
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.template)
+    }
+}

@@ -1,0 +1,193 @@
+//! Start and stop: the ledger's PostgreSQL, the ledger, the engine, the server, in this order and back.
+//!
+//! Every step back is bounded, so that a signal ends the process within five seconds.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use embedded_postgres::{Postgres, Settings};
+use tokio::{net::TcpListener, signal::unix, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    AppState,
+    config::Config,
+    engine::{ClaimTimings, Engine, Parts},
+    http,
+    ledger::Ledger,
+    neon::{NeonClient, NeonConfig},
+    secrets::Secrets,
+};
+
+/// The database of the ledger in the private PostgreSQL.
+const DATABASE: &str = "postgres";
+/// How long PostgreSQL may take for an orderly stop; then it is stopped at once, and recovers at its next start.
+const POSTGRES_GRACE: Duration = Duration::from_millis(1_500);
+
+/// A ledger, and the PostgreSQL that was started for it, if any.
+pub struct OpenLedger {
+    pub ledger: Ledger,
+    url: String,
+    postgres: Option<Postgres>,
+}
+
+impl OpenLedger {
+    /// Connects to the configured PostgreSQL, or starts the private one, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// With a text that says what to do.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let (url, postgres) = match config.database_url() {
+            Some(url) => (url.to_owned(), None),
+            None => {
+                let postgres = start_postgres(config).await?;
+                (postgres.url(DATABASE), Some(postgres))
+            }
+        };
+        let ledger = Ledger::connect(&url, config.database_connections)
+            .await
+            .context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
+        ledger.migrate().await.context("The ledger's schema could not be brought up to date")?;
+        Ok(Self { ledger, url, postgres })
+    }
+
+    /// Where the ledger is. Holds the password.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Closes the connections, then stops the PostgreSQL that was started here.
+    ///
+    /// # Errors
+    /// When PostgreSQL could not be stopped.
+    pub async fn close(self) -> Result<()> {
+        // Connections that are still in use end with their server.
+        let _ = tokio::time::timeout(Duration::from_millis(250), self.ledger.close()).await;
+        if let Some(postgres) = self.postgres {
+            spawn_blocking(|| postgres.stop()).await?.context("The private PostgreSQL could not be stopped")?;
+        }
+        Ok(())
+    }
+}
+
+async fn start_postgres(config: &Config) -> Result<Postgres> {
+    let settings = Settings { stop_timeout: POSTGRES_GRACE, ..Settings::new(config.data_dir.join("postgres")) };
+    spawn_blocking(move || Postgres::start(&settings))
+        .await?
+        .context("The private PostgreSQL did not start. Install PostgreSQL, or name a running one in DATABASE_URL")
+}
+
+/// Which parts run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Answers HTTP.
+    pub serves: bool,
+    /// Runs the engine's duties. Actions that somebody waits for run wherever they are asked for.
+    pub runs_duties: bool,
+}
+
+/// Runs until a signal, or until `shutdown`, and then stops in order.
+///
+/// # Errors
+/// When something could not start, or the server failed.
+pub async fn run(config: Config, role: Role, shutdown: CancellationToken) -> Result<()> {
+    let open = OpenLedger::open(&config).await?;
+    let outcome = run_on(config, &open.ledger, role, shutdown).await;
+    open.close().await?;
+    outcome
+}
+
+/// [`run`] on a ledger that is open already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: CancellationToken) -> Result<()> {
+    // Bound before the engine starts, so that a taken port costs nothing.
+    let listener = if role.serves { Some(bind(&config).await?) } else { None };
+    let state = assemble(config, ledger, role, &shutdown).await?;
+    stop_on_signal(shutdown.clone())?;
+    let work = async {
+        let outcome = match listener {
+            Some(listener) => {
+                tracing::info!("Flotilla answers at {}", state.config.public_url());
+                http::serve(state.clone(), listener, shutdown.clone()).await.context("The server failed")
+            }
+            None => {
+                tracing::info!("the engine runs");
+                shutdown.cancelled().await;
+                Ok(())
+            }
+        };
+        shutdown.cancel();
+        outcome
+    };
+    let engine = async {
+        shutdown.cancelled().await;
+        state.engine.stop().await;
+    };
+    let (outcome, ()) = tokio::join!(work, engine);
+    outcome
+}
+
+async fn bind(config: &Config) -> Result<TcpListener> {
+    let address = config.listen_address();
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened on. Is another Flotilla running? Choose another PORT"))
+}
+
+async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &CancellationToken) -> Result<AppState> {
+    let secrets = Arc::new(secrets(&config)?);
+    let neon = NeonClient::new(neon_config(&config)?)?;
+    let timings = Arc::new(ClaimTimings::default());
+    let engine = Engine::start(Parts {
+        ledger: ledger.clone(),
+        neon,
+        secrets: secrets.clone(),
+        timings: timings.clone(),
+        run_duties: role.runs_duties,
+        shutdown: shutdown.clone(),
+    });
+    Ok(AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings })
+}
+
+fn secrets(config: &Config) -> Result<Secrets> {
+    let Some(key) = config.secret_key() else {
+        bail!(
+            "FLOTILLA_SECRET_KEY is not set. It seals the credentials of databases: make one with `openssl rand -hex 32` and keep it safe; without it they cannot be opened again"
+        );
+    };
+    Secrets::from_keys(key, &config.previous_secret_keys())
+        .context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
+}
+
+fn neon_config(config: &Config) -> Result<NeonConfig> {
+    let Some(api_key) = config.neon_api_key() else {
+        bail!(
+            "NEON_API_KEY is not set. Make a key in Neon's console under the organisation's settings; or try Flotilla without an account: `flotilla demo`"
+        );
+    };
+    Ok(NeonConfig {
+        base_url: config.neon_api_url.clone(),
+        api_key: api_key.clone(),
+        org_id: config.neon_org_id().map(str::to_owned),
+        calls_per_minute: config.neon_calls_per_minute,
+        calls_per_second_per_route: config.neon_calls_per_second,
+        timeout: Duration::from_secs(30),
+    })
+}
+
+fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = shutdown.cancelled() => return,
+        }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    });
+    Ok(())
+}

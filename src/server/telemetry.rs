@@ -1,0 +1,68 @@
+//! Logs: one line a person can read alone, or JSON for machines, always to standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Libraries that say more than an operator wants to read.
+const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn";
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line, for machines.
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("the log filter “{filter}” cannot be read ({cause}); write for example “info” or “info,flotilla=debug”")]
+    Filter { filter: String, cause: String },
+    #[error("logging was set up twice in one process")]
+    Twice,
+}
+
+/// Starts logging for the whole process. `RUST_LOG`, if set and not empty, wins over `filter`; what neither names stays quiet.
+///
+/// # Errors
+/// A filter that cannot be read, or a second call.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
+    let filter = parse(from_environment.as_deref().unwrap_or(filter))?;
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let outcome = match format {
+        LogFormat::Text => lines.with_target(false).finish().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+    };
+    outcome.map_err(|_| TelemetryError::Twice)
+}
+
+/// What stands later wins, so the quiet defaults come first.
+fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), cause: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_quiet_and_can_be_overruled() {
+        let quiet = parse("info").unwrap().to_string();
+        assert!(quiet.contains("sqlx=warn") && quiet.contains("info"), "{quiet}");
+        let loud = parse("info,sqlx=debug").unwrap().to_string();
+        assert!(loud.contains("sqlx=debug") && !loud.contains("sqlx=warn"), "{loud}");
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named() {
+        let error = parse("flotilla=everything").unwrap_err();
+        assert!(error.to_string().contains("flotilla=everything"), "{error}");
+    }
+}

@@ -1,0 +1,108 @@
+//! A pool, as the screens see it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Time};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+pub struct PoolSummary {
+    pub name: String,
+    pub region: String,
+    pub pg_version: i32,
+    pub min_cu: f64,
+    pub max_cu: f64,
+    pub birth_plan: String,
+    pub is_default: bool,
+    pub target: i32,
+    pub available: i64,
+    pub in_flight: i64,
+    pub claimed: i64,
+    pub failed: i64,
+    /// Claims that wait for a database.
+    pub waiting: i64,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub paused_reason: Option<String>,
+    /// Until when the breaker lets nothing be created, and the failure that tripped it.
+    pub breaker_until: Option<DateTime<Utc>>,
+    pub breaker_error: Option<String>,
+    /// Claims in the last hour.
+    pub claims_last_hour: i64,
+    /// How long claims go on, at the last hour's rate, if nothing more is created. `None` when nothing was claimed.
+    pub hours_of_cover: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolDetail {
+    pub summary: PoolSummary,
+    /// Oldest first, at most [`POOL_POINTS`], evenly spaced.
+    pub history: Vec<PoolPoint>,
+    pub range: PoolRange,
+    /// Newest first, bounded.
+    pub failures: Vec<CreationFailure>,
+    /// Newest first, bounded: targets set, pauses, breaker.
+    pub events: Vec<Event>,
+    /// From request to available, median and 95th percentile over the last 24 hours, in seconds.
+    pub creation_p50_seconds: Option<f64>,
+    pub creation_p95_seconds: Option<f64>,
+    pub as_of: Time,
+}
+
+/// Points of a pool's chart.
+pub const POOL_POINTS: usize = 120;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolRange {
+    #[default]
+    Hour,
+    Day,
+    Week,
+}
+
+impl PoolRange {
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|range| range.as_str() == text)
+    }
+
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+            Self::Week => 604_800,
+        }
+    }
+}
+
+/// One interval of a pool's history: levels at its end, flows within it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolPoint {
+    pub at: Time,
+    pub available: i64,
+    pub in_flight: i64,
+    pub target: i64,
+    pub claims_warm: i64,
+    pub claims_cold: i64,
+    pub created: i64,
+    pub failed: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreationFailure {
+    pub database_id: uuid::Uuid,
+    pub at: Time,
+    pub attempts: i32,
+    pub error: String,
+    pub neon_project_id: Option<String>,
+}
