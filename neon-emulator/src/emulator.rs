@@ -185,7 +185,11 @@ async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
 
 /// An address that a client on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) } else { address }
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+    } else {
+        address
+    }
 }
 
 fn truth(project: Project, now: Instant) -> ProjectTruth {

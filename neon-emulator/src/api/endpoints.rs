@@ -16,13 +16,19 @@ use crate::store::Which;
 
 type Ids = Path<(String, String)>;
 
-pub async fn list(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn list(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     Ok(Json(json!({"endpoints": [shapes::endpoint(&project, now)]})))
 }
 
-pub async fn read(State(context): State<Arc<Context>>, Path((project_id, endpoint_id)): Ids) -> Result<Json<Value>, ApiError> {
+pub async fn read(
+    State(context): State<Arc<Context>>,
+    Path((project_id, endpoint_id)): Ids,
+) -> Result<Json<Value>, ApiError> {
     let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     must_be_endpoint(&project, &endpoint_id)?;
@@ -91,7 +97,11 @@ impl EndpointUpdate {
 }
 
 /// Changes the endpoint's project and answers with endpoint and operations. A compute that stops loses its connections.
-async fn change<F>(context: &Context, (project_id, endpoint_id): &(String, String), change: F) -> Result<Json<Value>, ApiError>
+async fn change<F>(
+    context: &Context,
+    (project_id, endpoint_id): &(String, String),
+    change: F,
+) -> Result<Json<Value>, ApiError>
 where
     F: FnOnce(&mut Project, Instant, &Timing) -> Result<Vec<Operation>, Refusal> + Send,
 {

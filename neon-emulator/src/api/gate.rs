@@ -37,13 +37,7 @@ pub async fn pass(
         return StatusCode::NO_CONTENT.into_response();
     };
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let mut shaped = error.into_response_with(&request_id);
-        for (name, value) in response.headers() {
-            if name == RETRY_AFTER {
-                shaped.headers_mut().insert(name, value.clone());
-            }
-        }
-        response = shaped;
+        response = shaped(error, response.headers().get(RETRY_AFTER), &request_id);
     }
     context.stats.record(&route, response.status().as_u16());
     if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -52,9 +46,23 @@ pub async fn pass(
     response
 }
 
+fn shaped(error: ApiError, retry_after: Option<&HeaderValue>, request_id: &str) -> Response {
+    let mut response = error.into_response_with(request_id);
+    if let Some(value) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, value.clone());
+    }
+    response
+}
+
 /// The answer to a call, or none if it is to be lost on the way.
-async fn answer(context: &Arc<Context>, route: &Route, request: Request, next: Next, request_id: &str) -> Option<Response> {
-    if let Err(refused) = admit(context, route, &request) {
+async fn answer(
+    context: &Arc<Context>,
+    route: &Route,
+    request: Request,
+    next: Next,
+    request_id: &str,
+) -> Option<Response> {
+    if let Some(refused) = refusal(context, route, &request) {
         return Some(refused);
     }
     let fate = context.faults.decide(route);
@@ -72,17 +80,19 @@ async fn answer(context: &Arc<Context>, route: &Route, request: Request, next: N
     spoil(response, &fate, request_id).await
 }
 
-fn admit(context: &Context, route: &Route, request: &Request) -> Result<(), Response> {
+/// The refusal of a call that has no valid key or comes too often.
+fn refusal(context: &Context, route: &Route, request: &Request) -> Option<Response> {
     if !has_valid_key(request, &context.config.api_keys) {
-        return Err(ApiError::unauthorized().into_response());
+        return Some(ApiError::unauthorized().into_response());
     }
-    context.limits.admit(route).map_err(|()| {
-        let mut response = ApiError::rate_limited().into_response();
-        if let Some(seconds) = context.config.unknowns.rate_limit_retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        response
-    })
+    if context.limits.admits(route) {
+        return None;
+    }
+    let mut response = ApiError::rate_limited().into_response();
+    if let Some(seconds) = context.config.unknowns.rate_limit_retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Some(response)
 }
 
 /// Cookies are not looked at: Neon's own clients put the key there as well.

@@ -96,5 +96,8 @@ fn routes() -> Router<Arc<Context>> {
         .route("/projects/{project_id}/branches/{branch_id}/databases/{database_name}", get(databases::read))
         .route("/projects/{project_id}/branches/{branch_id}/roles", get(databases::roles))
         .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}", get(databases::role))
-        .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password", get(databases::reveal_password))
+        .route(
+            "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+            get(databases::reveal_password),
+        )
 }

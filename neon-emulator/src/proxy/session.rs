@@ -117,6 +117,7 @@ async fn serve_open(
     };
     let mut server = backend::connect(context.backing.server()).await.map_err(no_backend)?;
     server.write_all(&startup.rewritten(&names.role, &names.database)).await.map_err(no_backend)?;
-    let aliases = Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
+    let aliases =
+        Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
     Ok(relay(stream, server, &aliases, ended_from_outside(context, connection)).await)
 }

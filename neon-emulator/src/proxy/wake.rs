@@ -26,15 +26,21 @@ pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Pro
 async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessage> {
     let deadline = Instant::now() + TIME_LIMIT;
     loop {
-        let (project, _) = context.store.change(project_id, Which::Live, |project, now| {
-            project.hold_for_connections();
-            if project.compute_pending.is_some() || project.compute_state == ComputeState::Active || project.is_busy(now) {
-                return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
-            }
-            let operations = project.wake(now, &context.timing)?;
-            project.settle(now, &context.timing);
-            Ok(operations)
-        }).await?;
+        let (project, _) = context
+            .store
+            .change(project_id, Which::Live, |project, now| {
+                project.hold_for_connections();
+                if project.compute_pending.is_some()
+                    || project.compute_state == ComputeState::Active
+                    || project.is_busy(now)
+                {
+                    return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
+                }
+                let operations = project.wake(now, &context.timing)?;
+                project.settle(now, &context.timing);
+                Ok(operations)
+            })
+            .await?;
         if project.compute_state == ComputeState::Active && project.compute_pending.is_none() {
             return Ok(project);
         }
@@ -86,6 +92,8 @@ pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent
     };
     match context.store.change(project_id, Which::Live, change).await {
         Ok(_) | Err(Refusal::NotFound(_)) => {}
-        Err(error) => tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded"),
+        Err(error) => {
+            tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded")
+        }
     }
 }

@@ -55,9 +55,9 @@ impl Store {
 async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Which) -> Result<Project, Refusal> {
     let query = match which {
         Which::Live => sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"),
-        Which::Recoverable => {
-            sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE")
-        }
+        Which::Recoverable => sqlx::query_as(
+            "SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE",
+        ),
     };
     query.bind(id).fetch_optional(&mut **transaction).await?.ok_or(Refusal::NotFound("project"))
 }

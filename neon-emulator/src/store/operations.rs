@@ -7,7 +7,12 @@ use crate::clock::Instant;
 use crate::model::{Operation, Refusal};
 
 impl Store {
-    pub async fn operations(&self, project_id: &str, before: Option<Instant>, limit: i64) -> Result<Vec<Operation>, Refusal> {
+    pub async fn operations(
+        &self,
+        project_id: &str,
+        before: Option<Instant>,
+        limit: i64,
+    ) -> Result<Vec<Operation>, Refusal> {
         let operations = sqlx::query_as(
             "SELECT * FROM operations WHERE project_id = $1 AND created_at < coalesce($2, 'infinity')
              ORDER BY created_at DESC LIMIT $3",

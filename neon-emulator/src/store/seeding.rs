@@ -1,7 +1,7 @@
 //! Bulk insertion of projects with a past.
 
-use super::changes::insert_projects;
 use super::Store;
+use super::changes::insert_projects;
 use crate::model::{Project, Refusal};
 
 /// Rows of one statement.

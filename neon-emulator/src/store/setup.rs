@@ -22,7 +22,8 @@ impl Store {
             bail!("the name of the state database must have 1 to {LONGEST_NAME} characters: {database:?}");
         }
         create_if_missing(server, database).await?;
-        let options = server.clone().database(database).options([("statement_timeout", "20s"), ("lock_timeout", "10s")]);
+        let options =
+            server.clone().database(database).options([("statement_timeout", "20s"), ("lock_timeout", "10s")]);
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(Duration::from_secs(10))

@@ -1,7 +1,7 @@
 //! What falls due by itself, in bounded batches.
 
-use super::changes::{insert_operations, save};
 use super::Store;
+use super::changes::{insert_operations, save};
 use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
 
@@ -36,10 +36,11 @@ impl Store {
         let now = self.clock.now();
         loop {
             let mut transaction = self.pool.begin().await?;
-            let mut held: Vec<Project> = sqlx::query_as("SELECT * FROM projects WHERE compute_held ORDER BY id LIMIT $1 FOR UPDATE")
-                .bind(BATCH as i64)
-                .fetch_all(&mut *transaction)
-                .await?;
+            let mut held: Vec<Project> =
+                sqlx::query_as("SELECT * FROM projects WHERE compute_held ORDER BY id LIMIT $1 FOR UPDATE")
+                    .bind(BATCH as i64)
+                    .fetch_all(&mut *transaction)
+                    .await?;
             if held.is_empty() {
                 return Ok(());
             }

@@ -73,9 +73,11 @@ async fn the_list_of_operations_is_paged() {
     };
     let first = test.api.get(&base).await.ok(200);
     assert_eq!(actions(&first), ["start_compute", "suspend_compute", "start_compute", "suspend_compute"]);
-    let second = test.api.get(&format!("{base}&cursor={}", first["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    let second =
+        test.api.get(&format!("{base}&cursor={}", first["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
     assert_eq!(actions(&second), ["start_compute", "create_timeline"]);
-    let third = test.api.get(&format!("{base}&cursor={}", second["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    let third =
+        test.api.get(&format!("{base}&cursor={}", second["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
     assert_eq!((actions(&third).len(), third.get("pagination")), (0, None));
     test.finish().await;
 }

@@ -53,9 +53,11 @@ async fn what_is_out_of_bounds_is_refused() {
 #[tokio::test]
 async fn a_quota_is_replaced_as_a_whole_by_default() {
     let test = TestEmulator::start().await;
-    let created = test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
+    let created =
+        test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
     let path = created.path();
-    let patched = test.api.patch(&path, json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}})).await.ok(200);
+    let patched =
+        test.api.patch(&path, json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}})).await.ok(200);
     assert_eq!(patched["operations"], json!([]));
     assert_eq!(patched["project"]["settings"]["quota"], json!({"logical_size_bytes": 9}));
     let read = test.api.get(&path).await.ok(200);
@@ -69,7 +71,8 @@ async fn a_quota_is_replaced_as_a_whole_by_default() {
 async fn a_quota_is_merged_if_the_switch_says_so() {
     let unknowns = Unknowns { quota_patch_merges: true, ..Unknowns::default() };
     let test = TestEmulator::with(Config { unknowns, ..config() }).await;
-    let created = test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
+    let created =
+        test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
     let patch = json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}});
     let patched = test.api.patch(&created.path(), patch).await.ok(200);
     assert_eq!(patched["project"]["settings"]["quota"], json!({"logical_size_bytes": 9, "active_time_seconds": 7}));
@@ -90,7 +93,11 @@ async fn a_change_of_one_thing_leaves_the_others() {
     assert_eq!(project["settings"]["quota"]["logical_size_bytes"], 5);
     assert_eq!(project["default_endpoint_settings"]["suspend_timeout_seconds"], 60);
     assert_eq!(project["history_retention_seconds"], 7200);
-    assert_eq!(test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["suspend_timeout_seconds"], 0, "made before");
+    assert_eq!(
+        test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["suspend_timeout_seconds"],
+        0,
+        "made before"
+    );
     test.finish().await;
 }
 

@@ -74,9 +74,11 @@ async fn a_tenant_can_enter_no_other_database() {
     assert_eq!(refusal(&crossed).await.0, "28P01", "the password of one does not open the other");
 
     // Even past the proxy, straight to the backing server, the rights of the role end at its own database.
-    let backing = |created: &Created, part: &str| -> String { format!("{}.{}.{part}", test.config.state_database, created.id()) };
+    let backing =
+        |created: &Created, part: &str| -> String { format!("{}.{}.{part}", test.config.state_database, created.id()) };
     let server: PgConnectOptions = crate::support::database_url().parse().unwrap();
-    let tenant = server.username(&backing(&one, "neondb_owner")).password(one.0["roles"][0]["password"].as_str().unwrap());
+    let tenant =
+        server.username(&backing(&one, "neondb_owner")).password(one.0["roles"][0]["password"].as_str().unwrap());
     let mut own = tenant.clone().database(&backing(&one, "neondb")).connect().await.unwrap();
     for forbidden in ["CREATE DATABASE mine", "CREATE ROLE mine", "ALTER ROLE CURRENT_USER SUPERUSER"] {
         own.execute(forbidden).await.expect_err(forbidden);
@@ -253,7 +255,11 @@ async fn one_connection_too_many_is_refused() {
     let second = PgConnection::connect(created.uri()).await.unwrap();
     assert_eq!(refusal(created.uri()).await.0, "53300");
     first.close().await.unwrap();
-    eventually("a free place", || async { PgConnection::connect(created.uri()).await.ok() }).await.close().await.unwrap();
+    eventually("a free place", || async { PgConnection::connect(created.uri()).await.ok() })
+        .await
+        .close()
+        .await
+        .unwrap();
     second.close().await.unwrap();
     test.finish().await;
 }
@@ -263,7 +269,14 @@ async fn many_first_connections_make_one_database() {
     let test = TestEmulator::start().await;
     let created = test.api.create("rush").await;
     let uri = created.uri().to_owned();
-    let clients: Vec<_> = (0..12).map(|_| tokio::spawn({ let uri = uri.clone(); async move { PgConnection::connect(&uri).await } })).collect();
+    let clients: Vec<_> = (0..12)
+        .map(|_| {
+            tokio::spawn({
+                let uri = uri.clone();
+                async move { PgConnection::connect(&uri).await }
+            })
+        })
+        .collect();
     for client in clients {
         client.await.unwrap().unwrap().close().await.unwrap();
     }

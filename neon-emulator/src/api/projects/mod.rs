@@ -58,12 +58,18 @@ pub async fn list(
     Ok(Json(body))
 }
 
-pub async fn read(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn read(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let project = measured(&context, &project_id).await?;
     Ok(Json(json!({"project": shapes::project(&project, Detail::Read, context.clock.now())})))
 }
 
-pub async fn delete(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn delete(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let timing = context.timing;
     let change = |project: &mut Project, now| project.delete(now, &timing).map(|()| Vec::new());
     let (project, _) = context.store.change(&project_id, Which::Live, change).await?;
@@ -71,7 +77,10 @@ pub async fn delete(State(context): State<Arc<Context>>, Path(project_id): Path<
     Ok(Json(json!({"project": shapes::project(&project, Detail::Changed, context.clock.now())})))
 }
 
-pub async fn recover(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn recover(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
     let change = |project: &mut Project, now| {
         if project.deleted_at.is_none_or(|at| now - at > window) {

@@ -51,7 +51,13 @@ pub async fn update(
 }
 
 impl ProjectUpdate {
-    fn apply(self, project: &mut Project, merges_quota: bool, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+    fn apply(
+        self,
+        project: &mut Project,
+        merges_quota: bool,
+        now: Instant,
+        timing: &Timing,
+    ) -> Result<Vec<Operation>, Refusal> {
         project.must_be_unlocked(now)?;
         project.name = self.name.unwrap_or_else(|| project.name.clone());
         self.settings.unwrap_or_default().apply(project, merges_quota);

@@ -9,8 +9,20 @@ use serde_json::{Map, Value, json};
 
 /// Objects that are used as they are, never as a part of a larger one, so that they can be closed.
 const CLOSED: [&str; 14] = [
-    "ProjectListItem", "Project", "ProjectSettingsData", "ProjectQuota", "ProjectOwnerData", "DefaultEndpointSettings", "Branch",
-    "Endpoint", "Operation", "Role", "Database", "ConnectionDetails", "ConnectionParameters", "RegionResponse",
+    "ProjectListItem",
+    "Project",
+    "ProjectSettingsData",
+    "ProjectQuota",
+    "ProjectOwnerData",
+    "DefaultEndpointSettings",
+    "Branch",
+    "Endpoint",
+    "Operation",
+    "Role",
+    "Database",
+    "ConnectionDetails",
+    "ConnectionParameters",
+    "RegionResponse",
 ];
 
 pub struct Contract {
@@ -40,9 +52,15 @@ impl Contract {
             return;
         };
         let response = operation["responses"].get(status.to_string()).unwrap_or(&operation["responses"]["default"]);
-        assert!(status >= 400 || operation["responses"].get(status.to_string()).is_some(), "{method} {template} cannot answer {status}");
-        let errors: Vec<String> =
-            self.validator(&format!("{method} {template} {status}"), response).iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+        assert!(
+            status >= 400 || operation["responses"].get(status.to_string()).is_some(),
+            "{method} {template} cannot answer {status}"
+        );
+        let errors: Vec<String> = self
+            .validator(&format!("{method} {template} {status}"), response)
+            .iter_errors(body)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{method} {template} {status}: {errors:#?}\n{body:#}");
     }
 
