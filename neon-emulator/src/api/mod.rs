@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub struct Context {
     pub faults: Faults,
     pub stats: Recorder,
     pub limits: Limits,
+    /// Cancelled when the emulator stops.
+    pub stop: CancellationToken,
     /// `host:port` of the proxy in connection strings.
     pub proxy_address: String,
 }

@@ -2,6 +2,7 @@
 
 mod backing;
 mod changes;
+mod lock;
 mod operations;
 mod projects;
 mod seeding;
@@ -10,6 +11,7 @@ mod sweeping;
 
 pub use backing::Backing;
 pub use changes::Which;
+pub use lock::StateLock;
 pub use projects::Page;
 pub use sweeping::BATCH as SWEEP_BATCH;
 

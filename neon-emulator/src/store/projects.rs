@@ -76,16 +76,25 @@ impl Store {
             .ok_or_else(|| Refusal::Invalid("invalid cursor".into()))
     }
 
-    /// Every project, deleted ones included, oldest first.
-    pub async fn all_projects(&self, now: Instant) -> Result<Vec<Project>, Refusal> {
+    /// The next few thousand projects in the order of their ids, deleted ones included, purged ones not.
+    pub async fn projects_after(&self, id: &str, now: Instant) -> Result<Vec<Project>, Refusal> {
         let mut projects: Vec<Project> =
-            sqlx::query_as("SELECT * FROM projects WHERE purged_at IS NULL ORDER BY created_at, id")
+            sqlx::query_as("SELECT * FROM projects WHERE purged_at IS NULL AND id > $1 ORDER BY id LIMIT 5000")
+                .bind(id)
                 .fetch_all(&self.pool)
                 .await?;
         for project in &mut projects {
             project.settle(now, &self.timing);
         }
         Ok(projects)
+    }
+
+    pub async fn count_deleted(&self) -> Result<i64, Refusal> {
+        let count =
+            sqlx::query_scalar("SELECT count(*) FROM projects WHERE deleted_at IS NOT NULL AND purged_at IS NULL")
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(count)
     }
 
     pub async fn count_live(&self) -> Result<i64, Refusal> {

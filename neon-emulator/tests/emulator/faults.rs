@@ -160,3 +160,15 @@ async fn the_switches_work_over_http() {
     assert!(wrong.status().is_client_error());
     test.finish().await;
 }
+
+#[tokio::test]
+async fn work_is_done_even_if_its_caller_gives_up() {
+    let test = TestEmulator::start().await;
+    test.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 300 }).on("POST", "/projects"));
+    let call = test.api.request(Method::POST, "/projects").json(&json!({"project": {"name": "abandoned"}}));
+    let error = call.timeout(Duration::from_millis(100)).send().await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    crate::support::eventually("the project", || async { (made(&test).await == 1).then_some(()) }).await;
+    assert_eq!(test.emulator.stats().count("POST", "/projects"), 1);
+    test.finish().await;
+}

@@ -13,5 +13,6 @@ mod operations;
 mod projects;
 mod proxy;
 mod restart;
+mod scale;
 mod seeding;
 mod support;

@@ -165,3 +165,25 @@ async fn personal_keys_must_name_the_organisation() {
     test.api.get(&format!("/projects?org_id={}", test.config.org_id)).await.ok(200);
     test.finish().await;
 }
+
+#[tokio::test]
+async fn the_limit_of_the_plan_is_kept() {
+    let test = TestEmulator::with(Config { projects_limit: Some(1), ..config() }).await;
+    let created = test.api.create("the only one").await;
+    let refused = test.api.post("/projects", json!({"project": {"name": "one too many"}})).await.ok(422);
+    assert_eq!(refused["code"], "PROJECTS_LIMIT_EXCEEDED");
+    test.api.delete(&created.path()).await.ok(200);
+    test.api.create("in its place").await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn counters_stay_zero_if_the_switch_says_so() {
+    let unknowns = Unknowns { counters_stay_zero: true, ..Unknowns::default() };
+    let test = TestEmulator::with(Config { unknowns, ..config() }).await;
+    let created = test.api.create("uncounted").await;
+    test.advance(100);
+    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+    assert_eq!((&project["active_time_seconds"], &project["written_data_bytes"]), (&json!(0), &json!(0)));
+    test.finish().await;
+}

@@ -66,3 +66,11 @@ async fn a_stop_is_quick_even_with_open_connections() {
     assert!(start.elapsed() < std::time::Duration::from_secs(4), "{:?}", start.elapsed());
     test.finish().await;
 }
+
+#[tokio::test]
+async fn a_second_emulator_keeps_off_the_same_state() {
+    let test = TestEmulator::start().await;
+    let error = neon_emulator::Emulator::start(test.config.clone()).await.expect_err("refused").to_string();
+    assert!(error.starts_with("another emulator uses the state database"), "{error}");
+    test.finish().await;
+}

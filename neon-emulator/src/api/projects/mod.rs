@@ -62,7 +62,10 @@ pub async fn read(
     State(context): State<Arc<Context>>,
     Path(project_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let project = measured(&context, &project_id).await?;
+    let mut project = measured(&context, &project_id).await?;
+    if context.config.unknowns.counters_stay_zero {
+        project.forget_usage(context.clock.now());
+    }
     Ok(Json(json!({"project": shapes::project(&project, Detail::Read, context.clock.now())})))
 }
 

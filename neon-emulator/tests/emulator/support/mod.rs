@@ -64,6 +64,13 @@ impl TestEmulator {
         self.emulator.clock().advance(Duration::from_secs(seconds));
     }
 
+    /// The database with the emulator's state.
+    pub fn state_url(&self) -> String {
+        let mut url = reqwest::Url::parse(&database_url()).unwrap();
+        url.set_path(&self.config.state_database);
+        url.into()
+    }
+
     /// Stops and starts again on the same state.
     pub async fn restart(self) -> Self {
         self.emulator.shutdown().await.unwrap();
