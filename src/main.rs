@@ -1,6 +1,6 @@
 //! The command line. Everything it does lives in the library.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use flotilla::server::{cli::Cli, telemetry};
@@ -10,7 +10,10 @@ const LEAST_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(cli.config.log_format);
+    if let Err(error) = telemetry::init(cli.config.log_format, "info") {
+        let _ = writeln!(std::io::stderr(), "{error}");
+        return ExitCode::FAILURE;
+    }
     let threads = std::thread::available_parallelism().map_or(LEAST_THREADS, |cores| cores.get().max(LEAST_THREADS));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,

@@ -66,6 +66,10 @@ pub enum Error {
     )]
     Busy { seconds: u64, lock: PathBuf },
 
+    /// A living program uses the data that should be removed.
+    #[error("a program is using the data in {data}. Stop it, then try again")]
+    InUse { data: PathBuf },
+
     /// Processes of a server that crashed still use the data.
     #[error(
         "the PostgreSQL of {data} crashed and left processes behind: {pids}. End them (kill {pids}), then start again"

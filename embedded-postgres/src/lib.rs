@@ -12,6 +12,7 @@
 mod account;
 mod binaries;
 mod cluster;
+mod erase;
 mod error;
 mod home;
 mod lock;

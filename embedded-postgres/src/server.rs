@@ -99,7 +99,7 @@ impl Postgres {
         Ok(())
     }
 
-    fn start_as_owner(settings: &Settings, home: Home, owner: OwnerLock) -> Result<Self, Error> {
+    pub(crate) fn start_as_owner(settings: &Settings, home: Home, owner: OwnerLock) -> Result<Self, Error> {
         let made_by = cluster::version(&home.cluster())?;
         let data = home.cluster();
         let binaries = Binaries::find(settings, &home.account, made_by.map(|version| (data.as_path(), version)))?;

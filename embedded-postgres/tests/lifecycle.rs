@@ -184,6 +184,22 @@ fn a_server_left_running_is_adopted_and_then_stopped() {
 }
 
 #[test]
+fn data_are_erased_with_their_server_but_not_from_under_a_program() {
+    let folder = Folder::new();
+    let settings = Settings { leave_running: true, ..folder.settings() };
+    let server = Postgres::start(&settings).unwrap();
+    let (place, process) = (server.data_dir().to_path_buf(), process_of(&server));
+    let refused = Postgres::erase(&settings).unwrap_err();
+    assert!(matches!(refused, Error::InUse { .. }), "{refused}");
+    drop(server);
+
+    Postgres::erase(&settings).unwrap();
+    assert!(!place.exists());
+    wait_until("the end of the server", || !is_alive(process));
+    Postgres::erase(&settings).unwrap();
+}
+
+#[test]
 fn a_folder_closed_to_the_servers_user_is_no_hindrance() {
     let folder = Folder::new();
     let closed = folder.0.join("closed");

@@ -1,1 +1,28 @@
-//! stub
+//! A stand-in for Neon: its management API v2 and a connection proxy, over a real PostgreSQL.
+//!
+//! `Emulator::start` serves both on ports of its own. The state is in PostgreSQL, so a restart forgets nothing; the
+//! databases behind the projects are real ones in the same server. Start at `api` for the routes, `model` for how a
+//! project changes, `proxy` for what a connection passes.
+
+mod api;
+mod clock;
+mod config;
+mod emulator;
+mod faults;
+mod limits;
+mod listener;
+mod model;
+mod names;
+mod proxy;
+mod regions;
+mod seed;
+mod stats;
+mod store;
+mod sweep;
+
+pub use config::{Config, DEFAULT_ORG, Unknowns};
+pub use emulator::{Emulator, ProjectTruth};
+pub use faults::{Cut, Fault, Faults, Rule};
+pub use model::{Quota, VIRGIN_SIZE};
+pub use seed::{SeedProject, SeedUsage, SeededProject};
+pub use stats::{CallCount, NO_ANSWER, Stats};

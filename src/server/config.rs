@@ -69,7 +69,14 @@ pub struct Config {
     pub secret_key: Option<SecretString>,
 
     /// Earlier keys, separated by commas, with which credentials sealed before a change of keys are opened
-    #[arg(long, env = "FLOTILLA_PREVIOUS_SECRET_KEYS", hide_env_values = true, global = true, value_delimiter = ',', value_name = "KEYS")]
+    #[arg(
+        long,
+        env = "FLOTILLA_PREVIOUS_SECRET_KEYS",
+        hide_env_values = true,
+        global = true,
+        value_delimiter = ',',
+        value_name = "KEYS"
+    )]
     pub previous_secret_keys: Vec<SecretString>,
 
     /// Minutes without a request after which an operator is signed out
@@ -80,12 +87,19 @@ pub struct Config {
     #[arg(long, env = "FLOTILLA_SESSION_HOURS", hide = true, global = true, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=168), value_name = "HOURS")]
     pub session_hours: u64,
 
-    /// Logs for people (text) or for machines (json); what is logged follows RUST_LOG
-    #[arg(long, env = "FLOTILLA_LOG_FORMAT", global = true, default_value = "text", value_parser = parse_log_format, value_name = "text|json")]
+    /// Logs for people (text) or for machines (json); RUST_LOG says what is logged
+    #[arg(long, env = "FLOTILLA_LOG_FORMAT", global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
     /// Folder of the built browser part: stylesheet, WebAssembly, icons
-    #[arg(long, env = "LEPTOS_SITE_ROOT", hide = true, global = true, default_value = "target/site", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "LEPTOS_SITE_ROOT",
+        hide = true,
+        global = true,
+        default_value = "target/site",
+        value_name = "FOLDER"
+    )]
     pub site_dir: PathBuf,
 
     /// Pages may connect to the reload server of cargo-leptos; set by `cargo leptos watch`
@@ -145,14 +159,6 @@ fn present(secret: Option<&SecretString>) -> Option<&str> {
     secret.map(|secret| secret.expose_secret().trim()).filter(|text| !text.is_empty())
 }
 
-fn parse_log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "" | "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(String::from("write text or json")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -182,12 +188,24 @@ mod tests {
     #[test]
     fn an_empty_setting_counts_as_absent() {
         let config = config(&["--database-url", "", "--neon-api-key", " ", "--secret-key", "", "--neon-org-id", ""]);
-        assert!(config.database_url().is_none() && config.neon_api_key().is_none() && config.secret_key().is_none() && config.neon_org_id().is_none());
+        assert!(
+            config.database_url().is_none()
+                && config.neon_api_key().is_none()
+                && config.secret_key().is_none()
+                && config.neon_org_id().is_none()
+        );
     }
 
     #[test]
     fn secrets_do_not_show_in_debug_output() {
-        let config = config(&["--database-url", "postgres://u:hunter2@h/d", "--neon-api-key", "napi_hunter2", "--secret-key", "hunter2"]);
+        let config = config(&[
+            "--database-url",
+            "postgres://u:hunter2@h/d",
+            "--neon-api-key",
+            "napi_hunter2",
+            "--secret-key",
+            "hunter2",
+        ]);
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

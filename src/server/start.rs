@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     AppState,
     config::Config,
-    engine::{ClaimTimings, Engine, Parts, Timings},
+    engine::{ClaimTimings, Engine, Parts},
     http,
     ledger::Ledger,
     neon::{NeonClient, NeonConfig},
@@ -21,12 +21,13 @@ use super::{
 
 /// The database of the ledger in the private PostgreSQL.
 const DATABASE: &str = "postgres";
-/// How long the engine may take to put down what it holds.
-const ENGINE_GRACE: Duration = Duration::from_secs(3);
+/// How long PostgreSQL may take for an orderly stop; then it is stopped at once, and recovers at its next start.
+const POSTGRES_GRACE: Duration = Duration::from_millis(1_500);
 
 /// A ledger, and the PostgreSQL that was started for it, if any.
 pub struct OpenLedger {
     pub ledger: Ledger,
+    url: String,
     postgres: Option<Postgres>,
 }
 
@@ -43,9 +44,16 @@ impl OpenLedger {
                 (postgres.url(DATABASE), Some(postgres))
             }
         };
-        let ledger = Ledger::connect(&url, config.database_connections).await.context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
+        let ledger = Ledger::connect(&url, config.database_connections)
+            .await
+            .context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
         ledger.migrate().await.context("The ledger's schema could not be brought up to date")?;
-        Ok(Self { ledger, postgres })
+        Ok(Self { ledger, url, postgres })
+    }
+
+    /// Where the ledger is. Holds the password.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Closes the connections, then stops the PostgreSQL that was started here.
@@ -54,7 +62,7 @@ impl OpenLedger {
     /// When PostgreSQL could not be stopped.
     pub async fn close(self) -> Result<()> {
         // Connections that are still in use end with their server.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.ledger.close()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(250), self.ledger.close()).await;
         if let Some(postgres) = self.postgres {
             spawn_blocking(|| postgres.stop()).await?.context("The private PostgreSQL could not be stopped")?;
         }
@@ -63,7 +71,7 @@ impl OpenLedger {
 }
 
 async fn start_postgres(config: &Config) -> Result<Postgres> {
-    let settings = Settings::new(config.data_dir.join("postgres"));
+    let settings = Settings { stop_timeout: POSTGRES_GRACE, ..Settings::new(config.data_dir.join("postgres")) };
     spawn_blocking(move || Postgres::start(&settings))
         .await?
         .context("The private PostgreSQL did not start. Install PostgreSQL, or name a running one in DATABASE_URL")
@@ -98,27 +106,34 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
     let listener = if role.serves { Some(bind(&config).await?) } else { None };
     let state = assemble(config, ledger, role, &shutdown).await?;
     stop_on_signal(shutdown.clone())?;
-    let outcome = match listener {
-        Some(listener) => {
-            tracing::info!(public_url = state.config.public_url(), "Flotilla answers at {}", state.config.public_url());
-            http::serve(state.clone(), listener, shutdown.clone()).await.context("The server failed")
-        }
-        None => {
-            tracing::info!("the engine runs");
-            shutdown.cancelled().await;
-            Ok(())
-        }
+    let work = async {
+        let outcome = match listener {
+            Some(listener) => {
+                tracing::info!("Flotilla answers at {}", state.config.public_url());
+                http::serve(state.clone(), listener, shutdown.clone()).await.context("The server failed")
+            }
+            None => {
+                tracing::info!("the engine runs");
+                shutdown.cancelled().await;
+                Ok(())
+            }
+        };
+        shutdown.cancel();
+        outcome
     };
-    shutdown.cancel();
-    if tokio::time::timeout(ENGINE_GRACE, state.engine.stop()).await.is_err() {
-        tracing::warn!("the engine was stopped in the middle of something; its leases run out and the next run goes on");
-    }
+    let engine = async {
+        shutdown.cancelled().await;
+        state.engine.stop().await;
+    };
+    let (outcome, ()) = tokio::join!(work, engine);
     outcome
 }
 
 async fn bind(config: &Config) -> Result<TcpListener> {
     let address = config.listen_address();
-    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on. Is another Flotilla running? Choose another PORT"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened on. Is another Flotilla running? Choose another PORT"))
 }
 
 async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &CancellationToken) -> Result<AppState> {
@@ -138,14 +153,19 @@ async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &Cancel
 
 fn secrets(config: &Config) -> Result<Secrets> {
     let Some(key) = config.secret_key() else {
-        bail!("FLOTILLA_SECRET_KEY is not set. It seals the credentials of databases: make one with `openssl rand -hex 32` and keep it safe; without it they cannot be opened again");
+        bail!(
+            "FLOTILLA_SECRET_KEY is not set. It seals the credentials of databases: make one with `openssl rand -hex 32` and keep it safe; without it they cannot be opened again"
+        );
     };
-    Secrets::from_keys(key, &config.previous_secret_keys()).context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
+    Secrets::from_keys(key, &config.previous_secret_keys())
+        .context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
 }
 
 fn neon_config(config: &Config) -> Result<NeonConfig> {
     let Some(api_key) = config.neon_api_key() else {
-        bail!("NEON_API_KEY is not set. Make a key in Neon's console under the organisation's settings; or try Flotilla without an account: `flotilla demo`");
+        bail!(
+            "NEON_API_KEY is not set. Make a key in Neon's console under the organisation's settings; or try Flotilla without an account: `flotilla demo`"
+        );
     };
     Ok(NeonConfig {
         base_url: config.neon_api_url.clone(),

@@ -67,7 +67,12 @@ impl Caller {
     }
 
     fn by(&self) -> By {
-        By { actor: self.operator.email.clone(), via: Via::Console, reason: None, request_id: Some(self.request_id.clone()) }
+        By {
+            actor: self.operator.email.clone(),
+            via: Via::Console,
+            reason: None,
+            request_id: Some(self.request_id.clone()),
+        }
     }
 
     /// Beside the request: a refusal need not wait for the ledger.
@@ -75,7 +80,13 @@ impl Caller {
         let (ledger, by) = (self.state.ledger.clone(), self.by());
         let after = json!({ "permission": format!("{permission:?}"), "role": self.operator.role, "path": path });
         tokio::spawn(async move {
-            let event = NewEvent { kind: "operator.denied", database_id: None, pool_id: None, before: None, after: Some(after) };
+            let event = NewEvent {
+                kind: "operator.denied",
+                database_id: None,
+                pool_id: None,
+                before: None,
+                after: Some(after),
+            };
             if let Err(error) = ledger.record_event(&event, &by).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
             }
@@ -89,7 +100,10 @@ fn checked_reason(reason: &str) -> Result<String, AppError> {
         return Ok(reason.to_owned());
     }
     let (least, most) = (REASON_LENGTH.start(), REASON_LENGTH.end());
-    Err(AppError::invalid("reason", format!("Write the reason in {least} to {most} characters: it stays in the history.")))
+    Err(AppError::invalid(
+        "reason",
+        format!("Write the reason in {least} to {most} characters: it stays in the history."),
+    ))
 }
 
 #[cfg(test)]
@@ -119,7 +133,11 @@ mod tests {
             let operator = Operator { id: uuid::Uuid::nil(), email: String::new(), name: String::new(), role };
             for permission in [Read, Refresh, Reveal, ManageDatabases, ManagePools] {
                 assert_eq!(operator.may(permission), granted.contains(&permission), "{role:?} {permission:?}");
-                assert_eq!(operator.why_not(permission).is_none(), granted.contains(&permission), "{role:?} {permission:?}");
+                assert_eq!(
+                    operator.why_not(permission).is_none(),
+                    granted.contains(&permission),
+                    "{role:?} {permission:?}"
+                );
             }
         }
     }

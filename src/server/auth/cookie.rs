@@ -38,5 +38,10 @@ pub fn closing(config: &Config) -> Cookie<'static> {
 }
 
 fn build(value: String, config: &Config) -> Cookie<'static> {
-    Cookie::build((name(config.is_https()), value)).path("/").http_only(true).same_site(SameSite::Lax).secure(config.is_https()).build()
+    Cookie::build((name(config.is_https()), value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(config.is_https())
+        .build()
 }

@@ -4,10 +4,7 @@
 
 use std::time::Duration;
 
-use argon2::{
-    Argon2, PasswordHasher, PasswordVerifier,
-    password_hash::phc::PasswordHash,
-};
+use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -57,14 +54,17 @@ pub async fn is_right(password: SecretString, kept: Option<String>) -> Result<bo
     }
     in_turn(move || {
         let kept = kept.as_deref();
-        let hash = PasswordHash::new(kept.unwrap_or(NOBODY)).map_err(|_| PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid))?;
+        let hash = PasswordHash::new(kept.unwrap_or(NOBODY))
+            .map_err(|_| PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid))?;
         let fits = Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok();
         Ok(fits && kept.is_some())
     })
     .await
 }
 
-async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static) -> Result<T, PasswordError> {
+async fn in_turn<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+) -> Result<T, PasswordError> {
     let turn = tokio::time::timeout(WAIT, HASHING.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Err(PasswordError::Busy) };
     tokio::task::spawn_blocking(work).await?

@@ -3,7 +3,7 @@
 mod migrate;
 mod openapi;
 pub mod operator;
-mod output;
+pub mod output;
 pub mod token;
 
 use anyhow::Result;
@@ -18,7 +18,13 @@ use super::{
 
 /// A fleet console and pool engine for platforms that give every user a Postgres database on Neon
 #[derive(Parser)]
-#[command(name = "flotilla", version, about, max_term_width = 110, after_help = "Start with `flotilla demo`: it needs no account and no setting.")]
+#[command(
+    name = "flotilla",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Start with `flotilla demo`: it needs no account and no setting."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -56,7 +62,9 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         let (config, shutdown) = (self.config, CancellationToken::new());
         match self.command {
-            Command::Serve { no_engine } => start::run(config, Role { serves: true, runs_duties: !no_engine }, shutdown).await,
+            Command::Serve { no_engine } => {
+                start::run(config, Role { serves: true, runs_duties: !no_engine }, shutdown).await
+            }
             Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Operator(command) => operator::run(&config, command).await,

@@ -97,7 +97,11 @@ async fn add(config: &Config, ledger: &Ledger, new: Add) -> Result<()> {
     let operator = NewOperator { email: &new.email, name, role: new.role, password_hash: password_hash.as_deref() };
     let operator = ledger.create_operator(&operator, &By::cli()).await?;
     output::remark(&format!("{} may sign in as {}.", operator.email, operator.role.as_str()))?;
-    if password_hash.is_some() { Ok(()) } else { print_link(config, ledger, &operator.email, Duration::from_secs(15 * 60)).await }
+    if password_hash.is_some() {
+        Ok(())
+    } else {
+        print_link(config, ledger, &operator.email, Duration::from_secs(15 * 60)).await
+    }
 }
 
 /// Makes a link that signs this operator in once.
@@ -123,14 +127,23 @@ async fn list(ledger: &Ledger) -> Result<()> {
         let disabled = account.disabled_at.map(|at| output::time(Some(at))).unwrap_or_default();
         let operator = account.operator;
         let role = operator.role.as_str().to_owned();
-        rows.push([operator.email, operator.name, role, password.to_owned(), output::time(account.last_signed_in_at), disabled]);
+        rows.push([
+            operator.email,
+            operator.name,
+            role,
+            password.to_owned(),
+            output::time(account.last_signed_in_at),
+            disabled,
+        ]);
     }
     Ok(output::table(&rows)?)
 }
 
 fn read_password() -> Result<SecretString> {
     if stdin().is_terminal() {
-        output::remark("Type the password, then Enter. It is shown as you type; pipe it in to keep it off the screen.")?;
+        output::remark(
+            "Type the password, then Enter. It is shown as you type; pipe it in to keep it off the screen.",
+        )?;
     }
     let mut line = String::new();
     stdin().lock().read_line(&mut line)?;

@@ -75,7 +75,12 @@ pub async fn create(ledger: &Ledger, name: &str, scopes: &[Scope], valid_for: Op
     scopes.sort();
     scopes.dedup();
     let prefix = token.get(..VISIBLE).unwrap_or(API_TOKEN_PREFIX);
-    ledger.create_api_token(&NewApiToken { name, prefix, token_hash: secrets::hash_token(&token), scopes, valid_for }, &By::cli()).await?;
+    ledger
+        .create_api_token(
+            &NewApiToken { name, prefix, token_hash: secrets::hash_token(&token), scopes, valid_for },
+            &By::cli(),
+        )
+        .await?;
     Ok(token)
 }
 

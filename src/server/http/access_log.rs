@@ -22,7 +22,9 @@ pub async fn log(request: Request, next: Next) -> Response {
     let is_routine = route.starts_with("/healthz") || route.starts_with("/readyz") || route.starts_with("/pkg");
     span.in_scope(|| match status {
         500.. => tracing::warn!(http.status = status, http.took_ms = took_ms, "{method} {route} answered {status}"),
-        _ if is_routine => tracing::trace!(http.status = status, http.took_ms = took_ms, "{method} {route} answered {status}"),
+        _ if is_routine => {
+            tracing::trace!(http.status = status, http.took_ms = took_ms, "{method} {route} answered {status}")
+        }
         _ => tracing::debug!(http.status = status, http.took_ms = took_ms, "{method} {route} answered {status}"),
     });
     response

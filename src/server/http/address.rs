@@ -40,7 +40,10 @@ mod tests {
 
     #[test]
     fn behind_a_proxy_its_own_word_counts_not_the_clients() {
-        let request = axum::http::Request::builder().header("x-forwarded-for", "10.9.9.9, 203.0.113.5").body(()).expect("a request");
+        let request = axum::http::Request::builder()
+            .header("x-forwarded-for", "10.9.9.9, 203.0.113.5")
+            .body(())
+            .expect("a request");
         let (parts, ()) = request.into_parts();
         assert_eq!(forwarded(&parts), "203.0.113.5".parse().ok());
     }

@@ -17,14 +17,20 @@ use crate::server::{AppState, config::Config};
 const AT_ROOT: [&str; 4] = ["favicon.svg", "favicon.ico", "robots.txt", "theme.js"];
 
 pub fn router(config: &Config) -> Router<AppState> {
-    let pkg = ServeDir::new(config.site_dir.join("pkg")).precompressed_br().precompressed_gzip().append_index_html_on_directories(false);
+    let pkg = ServeDir::new(config.site_dir.join("pkg"))
+        .precompressed_br()
+        .precompressed_gzip()
+        .append_index_html_on_directories(false);
     let root = AT_ROOT.iter().fold(Router::new(), |router, name| {
         router.route_service(&format!("/{name}"), ServeFile::new(config.site_dir.join(name)))
     });
     Router::new()
         .nest_service("/pkg", pkg)
         .layer(from_fn(|request, next| cached("public, max-age=31536000, immutable", request, next)))
-        .merge(root.route("/plain.css", get(plain_css)).layer(from_fn(|request, next| cached("public, max-age=3600", request, next))))
+        .merge(
+            root.route("/plain.css", get(plain_css))
+                .layer(from_fn(|request, next| cached("public, max-age=3600", request, next))),
+        )
 }
 
 /// The stylesheet of pages outside of the console.

@@ -14,7 +14,9 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::server::{AppState, auth::cookie, config::Config};
 
 /// Refuses an unsafe request from another origin. A proxy may change the `Host`, so the public address counts as ours too.
-pub fn layer(config: &Config) -> CsrfLayer<impl FnMut(ProtectionError) -> Response<Body> + Clone + Send + Sync + 'static> {
+pub fn layer(
+    config: &Config,
+) -> CsrfLayer<impl FnMut(ProtectionError) -> Response<Body> + Clone + Send + Sync + 'static> {
     let own = CsrfLayer::new();
     let trusting = own.clone().add_trusted_origin(config.public_url()).unwrap_or_else(|error| {
         tracing::warn!(%error, "the public URL is no origin that browsers could send; only requests whose Host fits are accepted");
@@ -42,7 +44,9 @@ mod tests {
 
     #[test]
     fn an_unsafe_request_must_say_where_it_comes_from() {
-        let says = |name: &'static str| HeaderMap::from_iter([(header::HeaderName::from_static(name), header::HeaderValue::from_static("x"))]);
+        let says = |name: &'static str| {
+            HeaderMap::from_iter([(header::HeaderName::from_static(name), header::HeaderValue::from_static("x"))])
+        };
         assert!(is_blind(&Method::POST, &HeaderMap::new()));
         assert!(is_blind(&Method::DELETE, &says("referer")));
         assert!(!is_blind(&Method::POST, &says("origin")));

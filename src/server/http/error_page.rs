@@ -28,15 +28,25 @@ pub fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         400 => ("Bad request", "The request could not be read."),
         401 => ("Not signed in", "Sign in and try again."),
-        403 => ("Refused", "This request did not come from a page of this console. Open the page again and repeat what you did there."),
+        403 => (
+            "Refused",
+            "This request did not come from a page of this console. Open the page again and repeat what you did there.",
+        ),
         404 => ("Not found", "There is nothing at this address."),
-        405 => ("Method not allowed", "This address does not answer to this method; the Allow header names those it does."),
+        405 => {
+            ("Method not allowed", "This address does not answer to this method; the Allow header names those it does.")
+        }
         413 => ("Too large", "The request is larger than 64 KiB."),
         414 => ("Address too long", "The address is longer than 8 KiB."),
         415 => ("Wrong content type", "Send the body as application/json."),
         429 => ("Too many requests", "Wait a moment and try again."),
-        503 => ("Not available right now", "Flotilla or its ledger is too busy to answer in time. Try again in a moment."),
-        500.. => ("Something went wrong", "Something went wrong on our side. Try again; if it stays, quote the request's id to whoever runs this console."),
+        503 => {
+            ("Not available right now", "Flotilla or its ledger is too busy to answer in time. Try again in a moment.")
+        }
+        500.. => (
+            "Something went wrong",
+            "Something went wrong on our side. Try again; if it stays, quote the request's id to whoever runs this console.",
+        ),
         _ => ("Request refused", "The request could not be answered."),
     }
 }

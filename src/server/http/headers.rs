@@ -12,7 +12,8 @@ use axum::{
 use crate::server::config::Config;
 
 /// Nothing but our own files, and no script at all: what is not a page needs none.
-const STRICT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const STRICT_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const FIXED: [(HeaderName, &str); 8] = [
     (header::CONTENT_SECURITY_POLICY, STRICT_POLICY),
@@ -37,7 +38,8 @@ pub async fn add(State(config): State<Arc<Config>>, request: Request, next: Next
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if config.is_https() {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+        headers
+            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

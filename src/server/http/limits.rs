@@ -70,5 +70,7 @@ impl Predicate for WithoutSecrets {
 
 /// Compresses what gains from it; event streams, images and answers with secrets are left as they are.
 pub fn compression() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest).compress_when(DefaultPredicate::new().and(WithoutSecrets))
+    CompressionLayer::new()
+        .quality(tower_http::CompressionLevel::Fastest)
+        .compress_when(DefaultPredicate::new().and(WithoutSecrets))
 }

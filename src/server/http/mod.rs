@@ -36,7 +36,7 @@ pub use request_id::RequestId;
 use super::AppState;
 
 /// How long requests under way may take after the signal to stop.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Answers requests until `shutdown`, and then for at most [`GRACE`] those that are under way.
 ///

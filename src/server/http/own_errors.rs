@@ -32,7 +32,10 @@ pub async fn dress(request: Request, next: Next) -> Response {
     };
     // What the answer said beside its body stays: Allow, Retry-After, WWW-Authenticate, Vary.
     for (name, value) in response.headers() {
-        if !matches!(*name, header::CONTENT_TYPE | header::CONTENT_LENGTH | header::CONTENT_ENCODING | header::CACHE_CONTROL) {
+        if !matches!(
+            *name,
+            header::CONTENT_TYPE | header::CONTENT_LENGTH | header::CONTENT_ENCODING | header::CACHE_CONTROL
+        ) {
             worded.headers_mut().insert(name.clone(), value.clone());
         }
     }
@@ -41,7 +44,11 @@ pub async fn dress(request: Request, next: Next) -> Response {
 
 /// The answer to a request whose handler panicked.
 pub fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
     tracing::error!(reference = RequestId::current(), panic = message, "a request handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
@@ -55,7 +62,10 @@ enum Reader {
 
 impl Reader {
     fn of(path: &str, headers: &HeaderMap) -> Self {
-        let wants_page = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+        let wants_page = headers
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"));
         match path {
             "/api/docs" => Self::Person,
             _ if path == "/api" || path.starts_with("/api/") => Self::Program,
@@ -71,7 +81,8 @@ fn is_worded(response: &Response) -> bool {
     if response.headers().contains_key("serverfnerror") {
         return true;
     }
-    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     !(content_type.is_empty() || content_type.starts_with("text/plain"))
 }
 

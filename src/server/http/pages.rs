@@ -45,15 +45,24 @@ pub fn router(state: &AppState) -> Router<AppState> {
 }
 
 /// What is at no address: the console's own page for somebody who is signed in, and next to nothing for anybody else.
-pub async fn not_found(State(state): State<AppState>, signed_in: Option<Extension<SignedIn>>, request: Request) -> Response {
-    let accepts_page = request.headers().get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+pub async fn not_found(
+    State(state): State<AppState>,
+    signed_in: Option<Extension<SignedIn>>,
+    request: Request,
+) -> Response {
+    let accepts_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
     let path = request.uri().path();
-    let is_page = request.method() == Method::GET && accepts_page && !path.starts_with("/api/") && !path.starts_with("/rpc/");
+    let is_page =
+        request.method() == Method::GET && accepts_page && !path.starts_with("/api/") && !path.starts_with("/rpc/");
     if signed_in.is_none() || !is_page {
         return StatusCode::NOT_FOUND.into_response();
     }
     let options = leptos_options(&state.config);
-    let mut response = render_app_async_with_context(move || provide(&state), move || shell(options.clone()))(request).await;
+    let mut response =
+        render_app_async_with_context(move || provide(&state), move || shell(options.clone()))(request).await;
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
@@ -75,7 +84,11 @@ fn provide(state: &AppState) {
 
 /// cargo-leptos writes `hash.txt` beside the program when it puts hashes into the names of files.
 fn leptos_options(config: &Config) -> LeptosOptions {
-    let has_hashes = std::env::current_exe().ok().as_deref().and_then(Path::parent).is_some_and(|folder| folder.join("hash.txt").exists());
+    let has_hashes = std::env::current_exe()
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+        .is_some_and(|folder| folder.join("hash.txt").exists());
     LeptosOptions::builder()
         .output_name("flotilla")
         .site_root(config.site_dir.to_string_lossy().into_owned())

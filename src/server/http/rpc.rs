@@ -22,7 +22,8 @@ pub async fn with_status(request: Request, next: Next) -> Response {
     if holds_secret {
         response.extensions_mut().insert(HoldsSecret);
     }
-    let is_error = response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().contains_key("serverfnerror");
+    let is_error =
+        response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().contains_key("serverfnerror");
     if is_rpc && is_error { restated(response).await } else { response }
 }
 

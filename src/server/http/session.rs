@@ -9,12 +9,10 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::error_page;
 use crate::server::{
     AppState,
     auth::{SignedIn, cookie, next},
     config::Config,
-    error,
     ledger::{LedgerError, SessionLimits},
 };
 
@@ -28,7 +26,9 @@ impl From<&Config> for SessionLimits {
 
 /// Puts the operator of the session, if it holds, into the extensions of the request. Whether that suffices is decided behind it.
 pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let Some(token_hash) = cookie::session_hash(request.headers(), &state.config) else { return next.run(request).await };
+    let Some(token_hash) = cookie::session_hash(request.headers(), &state.config) else {
+        return next.run(request).await;
+    };
     match find(&state, token_hash).await {
         Ok(Some(signed_in)) => request.extensions_mut().insert(signed_in),
         Ok(None) => None,
@@ -57,13 +57,18 @@ pub async fn sweep_until(state: AppState, shutdown: CancellationToken) {
     let limits = SessionLimits::from(&*state.config);
     while shutdown.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
         if let Err(error) = state.ledger.sweep_sessions(limits).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "ended sessions could not be removed; the next sweep tries again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "ended sessions could not be removed; the next sweep tries again"
+            );
         }
     }
 }
 
 async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<SignedIn>, LedgerError> {
-    let Some(session) = state.ledger.session(&token_hash, SessionLimits::from(&*state.config)).await? else { return Ok(None) };
+    let Some(session) = state.ledger.session(&token_hash, SessionLimits::from(&*state.config)).await? else {
+        return Ok(None);
+    };
     if session.is_stale {
         state.ledger.touch_session(&token_hash).await?;
     }

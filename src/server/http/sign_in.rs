@@ -70,7 +70,12 @@ impl From<LedgerError> for Refusal {
     }
 }
 
-async fn sign_in(State(state): State<AppState>, Extension(request_id): Extension<RequestId>, parts: Parts, Form(form): Form<Credentials>) -> Response {
+async fn sign_in(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    parts: Parts,
+    Form(form): Form<Credentials>,
+) -> Response {
     let Credentials { email, password: SecretPassword(password), next } = form;
     match check(&state, &parts, &email, password).await {
         Ok(operator) => match open(&state, &parts, &operator, &request_id).await {
@@ -91,7 +96,8 @@ async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretStr
         return Err(Refusal::Throttled);
     }
     let candidate = state.ledger.sign_in_candidate(&email).await?;
-    let (operator, kept) = candidate.map_or((None, None), |candidate| (Some(candidate.operator), candidate.password_hash));
+    let (operator, kept) =
+        candidate.map_or((None, None), |candidate| (Some(candidate.operator), candidate.password_hash));
     let is_right = password::is_right(password, kept).await.map_err(|error| match error {
         PasswordError::Busy => Refusal::Busy,
         error => {
@@ -103,7 +109,12 @@ async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretStr
 }
 
 /// Opens a fresh session in place of the one this browser may have had.
-async fn open(state: &AppState, parts: &Parts, operator: &Operator, request_id: &RequestId) -> Result<CookieJar, LedgerError> {
+async fn open(
+    state: &AppState,
+    parts: &Parts,
+    operator: &Operator,
+    request_id: &RequestId,
+) -> Result<CookieJar, LedgerError> {
     let token = secrets::random_token(cookie::PREFIX);
     state.ledger.open_session(operator, &new_session(state, parts, &token), &by(operator, request_id)).await?;
     Ok(CookieJar::new().add(cookie::opening(token, &state.config)))
@@ -128,16 +139,25 @@ async fn use_link(
         return failed("link", "");
     }
     let session = secrets::random_token(cookie::PREFIX);
-    let used = state.ledger.use_sign_in_link(&secrets::hash_token(&token), &new_session(&state, &parts, &session), &request_id.to_string()).await;
+    let used = state
+        .ledger
+        .use_sign_in_link(&secrets::hash_token(&token), &new_session(&state, &parts, &session), &request_id.to_string())
+        .await;
     match used {
-        Ok(LinkUse::SignedIn(_)) => (CookieJar::new().add(cookie::opening(session, &state.config)), Redirect::to(next::HOME)).into_response(),
+        Ok(LinkUse::SignedIn(_)) => {
+            (CookieJar::new().add(cookie::opening(session, &state.config)), Redirect::to(next::HOME)).into_response()
+        }
         Ok(LinkUse::Expired) => failed("expired", ""),
         Ok(LinkUse::Invalid) => failed("link", ""),
         Err(error) => refuse(Refusal::Ledger(error), ""),
     }
 }
 
-async fn sign_out(State(state): State<AppState>, Extension(request_id): Extension<RequestId>, signed_in: Option<Extension<SignedIn>>) -> Response {
+async fn sign_out(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    signed_in: Option<Extension<SignedIn>>,
+) -> Response {
     if let Some(Extension(SignedIn { operator, token_hash })) = signed_in {
         if let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await {
             return refuse(Refusal::Ledger(error), "");
@@ -160,7 +180,10 @@ fn by(operator: &Operator, request_id: &RequestId) -> By {
 }
 
 fn is_prefetch(parts: &Parts) -> bool {
-    ["sec-purpose", "purpose"].iter().filter_map(|name| parts.headers.get(*name)).any(|value| value.as_bytes().starts_with(b"prefetch"))
+    ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| parts.headers.get(*name))
+        .any(|value| value.as_bytes().starts_with(b"prefetch"))
 }
 
 fn refuse(refusal: Refusal, next: &str) -> Response {
@@ -170,7 +193,9 @@ fn refuse(refusal: Refusal, next: &str) -> Response {
         Refusal::Busy => failed("busy", next),
         Refusal::Ledger(error) => {
             let status = AppError::from(error).status();
-            axum::http::StatusCode::from_u16(status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR).into_response()
+            axum::http::StatusCode::from_u16(status)
+                .unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
+                .into_response()
         }
     }
 }

@@ -49,7 +49,7 @@ pub use release::DueRelease;
 pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
 pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
-pub use tokens::{LiveToken, TokenStanding};
+pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]

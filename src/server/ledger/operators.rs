@@ -33,7 +33,12 @@ impl Ledger {
     /// # Errors
     /// `Conflict` when somebody has this address already, `Invalid` when it is none.
     pub async fn create_operator(&self, new: &NewOperator<'_>, by: &By) -> Result<Operator, LedgerError> {
-        let operator = Operator { id: Uuid::now_v7(), email: canonical_email(new.email)?, name: new.name.trim().to_owned(), role: new.role };
+        let operator = Operator {
+            id: Uuid::now_v7(),
+            email: canonical_email(new.email)?,
+            name: new.name.trim().to_owned(),
+            role: new.role,
+        };
         let mut tx = self.db.begin().await?;
         let made = sqlx::query!(
             "INSERT INTO operators (id, email, name, role, password_hash) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (email) DO NOTHING",
@@ -80,7 +85,10 @@ impl Ledger {
         )
         .fetch_optional(&self.db)
         .await?;
-        Ok(record.map(|mut record| SignInCandidate { password_hash: record.password_hash.take(), operator: record.into_account().operator }))
+        Ok(record.map(|mut record| SignInCandidate {
+            password_hash: record.password_hash.take(),
+            operator: record.into_account().operator,
+        }))
     }
 
     /// Signs the operator out everywhere and lets nobody in under this name again.
@@ -89,10 +97,13 @@ impl Ledger {
     /// `NotFound`.
     pub async fn disable_operator(&self, email: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let id = sqlx::query_scalar!("UPDATE operators SET disabled_at = coalesce(disabled_at, now()) WHERE email = lower($1) RETURNING id", email)
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| no_such_operator(email))?;
+        let id = sqlx::query_scalar!(
+            "UPDATE operators SET disabled_at = coalesce(disabled_at, now()) WHERE email = lower($1) RETURNING id",
+            email
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| no_such_operator(email))?;
         sqlx::query!("DELETE FROM sessions WHERE operator_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM sign_in_links WHERE operator_id = $1", id).execute(&mut *tx).await?;
         insert_event(&mut *tx, &about(email, "operator.disabled", None, None), by).await?;
@@ -109,7 +120,9 @@ impl Ledger {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| no_such_operator(email))?;
-        sqlx::query!("UPDATE operators SET role = $2 WHERE email = lower($1)", email, role.as_str()).execute(&mut *tx).await?;
+        sqlx::query!("UPDATE operators SET role = $2 WHERE email = lower($1)", email, role.as_str())
+            .execute(&mut *tx)
+            .await?;
         insert_event(&mut *tx, &about(email, "operator.role", Role::parse(&before), Some(role)), by).await?;
         Ok(tx.commit().await?)
     }
@@ -150,7 +163,11 @@ fn canonical_email(email: &str) -> Result<String, LedgerError> {
     let is_address = (3..=320).contains(&email.chars().count())
         && email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !email.chars().any(|c| c.is_control() || c.is_whitespace());
-    if is_address { Ok(email) } else { Err(LedgerError::Invalid { field: "email", message: String::from("Write an e-mail address.") }) }
+    if is_address {
+        Ok(email)
+    } else {
+        Err(LedgerError::Invalid { field: "email", message: String::from("Write an e-mail address.") })
+    }
 }
 
 fn about(email: &str, kind: &'static str, before: Option<Role>, after: Option<Role>) -> NewEvent<'static> {

@@ -63,7 +63,10 @@ impl Ledger {
         )
         .fetch_optional(&self.db)
         .await?;
-        Ok(row.map(|row| Session { operator: operators::operator(row.id, row.email, row.name, &row.role), is_stale: row.is_stale }))
+        Ok(row.map(|row| Session {
+            operator: operators::operator(row.id, row.email, row.name, &row.role),
+            is_stale: row.is_stale,
+        }))
     }
 
     /// Marks the session as used, at most once a minute whoever asks.
@@ -84,7 +87,12 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn open_session(&self, operator: &Operator, session: &NewSession<'_>, by: &By) -> Result<(), LedgerError> {
+    pub async fn open_session(
+        &self,
+        operator: &Operator,
+        session: &NewSession<'_>,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         sqlx::query!("DELETE FROM sign_in_failures WHERE email = $1", operator.email).execute(&mut *tx).await?;
         begin_session(&mut tx, operator, session, by, "password").await?;
@@ -95,7 +103,8 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn end_session(&self, token_hash: &[u8; 32], by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let ended = sqlx::query!("DELETE FROM sessions WHERE token_hash = $1", token_hash.as_slice()).execute(&mut *tx).await?;
+        let ended =
+            sqlx::query!("DELETE FROM sessions WHERE token_hash = $1", token_hash.as_slice()).execute(&mut *tx).await?;
         if ended.rows_affected() > 0 {
             insert_event(&mut *tx, &event("operator.signed_out", None), by).await?;
         }
@@ -106,7 +115,13 @@ impl Ledger {
     ///
     /// # Errors
     /// `NotFound` when there is no such operator, or it is disabled.
-    pub async fn create_sign_in_link(&self, email: &str, token_hash: &[u8; 32], valid_for: Duration, by: &By) -> Result<(), LedgerError> {
+    pub async fn create_sign_in_link(
+        &self,
+        email: &str,
+        token_hash: &[u8; 32],
+        valid_for: Duration,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let made = sqlx::query!(
             "INSERT INTO sign_in_links (token_hash, operator_id, expires_at)
@@ -124,11 +139,30 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    /// Whether the link has neither been used nor expired.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn sign_in_link_is_open(&self, token_hash: &[u8; 32]) -> Result<bool, LedgerError> {
+        let is_open = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM sign_in_links WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now()) AS "is_open!""#,
+            token_hash.as_slice()
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(is_open)
+    }
+
     /// Uses a link up and opens the session, in one transaction: of two who come with the same link, one gets in.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn use_sign_in_link(&self, link_hash: &[u8; 32], session: &NewSession<'_>, request_id: &str) -> Result<LinkUse, LedgerError> {
+    pub async fn use_sign_in_link(
+        &self,
+        link_hash: &[u8; 32],
+        session: &NewSession<'_>,
+        request_id: &str,
+    ) -> Result<LinkUse, LedgerError> {
         let mut tx = self.db.begin().await?;
         let link = sqlx::query!(
             r#"SELECT l.expires_at > now() AS "is_fresh!", o.id, o.email, o.name, o.role
@@ -143,8 +177,15 @@ impl Ledger {
             return Ok(LinkUse::Expired);
         }
         let operator = operators::operator(link.id, link.email, link.name, &link.role);
-        sqlx::query!("UPDATE sign_in_links SET used_at = now() WHERE token_hash = $1", link_hash.as_slice()).execute(&mut *tx).await?;
-        let by = By { actor: operator.email.clone(), via: super::Via::Console, reason: None, request_id: Some(request_id.to_owned()) };
+        sqlx::query!("UPDATE sign_in_links SET used_at = now() WHERE token_hash = $1", link_hash.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        let by = By {
+            actor: operator.email.clone(),
+            via: super::Via::Console,
+            reason: None,
+            request_id: Some(request_id.to_owned()),
+        };
         begin_session(&mut tx, &operator, session, &by, "link").await?;
         tx.commit().await?;
         Ok(LinkUse::SignedIn(operator))
@@ -187,8 +228,15 @@ impl Ledger {
         )
         .execute(&self.db)
         .await?;
-        sqlx::query!("DELETE FROM sign_in_links WHERE expires_at < now() - interval '7 days'").execute(&self.db).await?;
-        sqlx::query!("DELETE FROM sign_in_failures WHERE at <= now() - make_interval(secs => $1)", FAILURE_WINDOW.as_secs_f64()).execute(&self.db).await?;
+        sqlx::query!("DELETE FROM sign_in_links WHERE expires_at < now() - interval '7 days'")
+            .execute(&self.db)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM sign_in_failures WHERE at <= now() - make_interval(secs => $1)",
+            FAILURE_WINDOW.as_secs_f64()
+        )
+        .execute(&self.db)
+        .await?;
         Ok(ended.rows_affected())
     }
 }

@@ -68,7 +68,10 @@ impl Ledger {
         .execute(&mut *tx)
         .await?;
         if made.rows_affected() == 0 {
-            return Err(LedgerError::Conflict(format!("There is a token named {} already. Choose another name, or revoke that one first and choose another name.", new.name)));
+            return Err(LedgerError::Conflict(format!(
+                "There is a token named {} already. Choose another name, or revoke that one first and choose another name.",
+                new.name
+            )));
         }
         insert_event(&mut *tx, &event("token.created", json!({ "token": new.name, "scopes": new.scopes })), by).await?;
         Ok(tx.commit().await?)
@@ -91,7 +94,10 @@ impl Ledger {
     /// `NotFound`.
     pub async fn revoke_api_token(&self, name: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let revoked = sqlx::query!("UPDATE api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE name = $1", name).execute(&mut *tx).await?;
+        let revoked =
+            sqlx::query!("UPDATE api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE name = $1", name)
+                .execute(&mut *tx)
+                .await?;
         if revoked.rows_affected() == 0 {
             return Err(LedgerError::NotFound(format!("The token {name}")));
         }
@@ -116,7 +122,12 @@ impl Ledger {
             None => TokenStanding::Unknown,
             Some(row) if row.is_revoked => TokenStanding::Revoked,
             Some(row) if row.is_expired => TokenStanding::Expired,
-            Some(row) => TokenStanding::Live(LiveToken { id: row.id, name: row.name, scopes: row.scopes, is_stale: row.is_stale }),
+            Some(row) => TokenStanding::Live(LiveToken {
+                id: row.id,
+                name: row.name,
+                scopes: row.scopes,
+                is_stale: row.is_stale,
+            }),
         })
     }
 

@@ -5,9 +5,9 @@
 //! in a line: urgent classes first, then first come, first served. One that waits for its route holds up those behind it,
 //! for a few milliseconds at most. A 429, or any answer with `Retry-After`, makes everybody pause.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -20,7 +20,7 @@ use super::{Class, NeonError, Route};
 /// However long Neon asks us to wait, we ask again after this.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The first pause after a 429 that does not say how long; it doubles while further ones come.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 pub struct Budget {
     account: DefaultDirectRateLimiter,
@@ -30,19 +30,18 @@ pub struct Budget {
     interval: Duration,
     burst: u32,
     line: Mutex<Line>,
-    moved: Notify,
 }
 
-/// Who waits, and until when everybody does.
+/// Who waits, with the bell that calls them, and until when everybody does.
 #[derive(Default)]
 struct Line {
-    waiting: BTreeSet<Place>,
+    waiting: BTreeMap<Place, Arc<Notify>>,
     next_ticket: u64,
     paused_until: Option<Instant>,
     refusals_in_a_row: u32,
 }
 
-/// Ordered: who stands first in the set is next.
+/// Ordered: who stands first is next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     can_wait: bool,
@@ -53,6 +52,7 @@ struct Place {
 struct Seat<'a> {
     budget: &'a Budget,
     place: Place,
+    bell: Arc<Notify>,
 }
 
 /// What the one who asks has to wait for.
@@ -82,7 +82,6 @@ impl Budget {
             interval: account.replenish_interval(),
             burst: account.burst_size().get(),
             line: Mutex::default(),
-            moved: Notify::new(),
         })
     }
 
@@ -95,7 +94,6 @@ impl Budget {
         let seat = self.stand_in_line(class);
         let mut route_is_free = false;
         loop {
-            let moved = self.moved.notified();
             let (until, at_head) = match self.turn(&seat, route, &mut route_is_free) {
                 Turn::Now => return Ok(()),
                 Turn::At(until) => (until, true),
@@ -110,7 +108,7 @@ impl Budget {
             let wake = if at_head { until } else { give_up };
             tokio::select! {
                 () = sleep_until(wake) => {}
-                () = moved => {}
+                () = seat.bell.notified() => {}
             }
         }
     }
@@ -126,6 +124,8 @@ impl Budget {
         let pause = retry_after.unwrap_or(doubled).min(LONGEST_PAUSE);
         let base = if retry_after.is_none() && told_before { sent_at } else { Instant::now() };
         line.paused_until = line.paused_until.max(Some(base + pause));
+        // Who cannot wait that long is told now.
+        line.waiting.values().for_each(|bell| bell.notify_one());
     }
 
     /// A call that was sent after the last pause has been let through.
@@ -151,8 +151,9 @@ impl Budget {
         let mut line = self.line();
         let place = Place { can_wait: !class.is_urgent(), ticket: line.next_ticket };
         line.next_ticket += 1;
-        line.waiting.insert(place);
-        Seat { budget: self, place }
+        let bell = Arc::new(Notify::new());
+        line.waiting.insert(place, bell.clone());
+        Seat { budget: self, place, bell }
     }
 
     /// Takes the place if it is free now. What was got for the route is kept, the account's place is taken last.
@@ -189,8 +190,11 @@ impl Budget {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.budget.line().waiting.remove(&self.place);
-        self.budget.moved.notify_waiters();
+        let mut line = self.budget.line();
+        line.waiting.remove(&self.place);
+        if let Some((_, bell)) = line.waiting.first_key_value() {
+            bell.notify_one();
+        }
     }
 }
 
@@ -301,22 +305,21 @@ mod tests {
     #[tokio::test]
     async fn an_urgent_call_overtakes_the_line() {
         let budget = Arc::new(Budget::new(600, 40).unwrap());
-        while budget.account.check().is_ok() {}
+        budget.slow_down(Instant::now(), Some(LONGEST_PAUSE));
         let order = Arc::new(Mutex::new(Vec::new()));
-        let (classes, mut tasks) = ([Class::Refill, Class::Bulk, Class::WaitingClaim], Vec::new());
-        for (already, class) in classes.into_iter().enumerate() {
-            let (budget, order) = (budget.clone(), order.clone());
-            tasks.push(tokio::spawn({
-                let budget = budget.clone();
-                async move {
-                    budget.take(class, ROUTE, Duration::from_secs(30)).await.unwrap();
-                    order.lock().unwrap().push(class);
-                }
+        let mut tasks = Vec::new();
+        for (already, class) in [Class::Refill, Class::Bulk, Class::WaitingClaim].into_iter().enumerate() {
+            let (shared, order) = (budget.clone(), order.clone());
+            tasks.push(tokio::spawn(async move {
+                shared.take(class, ROUTE, LONGEST_PAUSE * 2).await.unwrap();
+                order.lock().unwrap().push(class);
             }));
-            while budget.line().next_ticket <= already as u64 {
+            while budget.waiting() <= already {
                 tokio::task::yield_now().await;
             }
         }
+        budget.line().paused_until = None;
+        budget.line().waiting.values().for_each(|bell| bell.notify_one());
         for task in tasks {
             task.await.unwrap();
         }
@@ -351,12 +354,29 @@ mod tests {
         for _ in 0..10 {
             budget.slow_down(sent, None);
         }
-        assert!(budget.paused_for().is_some_and(|left| left <= FIRST_PAUSE), "ten calls in flight are one refusal");
-        let after = Instant::now() + FIRST_PAUSE;
-        budget.slow_down(after, None);
-        assert!(budget.paused_for().is_some_and(|left| left > FIRST_PAUSE));
-        let later = Instant::now() + LONGEST_PAUSE;
-        budget.went_well(later);
+        let first = budget.line().paused_until.unwrap();
+        assert!(first <= Instant::now() + FIRST_PAUSE, "ten calls in flight are one refusal");
+        let before = Instant::now();
+        budget.slow_down(first, None);
+        let second = budget.line().paused_until.unwrap();
+        assert!(second >= before + FIRST_PAUSE * 2);
+        budget.went_well(first);
+        assert_eq!(budget.line().refusals_in_a_row, 2, "an answer from before the pause says nothing");
+        budget.went_well(second);
         assert_eq!(budget.line().refusals_in_a_row, 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_a_pause_comes_that_is_too_long() {
+        let budget = Arc::new(Budget::new(10, 40).unwrap());
+        while budget.account.check().is_ok() {}
+        let shared = budget.clone();
+        let waiting = tokio::spawn(async move { shared.take(Class::Refill, ROUTE, Duration::from_secs(30)).await });
+        while budget.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        budget.slow_down(Instant::now(), Some(LONGEST_PAUSE));
+        let refused = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("at once").unwrap();
+        assert!(matches!(refused, Err(NeonError::BudgetExhausted { .. })), "{refused:?}");
     }
 }

@@ -1,11 +1,10 @@
-//! One call to Neon, from the budget to the typed answer: settings, sending, reading, counting, and the retries of reads.
+//! One call to Neon, from the budget to the typed answer: settings, building the request, counting, and the retries of reads.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -13,13 +12,13 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::budget::Budget;
-use super::redact::presentable;
+use super::exchange::{exchange, innermost};
 use super::stats::{CallStatus, NeonHealth, Stats};
-use super::{Class, NeonError, Route, answer};
+use super::{Class, NeonError, Route};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest page of projects (400) is well below 2 MiB.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Shorter than load balancers keep a connection, so that no call is lost on one that they are about to close.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// How often a read that failed is repeated.
 const RETRIES: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -32,7 +31,8 @@ pub struct NeonConfig {
     pub api_key: SecretString,
     /// Needed with a personal key; an organisation's key implies it.
     pub org_id: Option<String>,
-    /// Neon's limit per account. Calls of others with the same account count too: leave them room.
+    /// Neon's limit per account, or our share of it: every process keeps to its own, and whatever else uses the account
+    /// counts too.
     pub calls_per_minute: u32,
     /// Neon's limit per account and route.
     pub calls_per_second_per_route: u32,
@@ -103,18 +103,26 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Chooses the cryptography behind TLS, once for the process. Before any client of reqwest is made.
+pub fn prepare_tls() {
+    // An error says that it was chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl NeonClient {
     /// A client of class [`Class::Reconcile`] with twice the time limit of one call as its deadline; see [`Self::with_class`].
     ///
     /// # Errors
     /// [`NeonError::Misconfigured`], saying which setting.
     pub fn new(config: NeonConfig) -> Result<Self, NeonError> {
+        prepare_tls();
         let http = reqwest::Client::builder()
             .user_agent(concat!("flotilla/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| NeonError::Misconfigured(innermost(&error)))?;
         let account = Account {
@@ -184,7 +192,8 @@ impl NeonClient {
             return Err(error);
         }
         let (request_id, sent_at) = (Uuid::now_v7(), Instant::now());
-        let (status, outcome) = account.exchange(call, request_id, end.saturating_duration_since(sent_at)).await;
+        let limit = end.saturating_duration_since(sent_at).min(account.timeout);
+        let (status, outcome) = exchange(account.request(call, request_id), limit).await;
         let took = sent_at.elapsed();
         let error = outcome.as_ref().err();
         account.adjust_pace(sent_at, error);
@@ -195,35 +204,6 @@ impl NeonClient {
 }
 
 impl Account {
-    /// Sends the call and reads its answer.
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-        request_id: Uuid,
-        limit: Duration,
-    ) -> (CallStatus, Result<T, NeonError>) {
-        let limit = limit.min(self.timeout);
-        let response = match self.request(call, request_id).timeout(limit).send().await {
-            Ok(response) => response,
-            Err(error) => return not_answered(&error, limit),
-        };
-        let status = response.status();
-        let retry_after = answer::retry_after(response.headers(), Utc::now());
-        let answered = CallStatus::Answered(status.as_u16());
-        match read(response, limit).await {
-            Ok(body) if status.is_success() => match decode(&body) {
-                Ok(value) => (answered, Ok(value)),
-                Err(error) => (CallStatus::Garbled, Err(error)),
-            },
-            Err(error) if status.is_success() => (
-                if matches!(error, NeonError::Garbled { .. }) { CallStatus::Garbled } else { CallStatus::NoAnswer },
-                Err(error),
-            ),
-            // A failure is one also if its explanation is lost.
-            body => (answered, Err(answer::error(status.as_u16(), retry_after, &body.unwrap_or_default()))),
-        }
-    }
-
     fn request(&self, call: &Call<'_>, request_id: Uuid) -> reqwest::RequestBuilder {
         let method = match call.route.method {
             "POST" => Method::POST,
@@ -240,11 +220,13 @@ impl Account {
             .request(method, url)
             .header(AUTHORIZATION, self.authorization.clone())
             .header("X-Request-ID", request_id.to_string())
-            .header("Accept", "application/json")
+            .header(ACCEPT, "application/json")
             .query(&call.query);
         match &call.body {
             Some(body) => request.json(body),
-            None => request,
+            None if call.route.is_read() => request,
+            // Some proxies refuse a change that does not say how long its body is.
+            None => request.header(CONTENT_LENGTH, 0),
         }
     }
 
@@ -291,66 +273,18 @@ fn bearer(key: &SecretString) -> Result<HeaderValue, NeonError> {
     Ok(header)
 }
 
-/// Reads the body, up to a bound.
-async fn read(mut response: reqwest::Response, limit: Duration) -> Result<Vec<u8>, NeonError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error, limit))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(NeonError::Garbled {
-                detail: format!("it is longer than {} MiB", MAX_ANSWER_BYTES / 1024 / 1024),
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The detail says where it went wrong but nothing of the content, which may hold a password.
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, NeonError> {
-    let body = if body.trim_ascii().is_empty() { b"null" } else { body };
-    serde_json::from_slice(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Eof => "it breaks off",
-            serde_json::error::Category::Data => "a field is missing or of another kind",
-            _ if body.trim_ascii_start().starts_with(b"<") => "it is a web page",
-            _ => "it is no JSON",
+/// One line a call. What belongs to everyday work stays at the level of success.
+fn log(class: Class, route: Route, id: Uuid, status: CallStatus, took: Duration, error: Option<&NeonError>) {
+    let (class, ms) = (class.as_str(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    macro_rules! log {
+        ($level:ident, $($rest:tt)+) => {
+            tracing::$level!(neon.request_id = %id, neon.route = %route, neon.status = %status, neon.class = class, neon.duration_ms = ms, $($rest)+)
         };
-        NeonError::Garbled { detail: format!("{what}, line {} column {}", error.line(), error.column()) }
-    })
-}
-
-fn not_answered<T>(error: &reqwest::Error, limit: Duration) -> (CallStatus, Result<T, NeonError>) {
-    if error.is_connect() || error.is_builder() {
-        return (CallStatus::Unreachable, Err(NeonError::Unreachable { cause: presentable(&innermost(error)) }));
     }
-    (CallStatus::NoAnswer, Err(lost(error, limit)))
-}
-
-fn lost(error: &reqwest::Error, limit: Duration) -> NeonError {
-    if error.is_timeout() {
-        return NeonError::NoAnswer { cause: format!("none came within {:.1} s", limit.as_secs_f64()) };
-    }
-    NeonError::NoAnswer { cause: presentable(&innermost(error)) }
-}
-
-/// The end of the chain of causes: "Connection refused" rather than "error sending request for url".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-fn log(class: Class, route: Route, request_id: Uuid, status: CallStatus, took: Duration, error: Option<&NeonError>) {
-    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match error {
-        None => {
-            tracing::debug!(neon.request_id = %request_id, neon.route = %route, neon.status = %status, neon.class = class.as_str(), neon.duration_ms = ms, "Neon answered")
-        }
-        Some(error) => {
-            tracing::warn!(neon.request_id = %request_id, neon.route = %route, neon.status = %status, neon.class = class.as_str(), neon.duration_ms = ms, %error, "a call to Neon failed");
-        }
+        None => log!(debug, "Neon answered"),
+        Some(error) if error.is_everyday() => log!(debug, %error, "Neon answered"),
+        Some(error) => log!(warn, %error, "a call to Neon failed"),
     }
 }
 

@@ -93,6 +93,11 @@ impl NeonError {
         }
     }
 
+    /// Part of normal work: the project is busy, or gone. Callers deal with it; nobody has to be told.
+    pub fn is_everyday(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::NotFound { .. })
+    }
+
     /// Whether it says something about Neon as a whole, not about this one call.
     pub fn is_outage(&self) -> bool {
         matches!(

@@ -16,6 +16,7 @@ mod class;
 mod client;
 pub mod endpoint;
 mod error;
+mod exchange;
 pub mod operation;
 pub mod probe;
 pub mod project;
@@ -30,7 +31,7 @@ mod wire;
 
 pub use branch::Branch;
 pub use class::Class;
-pub use client::{NeonClient, NeonConfig};
+pub use client::{NeonClient, NeonConfig, prepare_tls};
 pub use endpoint::{ComputeSettings, Endpoint};
 pub use error::NeonError;
 pub use operation::Operation;

@@ -14,6 +14,9 @@ use super::{NeonClient, NeonError, NeonQuota, Route, wire};
 
 /// Neon's largest page of projects.
 pub const MAX_PAGE: u32 = 400;
+/// What a project's first database and role are called: Neon's own defaults, asked for by name so that they can be relied upon.
+pub const DATABASE_NAME: &str = "neondb";
+pub const ROLE_NAME: &str = "neondb_owner";
 /// A look-up by name that has not ended after so many pages is wrong.
 const MAX_LOOKUP_PAGES: usize = 50;
 
@@ -219,6 +222,7 @@ fn creation(new: &NewProject, org_id: Option<&str>) -> serde_json::Value {
         "region_id": new.region_id,
         "pg_version": new.pg_version,
         "store_passwords": true,
+        "branch": {"database_name": DATABASE_NAME, "role_name": ROLE_NAME},
         "default_endpoint_settings": endpoint,
         "settings": {"quota": new.quota},
     });

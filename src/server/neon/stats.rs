@@ -41,6 +41,7 @@ pub struct NeonHealth {
     pub last_ok_at: Option<Time>,
     /// The first outage since then. A single refused call is none.
     pub failing_since: Option<Time>,
+    /// The last thing that went wrong; a project that was busy or gone is not counted as such.
     pub last_error: Option<String>,
     pub last_error_at: Option<Time>,
     /// How long all calls still pause because Neon asked for it.
@@ -70,7 +71,7 @@ impl Stats {
         *calls += 1;
         *total += took;
         let (now, health) = (Utc::now(), &mut state.health);
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|error| !error.is_everyday()) {
             health.last_error = Some(error.to_string());
             health.last_error_at = Some(now);
         }

@@ -181,6 +181,8 @@ fn decode(text: &str) -> Result<String, UriError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ID: &str = "ep-round-unit-afbn7qv4";
@@ -261,6 +263,26 @@ mod tests {
             ["", "somebody@example.com", "sparkling-hill-99143322", "ep-", "postgresql://u:p@h/d?options=endpoint%3D"]
         {
             assert_eq!(endpoint_id(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_pasted_is_no_reason_to_fail(text in "(postgresql://)?[a-z%@:/é]{0,12}(ep-[a-z-]{0,9})?[.:/?&=]{0,3}(options=)?(endpoint(=|%3D))?.{0,12}") {
+            if let Some(id) = endpoint_id(&text) {
+                prop_assert!(is_endpoint_id(&id) && !id.ends_with(POOLER), "{}", id);
+            }
+            let _ = (parse(&secret(&text)), pooled(&secret(&text), "ep-a"));
+        }
+
+        #[test]
+        fn every_password_comes_back(password in "[ -~é]{1,20}") {
+            let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let uri = secret(&format!("postgresql://u:{encoded}@{ID}.neon.tech/d"));
+            let through = pooled(&uri, ID).unwrap();
+            let (parts, back) = (parse(&through).unwrap(), direct(&through, ID).unwrap());
+            prop_assert_eq!(parts.password.expose_secret(), password.as_str());
+            prop_assert_eq!(back.expose_secret(), uri.expose_secret());
         }
     }
 

@@ -34,7 +34,9 @@ impl Token {
     /// A problem with the field `reason` when it is too long or holds control characters.
     pub fn because(&self, reason: Option<&str>) -> Result<By, Problem> {
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-        if reason.is_some_and(|reason| reason.chars().count() > REASON_LENGTH || reason.chars().any(|c| c.is_control() && c != '\n')) {
+        if reason.is_some_and(|reason| {
+            reason.chars().count() > REASON_LENGTH || reason.chars().any(|c| c.is_control() && c != '\n')
+        }) {
             return Err(Problem::invalid("reason", format!("Write at most {REASON_LENGTH} characters of plain text.")));
         }
         Ok(By { reason: reason.map(str::to_owned), ..self.by() })
@@ -54,7 +56,8 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, mut reques
     let token = Token { name: live.name, request_id: RequestId::current() };
     if !scope.is_granted_by(&live.scopes) {
         remember_denial(&state.ledger, &token, scope);
-        return Problem::forbidden(format!("The token “{}” lacks the scope {}.", token.name, scope.as_str())).into_response();
+        return Problem::forbidden(format!("The token “{}” lacks the scope {}.", token.name, scope.as_str()))
+            .into_response();
     }
     request.extensions_mut().insert(token);
     next.run(request).await
@@ -77,10 +80,13 @@ async fn standing(state: &AppState, headers: &HeaderMap) -> Result<LiveToken, Pr
 
 /// What follows `Bearer`, if it looks like a token of ours: a mistyped one does not reach the ledger.
 fn shown(headers: &HeaderMap) -> Result<&str, Problem> {
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(|| Problem::unauthorised("Send a token: Authorization: Bearer <token>."))?;
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| Problem::unauthorised("Send a token: Authorization: Bearer <token>."))?;
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
     let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(API_TOKEN_PREFIX) || !secrets::is_well_formed(token) {
+    if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(API_TOKEN_PREFIX) || !secrets::is_well_formed(token)
+    {
         return Err(Problem::unauthorised("This is no token of Flotilla. Send one as Authorization: Bearer flt_…"));
     }
     Ok(token)
@@ -122,7 +128,14 @@ mod tests {
         let token = secrets::random_token(API_TOKEN_PREFIX);
         let session = secrets::random_token("fls_");
         let mistyped = format!("{}x", &token[..token.len() - 1]);
-        for wrong in [token.clone(), format!("Basic {token}"), format!("Bearer {session}"), format!("Bearer {mistyped}"), String::from("Bearer "), String::from("Bearer")] {
+        for wrong in [
+            token.clone(),
+            format!("Basic {token}"),
+            format!("Bearer {session}"),
+            format!("Bearer {mistyped}"),
+            String::from("Bearer "),
+            String::from("Bearer"),
+        ] {
             assert!(shown_in(&wrong).is_none(), "{wrong}");
         }
         assert!(shown(&HeaderMap::new()).is_err());

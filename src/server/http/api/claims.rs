@@ -1,6 +1,6 @@
 //! Claiming: the call of the signup service, and its result to poll.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::{
     Extension, Json,
@@ -10,6 +10,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -124,7 +125,8 @@ pub async fn create_claim(
     check(&request)?;
     let wait = Duration::from_secs(request.wait_seconds.into());
     let has_key = key.is_some();
-    let claim = state.ledger.claim(&new_claim(request, key), &token.by()).await.map_err(|error| refused(error, has_key))?;
+    let claim =
+        state.ledger.claim(&new_claim(request, key), &token.by()).await.map_err(|error| refused(error, has_key))?;
     if claim.is_new {
         state.engine.nudge_refill();
     }
@@ -174,14 +176,19 @@ fn check(request: &ClaimRequest) -> Result<(), Problem> {
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| (0x20..=0x7e).contains(&byte)));
-    key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::invalid("Idempotency-Key", "Write 1 to 255 printable ASCII characters."))
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| (0x20..=0x7e).contains(&byte)));
+    key.map(|key| Some(key.to_owned()))
+        .ok_or_else(|| Problem::invalid("Idempotency-Key", "Write 1 to 255 printable ASCII characters."))
 }
 
 fn new_claim(request: ClaimRequest, idempotency_key: Option<String>) -> NewClaim {
     let ClaimOwner { id, email, organisation, plan } = request.owner;
     let organisation = organisation.filter(|organisation| !organisation.trim().is_empty());
-    let parameters_hash = parameters_hash(&[Some(&id), Some(&email), organisation.as_ref(), plan.as_ref(), request.pool.as_ref()]);
+    let parameters_hash =
+        parameters_hash(&[Some(&id), Some(&email), organisation.as_ref(), plan.as_ref(), request.pool.as_ref()]);
     NewClaim { owner: NewOwner { id, email, organisation, plan }, pool: request.pool, idempotency_key, parameters_hash }
 }
 
@@ -224,7 +231,8 @@ fn with_secret(status: StatusCode, answer: ClaimAnswer) -> Response {
 
 fn claim_answer(state: &AppState, claim: Claim) -> Result<ClaimAnswer, Problem> {
     let sealed = claim.database.as_ref().filter(|_| claim.released_at.is_none());
-    let connection = sealed.map(|database| state.secrets.open(database.id, &database.sealed_credentials)).transpose()?;
+    let connection =
+        sealed.map(|database| state.secrets.open(database.id, &database.sealed_credentials)).transpose()?;
     let pool = claim.pool;
     let database = claim.database.map(|database| ClaimedDatabase {
         id: database.id,
@@ -261,7 +269,8 @@ mod tests {
             "owner": { "id": "", "email": "nobody", "organisation": "x".repeat(201), "plan": "a\nb" }, "pool": "", "wait_seconds": 31
         }));
         let problem = serde_json::to_value(check(&request).expect_err("all wrong")).expect("JSON");
-        let fields: Vec<&str> = problem["errors"].as_array().expect("errors").iter().filter_map(|error| error["field"].as_str()).collect();
+        let fields: Vec<&str> =
+            problem["errors"].as_array().expect("errors").iter().filter_map(|error| error["field"].as_str()).collect();
         assert_eq!(fields, ["owner.id", "owner.email", "owner.organisation", "owner.plan", "pool", "wait_seconds"]);
     }
 
@@ -283,7 +292,12 @@ mod tests {
 
     #[test]
     fn a_key_is_printable_and_short_enough() {
-        let key = |text: &str| idempotency_key(&HeaderMap::from_iter([(header::HeaderName::from_static(IDEMPOTENCY_KEY), HeaderValue::from_str(text).expect("a value"))]));
+        let key = |text: &str| {
+            idempotency_key(&HeaderMap::from_iter([(
+                header::HeaderName::from_static(IDEMPOTENCY_KEY),
+                HeaderValue::from_str(text).expect("a value"),
+            )]))
+        };
         assert_eq!(key("signup 4711").expect("a key").as_deref(), Some("signup 4711"));
         assert!(key(&"x".repeat(256)).is_err() && key("").is_err() && key("a\tb").is_err());
         assert!(idempotency_key(&HeaderMap::new()).expect("none").is_none());

@@ -33,7 +33,12 @@ pub fn page(document: &Value) -> String {
 
 fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     let paths = document["paths"].as_object().into_iter().flatten();
-    paths.flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, operation)| (path.as_str(), method.as_str(), operation)))
+    paths.flat_map(|(path, item)| {
+        item.as_object()
+            .into_iter()
+            .flatten()
+            .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
 }
 
 fn write_operation(out: &mut String, path: &str, method: &str, operation: &Value) {
@@ -47,12 +52,14 @@ fn write_operation(out: &mut String, path: &str, method: &str, operation: &Value
         summary = text(&operation["summary"]),
         description = paragraphs(&operation["description"]),
     );
-    let parameters: Vec<[String; 3]> = operation["parameters"].as_array().into_iter().flatten().map(parameter_row).collect();
+    let parameters: Vec<[String; 3]> =
+        operation["parameters"].as_array().into_iter().flatten().map(parameter_row).collect();
     write_table(out, ["Parameter", "Type", "Meaning"], &parameters);
     if let Some(schema) = operation["requestBody"]["content"]["application/json"].get("schema") {
         let _ = write!(out, "<p>Body: {}</p>", type_of(schema));
     }
-    let responses: Vec<[String; 3]> = operation["responses"].as_object().into_iter().flatten().map(response_row).collect();
+    let responses: Vec<[String; 3]> =
+        operation["responses"].as_object().into_iter().flatten().map(response_row).collect();
     write_table(out, ["Answer", "Body", "Meaning"], &responses);
 }
 
@@ -62,7 +69,10 @@ fn parameter_row(parameter: &Value) -> [String; 3] {
 }
 
 fn response_row((status, response): (&String, &Value)) -> [String; 3] {
-    let schema = response["content"].as_object().and_then(|content| content.values().next()).map(|content| type_of(&content["schema"]));
+    let schema = response["content"]
+        .as_object()
+        .and_then(|content| content.values().next())
+        .map(|content| type_of(&content["schema"]));
     [escape(status), schema.unwrap_or_default(), text(&response["description"])]
 }
 
@@ -90,7 +100,8 @@ fn write_schemas(out: &mut String, document: &Value) {
 fn write_fields(out: &mut String, schema: &Value) {
     let empty = Map::new();
     let fields = schema["properties"].as_object().unwrap_or(&empty);
-    let is_required = |name: &str| schema["required"].as_array().is_some_and(|required| required.iter().any(|field| field == name));
+    let is_required =
+        |name: &str| schema["required"].as_array().is_some_and(|required| required.iter().any(|field| field == name));
     let rows: Vec<[String; 3]> = fields
         .iter()
         .map(|(name, field)| {
@@ -143,10 +154,13 @@ fn type_of(schema: &Value) -> String {
 }
 
 fn paragraphs(value: &Value) -> String {
-    value.as_str().unwrap_or_default().split("\n\n").filter(|part| !part.trim().is_empty()).fold(String::new(), |mut out, part| {
-        let _ = write!(out, "<p>{}</p>", with_code(&escape(part)));
-        out
-    })
+    value.as_str().unwrap_or_default().split("\n\n").filter(|part| !part.trim().is_empty()).fold(
+        String::new(),
+        |mut out, part| {
+            let _ = write!(out, "<p>{}</p>", with_code(&escape(part)));
+            out
+        },
+    )
 }
 
 /// Backticks as code.

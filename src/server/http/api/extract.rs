@@ -42,7 +42,9 @@ impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let is_json = request.headers().contains_key(header::CONTENT_TYPE);
         let (parts, body) = request.into_parts();
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await.map_err(|rejection| refused(rejection.status(), &rejection.body_text()))?;
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
+            .await
+            .map_err(|rejection| refused(rejection.status(), &rejection.body_text()))?;
         if bytes.is_empty() && !is_json {
             return Ok(Self(T::default()));
         }
@@ -55,7 +57,9 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let Query(value) = Query::from_request_parts(parts, state).await.map_err(|rejection: QueryRejection| field_at_fault(&rejection.body_text()))?;
+        let Query(value) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: QueryRejection| field_at_fault(&rejection.body_text()))?;
         Ok(Self(value))
     }
 }
@@ -64,7 +68,8 @@ impl FromRequestParts<AppState> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok());
+        let id =
+            Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok());
         id.map(Self).ok_or_else(|| Problem::invalid("id", "Write the id as a UUID."))
     }
 }
@@ -112,7 +117,9 @@ mod tests {
 
     #[test]
     fn without_a_field_the_request_is_at_fault() {
-        let problem = serde_json::to_value(field_at_fault("Failed to deserialize query string: missing field `x y`: z")).expect("JSON");
+        let problem =
+            serde_json::to_value(field_at_fault("Failed to deserialize query string: missing field `x y`: z"))
+                .expect("JSON");
         assert_eq!(problem["errors"][0]["field"], "request");
     }
 }

@@ -67,12 +67,19 @@ pub struct DatabaseList {
     params(DatabaseQuery),
     responses((status = 200, description = "A page of databases", body = DatabaseList))
 )]
-pub async fn list_databases(State(state): State<AppState>, Params(query): Params<DatabaseQuery>) -> Result<Json<DatabaseList>, Problem> {
+pub async fn list_databases(
+    State(state): State<AppState>,
+    Params(query): Params<DatabaseQuery>,
+) -> Result<Json<DatabaseList>, Problem> {
     check(&query)?;
     let limit = query.limit.unwrap_or(PAGE_ROWS);
     let position = query.after.clone().map_or(PagePosition::First, PagePosition::After);
     let page = state.ledger.database_page_of(&filter(query), &position, limit).await?;
-    Ok(Json(DatabaseList { items: page.rows.into_iter().map(DatabaseSummary::from).collect(), next: page.next, as_of: page.as_of }))
+    Ok(Json(DatabaseList {
+        items: page.rows.into_iter().map(DatabaseSummary::from).collect(),
+        next: page.next,
+        as_of: page.as_of,
+    }))
 }
 
 fn check(query: &DatabaseQuery) -> Result<(), Problem> {

@@ -41,7 +41,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
 
 /// The document alone, for `flotilla openapi` and for tests.
 pub fn document() -> Value {
-    let (_, document) = OpenApiRouter::<AppState>::new().merge(claiming()).merge(reading()).merge(managing()).split_for_parts();
+    let (_, document) =
+        OpenApiRouter::<AppState>::new().merge(claiming()).merge(reading()).merge(managing()).split_for_parts();
     openapi::completed(document)
 }
 
@@ -50,7 +51,10 @@ fn claiming() -> OpenApiRouter<AppState> {
 }
 
 fn reading() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list::list_databases)).routes(routes!(databases::read_database)).routes(routes!(pools::list_pools))
+    OpenApiRouter::new()
+        .routes(routes!(list::list_databases))
+        .routes(routes!(databases::read_database))
+        .routes(routes!(pools::list_pools))
 }
 
 fn managing() -> OpenApiRouter<AppState> {

@@ -40,7 +40,13 @@ pub fn completed(document: OpenApi) -> Value {
 }
 
 pub async fn answer(json: String) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], json)
+    (
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ],
+        json,
+    )
         .into_response()
 }
 
@@ -56,8 +62,13 @@ fn add_problem_schema(document: &mut Value) {
 
 /// Which of the problems this operation can answer with.
 fn add_problems(operation: &mut Value) {
-    let has = |place: &str| operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == place));
-    let (in_path, in_query, in_header, has_body) = (has("path"), has("query"), has("header"), operation.get("requestBody").is_some());
+    let has = |place: &str| {
+        operation["parameters"]
+            .as_array()
+            .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == place))
+    };
+    let (in_path, in_query, in_header, has_body) =
+        (has("path"), has("query"), has("header"), operation.get("requestBody").is_some());
     let statuses = KINDS.iter().filter(|(_, status, ..)| match status {
         404 => in_path,
         409 => has_body,
@@ -74,7 +85,9 @@ fn add_problems(operation: &mut Value) {
         });
         match status {
             401 => response["headers"] = json!({ "WWW-Authenticate": { "schema": { "type": "string" } } }),
-            503 => response["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer", "minimum": 0 } } }),
+            503 => {
+                response["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer", "minimum": 0 } } })
+            }
             _ => {}
         }
         operation["responses"][status.to_string()] = response;
@@ -95,7 +108,10 @@ mod tests {
                 let name = format!("{method} {path}");
                 ids.push(operation["operationId"].as_str().expect("an id").to_owned());
                 assert_eq!(operation["security"][0]["token"].as_array().map(Vec::len), Some(1), "{name} has one scope");
-                assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name} has a summary");
+                assert!(
+                    operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
+                    "{name} has a summary"
+                );
                 for status in ["401", "403", "500", "503"] {
                     let content = &operation["responses"][status]["content"]["application/problem+json"];
                     assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");
@@ -103,7 +119,17 @@ mod tests {
             }
         }
         ids.sort();
-        let all = ["changeQuota", "createClaim", "listDatabases", "listPools", "readClaim", "readDatabase", "releaseDatabase", "resumeDatabase", "suspendDatabase"];
+        let all = [
+            "changeQuota",
+            "createClaim",
+            "listDatabases",
+            "listPools",
+            "readClaim",
+            "readDatabase",
+            "releaseDatabase",
+            "resumeDatabase",
+            "suspendDatabase",
+        ];
         assert_eq!(ids, all);
     }
 
@@ -111,7 +137,8 @@ mod tests {
     fn every_reference_leads_somewhere() {
         let document = document();
         let text = document.to_string();
-        let references: Vec<&str> = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let references: Vec<&str> =
+            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(references.len() > 20, "{references:?}");
         for reference in references {
             assert!(document.pointer(reference).is_some(), "{reference} is missing");

@@ -58,16 +58,36 @@ pub struct FieldError {
 /// Every kind: the end of its type, its status, its title, and what to do about it.
 pub const KINDS: [(&str, u16, &str, &str); 12] = [
     ("malformed", 400, "Malformed request", "The body is no JSON. Nothing was done."),
-    ("unauthorised", 401, "Not authorised", "Send a token that is neither expired nor revoked: Authorization: Bearer <token>."),
+    (
+        "unauthorised",
+        401,
+        "Not authorised",
+        "Send a token that is neither expired nor revoked: Authorization: Bearer <token>.",
+    ),
     ("forbidden", 403, "Forbidden", "The token lacks the scope that this call needs. Make one that has it."),
     ("not-found", 404, "Not found", "There is nothing under this address or id."),
     ("method-not-allowed", 405, "Method not allowed", "The Allow header of the answer names the methods."),
-    ("conflict", 409, "Conflict", "What was asked for does not fit the state of the database. Read it and decide again."),
+    (
+        "conflict",
+        409,
+        "Conflict",
+        "What was asked for does not fit the state of the database. Read it and decide again.",
+    ),
     ("too-large", 413, "Too large", "A body has at most 64 KiB."),
     ("address-too-long", 414, "Address too long", "Path and query have at most 8 KiB."),
     ("content-type", 415, "Wrong content type", "Send bodies as application/json."),
-    ("invalid", 422, "Invalid request", "The fields in `errors` are wrong; each says what is expected. Nothing was done."),
-    ("internal", 500, "Internal error", "The cause is in the server's log under the request's id. Repeating is safe for everything that this API offers."),
+    (
+        "invalid",
+        422,
+        "Invalid request",
+        "The fields in `errors` are wrong; each says what is expected. Nothing was done.",
+    ),
+    (
+        "internal",
+        500,
+        "Internal error",
+        "The cause is in the server's log under the request's id. Repeating is safe for everything that this API offers.",
+    ),
     ("busy", 503, "Not available right now", "Repeat the request after the time in Retry-After."),
 ];
 
@@ -121,10 +141,15 @@ impl From<AppError> for Problem {
         let detail = error.to_string();
         match error {
             AppError::Invalid { field, message } => Self::invalid(field, message),
-            AppError::Busy { retry_after_seconds, .. } => Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(status, detail) },
-            AppError::Internal { reference } => {
-                Self::new(status, format!("Something went wrong on our side. Its cause is in the server's log under reference {reference}."))
+            AppError::Busy { retry_after_seconds, .. } => {
+                Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(status, detail) }
             }
+            AppError::Internal { reference } => Self::new(
+                status,
+                format!(
+                    "Something went wrong on our side. Its cause is in the server's log under reference {reference}."
+                ),
+            ),
             _ => Self::new(status, detail),
         }
     }
@@ -146,7 +171,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], body).into_response();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], body).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"flotilla\""));
@@ -184,8 +210,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_ledger_says_when_to_come_back() {
-        let (response, body) = read(AppError::Busy { message: String::from("Try again."), retry_after_seconds: 7 }.into()).await;
-        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &HeaderValue::from_static("7")));
+        let (response, body) =
+            read(AppError::Busy { message: String::from("Try again."), retry_after_seconds: 7 }.into()).await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (503, &HeaderValue::from_static("7"))
+        );
         assert!(body.get("errors").is_none(), "{body}");
     }
 

@@ -3,7 +3,6 @@
 use axum::{Extension, extract::State, response::Response};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{
     bearer::Token,
@@ -135,7 +134,12 @@ mod tests {
         for wrong in [0, -1, LARGEST + 1] {
             assert!(check(&change(serde_json::json!({ "written_data_bytes": wrong }))).is_err(), "{wrong}");
         }
-        assert!(check(&change(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok());
-        assert!(serde_json::from_value::<QuotaChange>(serde_json::json!({ "storage": 5 })).is_err(), "unknown fields are refused");
+        assert!(
+            check(&change(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok()
+        );
+        assert!(
+            serde_json::from_value::<QuotaChange>(serde_json::json!({ "storage": 5 })).is_err(),
+            "unknown fields are refused"
+        );
     }
 }

@@ -114,6 +114,7 @@ async fn endpoints_are_read_changed_and_stopped() {
     );
     assert_eq!((seen[2].method.as_str(), seen[2].uri.path()), ("POST", "/api/v2/projects/p-1/endpoints/ep-1/suspend"));
     assert_eq!(seen[3].uri.path(), "/api/v2/projects/p-1/endpoints/ep-1/start");
+    assert_eq!(header(&seen[3], "content-length"), "0");
 }
 
 #[tokio::test]
@@ -173,7 +174,7 @@ async fn calls_are_counted_and_health_follows_them() {
     // A busy project is no outage.
     assert!(client.start_endpoint("p-1", "ep-1").await.is_err());
     let health = client.health();
-    assert!(health.failing_since.is_none() && health.last_error.unwrap().contains("busy"));
+    assert!(health.failing_since.is_none() && health.last_error.unwrap().contains("unknown internal server error"));
     let counted: Vec<_> =
         health.calls.iter().map(|count| (count.class, count.route.method, count.status, count.calls)).collect();
     assert_eq!(

@@ -21,6 +21,14 @@ async fn no_connection_means_surely_not_carried_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_prove_who_it_is_is_sent_nothing() {
+    let stub = Stub::answering([json(200, "{}")]).await;
+    let error = client(&stub.url.replace("http://", "https://")).create_project(&new_project()).await.unwrap_err();
+    assert!(matches!(error, NeonError::Unreachable { .. }), "{error}");
+    assert_eq!(stub.count(), 0);
+}
+
+#[tokio::test]
 async fn a_lost_answer_means_perhaps_carried_out_and_is_not_repeated() {
     let (url, requests) = breaking_off(b"").await;
     let error = client(&url).create_project(&new_project()).await.unwrap_err();

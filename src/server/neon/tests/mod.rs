@@ -3,6 +3,7 @@
 mod calls;
 mod failures;
 mod lists;
+mod probe;
 mod stub;
 
 use std::time::Duration;

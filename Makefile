@@ -1,0 +1,37 @@
+# Each line also works by hand. `make run` and `make test` bring what they need; nothing else does.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.tools/bin:$(HOME)/.cargo/bin:$(PATH)
+unexport CARGO_TARGET_DIR
+export SQLX_OFFLINE ?= true
+
+.PHONY: help run test check fmt end2end build setup deny clean-data
+
+help:        ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1\t/p' Makefile | expand -t 20
+
+run: build   ## build what changed and start the demo: a living fleet in the browser
+	target/release/flotilla demo
+
+test:        ## everything that must pass: formatting, lints, tests, browser journeys
+	scripts/test
+
+check: setup ## formatting and lints alone
+	scripts/check
+
+fmt:         ## format the code (leptosfmt first, if you have it)
+	cargo fmt --all
+
+end2end: build ## browser journeys alone, on the release build; ARGS="-g claim" chooses
+	scripts/setup tests && scripts/end2end $(ARGS)
+
+build: setup ## the release build, if a source has changed
+	scripts/build
+
+setup:       ## toolchain and build tools, if they are missing
+	scripts/setup
+
+deny:        ## licences, sources and duplicates of all dependencies
+	scripts/deny
+
+clean-data:  ## forget the demo's data and start over
+	cargo run --quiet --package embedded-postgres --bin erase-postgres -- .flotilla/postgres && rm -rf .flotilla

@@ -1,0 +1,76 @@
+//! Errors in Neon's shape: `{request_id, code, message}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::model::Refusal;
+
+/// An answer other than success. The request's id is added by the gate, which alone knows it.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: "", message: message.into() }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{what} not found"))
+    }
+
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "authentication credentials are missing or invalid")
+    }
+
+    pub fn rate_limited() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded, please retry later")
+    }
+
+    pub fn into_response_with(self, request_id: &str) -> Response {
+        let body = json!({"request_id": request_id, "code": self.code, "message": self.message});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+            Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
+            Refusal::Disabled => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::Store(error) => {
+                tracing::error!(error = %error, "the state could not be read or written");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+pub async fn unknown_route() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "this route is not supported")
+}
+
+pub async fn outside_of_the_api() -> Response {
+    let message = format!("the API lies under {}, the emulator's own switches under /_emulator", super::BASE_PATH);
+    ApiError::new(StatusCode::NOT_FOUND, message).into_response_with("")
+}

@@ -1,0 +1,71 @@
+//! What an emulator is started with. Every field has a default that suits a test on the loopback interface.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// The organisation that every key belongs to unless the configuration names another.
+pub const DEFAULT_ORG: &str = "org-quiet-harbour-10000001";
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Any database of a server in which this role may create databases and roles.
+    pub database_url: String,
+    /// Name of the database with the emulator's own state, beside the given one; created when missing.
+    /// The databases and roles of tenants begin with it and a dot.
+    pub state_database: String,
+    /// Where the management API listens; port 0 takes a free one.
+    pub api_listen: SocketAddr,
+    /// Where the connection proxy listens; port 0 takes a free one.
+    pub proxy_listen: SocketAddr,
+    /// `host:port` to put in connection strings when clients reach the proxy by another address.
+    pub proxy_advertise: Option<String>,
+    /// Accepted bearer keys. All belong to one account.
+    pub api_keys: Vec<String>,
+    pub org_id: String,
+    /// Factor on the durations of operations: 1 is what was measured on Neon, 0 finishes at once.
+    pub operation_time_scale: f64,
+    /// Factor on suspend timeouts: 0.01 turns 300 s into 3 s.
+    pub suspend_time_scale: f64,
+    /// 700 calls a minute for the account, 40 a second for each route.
+    pub rate_limits: bool,
+    /// How long a deleted project can be recovered; then its database is dropped.
+    pub recovery_window: Duration,
+    /// Connections through the proxy at once; further ones are refused.
+    pub proxy_max_connections: usize,
+    pub unknowns: Unknowns,
+}
+
+/// Where Neon's behaviour is documented nowhere: one switch each, the default being the likelier reading.
+#[derive(Debug, Clone, Default)]
+pub struct Unknowns {
+    /// A PATCH merges its quota into the stored one instead of replacing it.
+    pub quota_patch_merges: bool,
+    /// `Retry-After` sent with a 429 of the rate limit, in seconds.
+    pub rate_limit_retry_after: Option<u32>,
+    /// The keys are personal ones: `GET /projects` without `org_id` is refused.
+    pub personal_keys: bool,
+    /// `GET connection_uri` without `pooled` answers the pooled form.
+    pub pooled_by_default: bool,
+}
+
+impl Config {
+    /// Loopback, free ports, Neon's own durations and limits.
+    pub fn new(database_url: impl Into<String>, api_key: impl Into<String>) -> Self {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            database_url: database_url.into(),
+            state_database: "neon_emulator".into(),
+            api_listen: anywhere,
+            proxy_listen: anywhere,
+            proxy_advertise: None,
+            api_keys: vec![api_key.into()],
+            org_id: DEFAULT_ORG.into(),
+            operation_time_scale: 1.0,
+            suspend_time_scale: 1.0,
+            rate_limits: true,
+            recovery_window: Duration::from_secs(7 * 24 * 3600),
+            proxy_max_connections: 500,
+            unknowns: Unknowns::default(),
+        }
+    }
+}

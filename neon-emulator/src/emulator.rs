@@ -1,0 +1,199 @@
+//! An emulator that runs: its parts, started and stopped together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, BASE_PATH, Context};
+use crate::clock;
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::limits::Limits;
+use crate::listener::{Connection, KillableListener};
+use crate::model::{ComputeState, Project, Quota, Timing};
+use crate::proxy::{self, Connections};
+use crate::seed::{self, SeedProject, SeededProject};
+use crate::stats::{Recorder, Stats};
+use crate::store::{Backing, Store};
+use crate::sweep;
+
+/// How long calls and sessions may take to end on their own.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
+
+/// A running emulator. Dropping it stops it without waiting; `shutdown` waits.
+#[derive(Debug)]
+pub struct Emulator {
+    context: Arc<Context>,
+    api_addr: SocketAddr,
+    proxy_addr: SocketAddr,
+    stop: CancellationToken,
+    /// Kills the connections of the API.
+    kill: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A project as it is, whatever the API would say: an oracle for tests.
+#[derive(Debug, Clone)]
+pub struct ProjectTruth {
+    pub id: String,
+    pub name: String,
+    pub endpoint_id: String,
+    /// `init`, `active` or `idle`.
+    pub state: &'static str,
+    pub quota: Quota,
+    /// Operations run.
+    pub busy: bool,
+    pub deleted: bool,
+    /// As last measured, in bytes.
+    pub logical_size_bytes: i64,
+    pub suspend_timeout_seconds: i64,
+    pub min_cu: f64,
+    pub max_cu: f64,
+}
+
+impl Emulator {
+    /// Opens the state, binds both ports and serves. Returns once both can be used.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let api_listener = bind(config.api_listen, "the API").await?;
+        let proxy_listener = bind(config.proxy_listen, "the proxy").await?;
+        let api_addr = api_listener.local_addr()?;
+        let proxy_addr = proxy_listener.local_addr()?;
+        let context = Arc::new(open(config, proxy_addr).await?);
+        let emulator = Self {
+            context: context.clone(),
+            api_addr,
+            proxy_addr,
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        emulator.spawn_api(api_listener);
+        emulator.tasks.spawn(proxy::run(context.clone(), proxy_listener, emulator.stop.clone()));
+        emulator.tasks.spawn(sweep::run(context, emulator.stop.clone()));
+        emulator.tasks.close();
+        tracing::info!(api.url = %emulator.api_url(), proxy.addr = %emulator.proxy_addr(), "the emulator is ready");
+        Ok(emulator)
+    }
+
+    fn spawn_api(&self, listener: TcpListener) {
+        let app = api::router(self.context.clone()).into_make_service_with_connect_info::<Connection>();
+        let listener = KillableListener::new(listener, self.kill.clone());
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+            if let Err(error) = served {
+                tracing::error!(error = %error, "the API stopped");
+            }
+        });
+    }
+
+    /// Base URL for clients, as `http://127.0.0.1:PORT/api/v2`.
+    pub fn api_url(&self) -> String {
+        format!("http://{}{BASE_PATH}", reachable(self.api_addr))
+    }
+
+    pub fn proxy_addr(&self) -> SocketAddr {
+        reachable(self.proxy_addr)
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.context.faults
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.context.stats.read()
+    }
+
+    /// Begins the statistics anew.
+    pub fn reset_stats(&self) {
+        self.context.stats.reset();
+    }
+
+    /// Connections that are open through the proxy.
+    pub fn open_connections(&self) -> usize {
+        self.context.connections.count()
+    }
+
+    /// Inserts projects with a past; the answers are in the order of the seeds.
+    pub async fn seed(&self, seeds: &[SeedProject]) -> anyhow::Result<Vec<SeededProject>> {
+        Ok(seed::seed(&self.context, seeds).await?)
+    }
+
+    /// Every project that is not purged, oldest first.
+    pub async fn projects(&self) -> anyhow::Result<Vec<ProjectTruth>> {
+        let now = clock::now();
+        let projects = self.context.store.all_projects(now).await?;
+        Ok(projects.into_iter().map(|project| truth(project, now)).collect())
+    }
+
+    /// Stops within three seconds; what is still open then is cut.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_err() {
+            self.kill.cancel();
+            let _ = tokio::time::timeout(Duration::from_millis(300), self.tasks.wait()).await;
+        }
+        tokio::join!(self.context.store.close(), self.context.backing.close());
+        Ok(())
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.kill.cancel();
+        self.context.connections.cut_all();
+    }
+}
+
+async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<Context> {
+    let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
+    let server = server.application_name("neon-emulator");
+    let timing = Timing { operation_scale: config.operation_time_scale, suspend_scale: config.suspend_time_scale };
+    let store = Store::open(&server, &config.state_database, timing).await?;
+    store.release_all_held().await?;
+    let backing = Backing::open(&server, &config.state_database).await?;
+    let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
+    Ok(Context {
+        timing,
+        store,
+        backing,
+        connections: Connections::default(),
+        faults: Faults::default(),
+        stats: Recorder::default(),
+        limits: Limits::new(config.rate_limits),
+        proxy_address,
+        config,
+    })
+}
+
+async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{what} cannot listen on {address}: is the port taken?"))
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) } else { address }
+}
+
+fn truth(project: Project, now: clock::Instant) -> ProjectTruth {
+    ProjectTruth {
+        state: ComputeState::name(project.compute_state),
+        busy: project.is_busy(now),
+        deleted: project.deleted_at.is_some(),
+        quota: project.quota.unwrap_or_default(),
+        logical_size_bytes: project.logical_size,
+        suspend_timeout_seconds: project.endpoint_suspend_seconds,
+        min_cu: project.endpoint_min_cu,
+        max_cu: project.endpoint_max_cu,
+        id: project.id,
+        name: project.name,
+        endpoint_id: project.endpoint_id,
+    }
+}

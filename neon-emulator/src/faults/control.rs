@@ -1,0 +1,74 @@
+//! The switches over HTTP, under `/_emulator`: no key, no limits, no faults.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Cut, Rule};
+use crate::api::{ApiError, Context};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct Switches {
+    rules: Vec<Rule>,
+    cut: Cut,
+}
+
+pub(crate) fn routes() -> Router<Arc<Context>> {
+    Router::new()
+        .route("/faults", get(show).put(set).delete(clear))
+        .route("/stats", get(stats).delete(reset_stats))
+        .route("/health", get(health))
+}
+
+async fn show(State(context): State<Arc<Context>>) -> Json<Switches> {
+    Json(Switches { rules: context.faults.rules(), cut: context.faults.is_cut() })
+}
+
+async fn set(State(context): State<Arc<Context>>, Json(switches): Json<Switches>) -> Json<Switches> {
+    context.faults.set(switches.rules);
+    context.faults.cut(switches.cut);
+    show(State(context)).await
+}
+
+async fn clear(State(context): State<Arc<Context>>) -> Json<Switches> {
+    context.faults.clear();
+    show(State(context)).await
+}
+
+async fn stats(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {
+    let mut stats = json!(context.stats.read());
+    stats["live_projects"] = context.store.count_live().await.map_err(ApiError::from)?.into();
+    stats["open_connections"] = context.connections.count().into();
+    Ok(Json(stats))
+}
+
+async fn reset_stats(State(context): State<Arc<Context>>) -> Json<Value> {
+    context.stats.reset();
+    Json(json!({}))
+}
+
+async fn health(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {
+    context.store.count_live().await.map_err(ApiError::from)?;
+    Ok(Json(json!({"status": "ok"})))
+}
+
+/// Errors here pass no gate that would shape them.
+struct ControlError(ApiError);
+
+impl From<ApiError> for ControlError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl axum::response::IntoResponse for ControlError {
+    fn into_response(self) -> axum::response::Response {
+        self.0.into_response_with("")
+    }
+}

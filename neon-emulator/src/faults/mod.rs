@@ -1,0 +1,125 @@
+//! Faults that can be switched on while the emulator runs: by rules for routes, or by cutting the network.
+
+mod answers;
+pub(crate) mod control;
+mod rule;
+
+pub use rule::{Fault, Rule};
+pub(crate) use answers::spoil;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// A method and a template of a path, as `/projects/{project_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Route {
+    pub template: String,
+    pub method: String,
+}
+
+/// What is cut off from the network: every connection is dropped without an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cut {
+    pub api: bool,
+    pub proxy: bool,
+}
+
+/// The switches. Rules apply in their order: delays add up, the first other fault decides.
+#[derive(Debug, Default)]
+pub struct Faults {
+    rules: Mutex<Vec<Rule>>,
+    cut: watch::Sender<Cut>,
+}
+
+/// What befalls one call.
+#[derive(Debug, Default)]
+pub(crate) struct Fate {
+    delay_ms: u64,
+    /// Answered so, with no work done.
+    pub instead: Option<Fault>,
+    /// Done to the answer, after the work.
+    pub after: Option<Fault>,
+}
+
+impl Fate {
+    pub fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+}
+
+impl Faults {
+    /// Adds a rule behind the others.
+    pub fn add(&self, rule: Rule) {
+        self.lock().push(rule);
+    }
+
+    /// Puts these rules in place of all others.
+    pub fn set(&self, rules: Vec<Rule>) {
+        *self.lock() = rules;
+    }
+
+    /// No rules, and the network is there.
+    pub fn clear(&self) {
+        self.set(Vec::new());
+        self.cut(Cut::default());
+    }
+
+    /// The rules with what is left of them.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.lock().clone()
+    }
+
+    /// Cuts the network, or lets it be. Connections that are open fall at once.
+    pub fn cut(&self, cut: Cut) {
+        self.cut.send_replace(cut);
+    }
+
+    pub fn is_cut(&self) -> Cut {
+        *self.cut.borrow()
+    }
+
+    pub(crate) fn api_is_cut(&self) -> bool {
+        self.is_cut().api
+    }
+
+    /// Waits until the API is cut off.
+    pub(crate) async fn network_is_cut(&self) {
+        self.wait_for(|cut| cut.api).await;
+    }
+
+    /// Waits until the proxy is cut off.
+    pub(crate) async fn proxy_is_cut(&self) {
+        self.wait_for(|cut| cut.proxy).await;
+    }
+
+    async fn wait_for(&self, is: impl FnMut(&Cut) -> bool) {
+        if self.cut.subscribe().wait_for(is).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub(crate) fn decide(&self, route: &Route) -> Fate {
+        let mut fate = Fate::default();
+        for rule in self.lock().iter_mut().filter(|rule| rule.concerns(route)) {
+            let is_decided = fate.instead.is_some() || fate.after.is_some();
+            let is_delay = matches!(rule.fault, Fault::Delay { .. });
+            if (is_decided && !is_delay) || !rule.strikes() {
+                continue;
+            }
+            match &rule.fault {
+                Fault::Delay { delay_ms } => fate.delay_ms += delay_ms,
+                fault if fault.spares_the_work() => fate.after = Some(fault.clone()),
+                fault => fate.instead = Some(fault.clone()),
+            }
+        }
+        fate
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,215 @@
+//! The compute of a project: init, active, idle, and the ways between them.
+//!
+//! A row holds the state as last written, together with the moments at which it changes by itself. `settle` brings
+//! a row to the present; everything else works on a settled row. So no timer is kept for any project, and a restart
+//! of the emulator loses nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::project::VIRGIN_WRITTEN;
+use super::{Action, Operation, Project, Refusal, Timing};
+use crate::clock::Instant;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum ComputeState {
+    Init,
+    Active,
+    Idle,
+}
+
+impl ComputeState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Active => "active",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Project {
+    /// Brings the row to the present. Returns the suspension that the timeout caused meanwhile, if any.
+    pub fn settle(&mut self, now: Instant, timing: &Timing) -> Option<Operation> {
+        if let (Some(state), Some(due)) = (self.compute_pending, self.compute_pending_due)
+            && due <= now
+        {
+            self.enter(state, due, timing);
+        }
+        let timed_out = self.compute_idle_due.filter(|due| self.compute_state == ComputeState::Active && *due <= now);
+        let suspension = timed_out.map(|due| {
+            self.enter(ComputeState::Idle, due, timing);
+            self.suspended_by_timeout(due, timing)
+        });
+        self.roll_period(now);
+        suspension
+    }
+
+    fn enter(&mut self, state: ComputeState, at: Instant, timing: &Timing) {
+        if self.compute_state == ComputeState::Active {
+            self.charge_run(at);
+        }
+        if self.compute_state == ComputeState::Init {
+            self.used_written_bytes += VIRGIN_WRITTEN;
+        }
+        self.compute_state = state;
+        self.compute_pending = None;
+        self.compute_pending_due = None;
+        self.compute_idle_due = None;
+        if state == ComputeState::Active {
+            self.compute_started_at = Some(at);
+            self.touch(at, timing);
+        } else {
+            self.compute_suspended_at = Some(at);
+        }
+    }
+
+    /// Activity at this moment: the suspend timeout begins anew, unless connections hold the compute.
+    fn touch(&mut self, at: Instant, timing: &Timing) {
+        self.compute_last_active = self.compute_last_active.max(Some(at));
+        let timeout = timing.idle_timeout(self.endpoint_suspend_seconds);
+        self.compute_idle_due = timeout.filter(|_| !self.compute_held).map(|timeout| at + timeout);
+    }
+
+    fn turn(&mut self, to: ComputeState, due: Option<Instant>) {
+        self.compute_pending = due.map(|_| to);
+        self.compute_pending_due = due;
+        self.compute_idle_due = None;
+    }
+
+    /// The operations of a new project: the timeline first, then the compute.
+    pub fn create(&mut self, now: Instant, timing: &Timing) -> Vec<Operation> {
+        let operations = self.schedule(now, timing, &[Action::CreateTimeline, Action::FirstStart]);
+        self.turn(ComputeState::Active, self.busy_until);
+        operations
+    }
+
+    /// Starts an idle compute; one that runs already needs nothing.
+    pub fn start(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+        self.activate(now, timing, Action::StartCompute)
+    }
+
+    /// Starts an idle compute because somebody connects.
+    pub fn wake(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+        self.activate(now, timing, Action::Wake)
+    }
+
+    fn activate(&mut self, now: Instant, timing: &Timing, action: Action) -> Result<Vec<Operation>, Refusal> {
+        self.must_be_unlocked(now)?;
+        self.must_be_enabled()?;
+        if self.compute_state == ComputeState::Active {
+            return Ok(Vec::new());
+        }
+        let operations = self.schedule(now, timing, &[action]);
+        self.turn(ComputeState::Active, self.busy_until);
+        Ok(operations)
+    }
+
+    pub fn suspend(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+        if self.is_busy(now) {
+            let turning = self.compute_pending.is_some();
+            return Err(if turning { Refusal::Transitive } else { Refusal::OperationsRunning });
+        }
+        if self.compute_state != ComputeState::Active {
+            return Ok(Vec::new());
+        }
+        self.release_connections(now, timing);
+        let operations = self.schedule(now, timing, &[Action::SuspendCompute]);
+        self.turn(ComputeState::Idle, self.busy_until);
+        Ok(operations)
+    }
+
+    pub fn restart(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+        if self.compute_state != ComputeState::Active {
+            return self.start(now, timing);
+        }
+        self.must_be_unlocked(now)?;
+        self.must_be_enabled()?;
+        self.release_connections(now, timing);
+        self.enter(ComputeState::Idle, now, timing);
+        let operations = self.schedule(now, timing, &[Action::SuspendCompute, Action::StartCompute]);
+        self.turn(ComputeState::Active, self.busy_until);
+        Ok(operations)
+    }
+
+    /// No start and no connection from now on; a compute that runs is stopped.
+    pub fn disable(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+        let operations = self.suspend(now, timing)?;
+        self.endpoint_disabled = true;
+        Ok(operations)
+    }
+
+    /// Another size for the compute. A run that goes on is charged so far at the old size.
+    pub fn resize_compute(&mut self, min_cu: f64, max_cu: f64, now: Instant) {
+        if self.compute_state == ComputeState::Active && min_cu != self.endpoint_min_cu {
+            self.charge_run(now);
+            self.compute_started_at = Some(now);
+        }
+        self.endpoint_min_cu = min_cu;
+        self.endpoint_max_cu = max_cu;
+    }
+
+    /// Makes changed settings of the endpoint effective. Neon wakes an idle compute for that and suspends it again.
+    pub fn apply_endpoint_settings(&mut self, now: Instant, timing: &Timing) -> Vec<Operation> {
+        if self.compute_state == ComputeState::Active {
+            self.touch(now, timing);
+            return self.schedule(now, timing, &[Action::ApplyConfig]);
+        }
+        self.schedule(now, timing, &[Action::StartCompute, Action::ApplyConfig, Action::SuspendCompute])
+    }
+
+    /// Makes changed settings of the storage effective.
+    pub fn apply_storage_settings(&mut self, now: Instant, timing: &Timing) -> Vec<Operation> {
+        self.schedule(now, timing, &[Action::ApplyStorageConfig])
+    }
+
+    /// Deleted: recoverable for a while, without a compute.
+    pub fn delete(&mut self, now: Instant, timing: &Timing) -> Result<(), Refusal> {
+        self.must_be_unlocked(now)?;
+        self.release_connections(now, timing);
+        if self.compute_state != ComputeState::Idle {
+            self.enter(ComputeState::Idle, now, timing);
+        }
+        self.deleted_at = Some(now);
+        self.updated_at = now;
+        Ok(())
+    }
+
+    pub fn recover(&mut self, now: Instant) {
+        self.deleted_at = None;
+        self.updated_at = now;
+    }
+
+    /// Connections are open: the suspend timeout stands still.
+    pub fn hold_for_connections(&mut self) {
+        self.compute_held = true;
+        self.compute_idle_due = None;
+    }
+
+    /// The last connection has ended: the suspend timeout runs.
+    pub fn release_connections(&mut self, now: Instant, timing: &Timing) {
+        if !self.compute_held {
+            return;
+        }
+        self.compute_held = false;
+        if self.compute_state == ComputeState::Active && self.compute_pending.is_none() {
+            self.touch(now, timing);
+        }
+    }
+
+    /// When the compute was last in use; it is in use as long as connections are open.
+    pub fn last_active(&self, now: Instant) -> Option<Instant> {
+        let in_use = self.compute_held && self.compute_state == ComputeState::Active;
+        if in_use { Some(now) } else { self.compute_last_active }
+    }
+
+    /// The first operation of a new project makes its branch; until then the branch is not there.
+    pub fn branch_is_ready(&self) -> bool {
+        self.compute_state != ComputeState::Init
+    }
+
+    fn must_be_enabled(&self) -> Result<(), Refusal> {
+        if self.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(()) }
+    }
+}

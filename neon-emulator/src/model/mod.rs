@@ -1,0 +1,16 @@
+//! What Neon knows about a project, and how it changes. Pure: no clock of its own, no database, no network.
+
+mod compute;
+mod operation;
+mod project;
+mod quota;
+mod refusal;
+mod timing;
+mod usage;
+
+pub use compute::ComputeState;
+pub use operation::{Action, Operation};
+pub use project::{Project, VIRGIN_SIZE};
+pub use quota::Quota;
+pub use refusal::Refusal;
+pub use timing::Timing;

@@ -1,0 +1,153 @@
+//! One row of the state: a project with its default branch, endpoint, role and database.
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::FromRow;
+
+use super::{ComputeState, Quota};
+use crate::clock::{self, Instant};
+use crate::names;
+
+/// What an untouched branch measures on Neon, in bytes.
+pub const VIRGIN_SIZE: i64 = 30_785_536;
+/// What the creation of a project writes on Neon, in bytes.
+pub(super) const VIRGIN_WRITTEN: i64 = 29_060_360;
+
+/// Field names are column names. Bytes, seconds and compute units (CU) are those of Neon's API.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct Project {
+    pub id: String,
+    pub name: String,
+    pub region_id: String,
+    pub pg_version: i16,
+    pub org_id: String,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+    pub deleted_at: Option<Instant>,
+    pub purged_at: Option<Instant>,
+    pub busy_until: Option<Instant>,
+    pub store_passwords: bool,
+    pub history_retention_seconds: i32,
+    #[sqlx(json(nullable))]
+    pub quota: Option<Quota>,
+    /// Settings other than the quota, as the client gave them.
+    pub settings: Option<Value>,
+    pub default_min_cu: f64,
+    pub default_max_cu: f64,
+    pub default_suspend_seconds: i64,
+    pub default_pg_settings: Option<Value>,
+
+    pub branch_id: String,
+    pub branch_name: String,
+
+    pub endpoint_id: String,
+    pub endpoint_name: Option<String>,
+    pub endpoint_min_cu: f64,
+    pub endpoint_max_cu: f64,
+    pub endpoint_suspend_seconds: i64,
+    pub endpoint_disabled: bool,
+    pub endpoint_settings: Option<Value>,
+    pub endpoint_updated_at: Instant,
+
+    pub compute_state: ComputeState,
+    pub compute_pending: Option<ComputeState>,
+    pub compute_pending_due: Option<Instant>,
+    pub compute_started_at: Option<Instant>,
+    pub compute_suspended_at: Option<Instant>,
+    pub compute_last_active: Option<Instant>,
+    pub compute_idle_due: Option<Instant>,
+    pub compute_held: bool,
+
+    pub role_name: String,
+    pub role_password: String,
+    pub database_name: String,
+    pub database_id: i64,
+
+    pub materialized_at: Option<Instant>,
+    pub empty_size: i64,
+    pub base_size: i64,
+    pub logical_size: i64,
+
+    pub used_since: Instant,
+    pub used_active_seconds: f64,
+    pub used_compute_seconds: f64,
+    pub used_written_bytes: i64,
+    pub used_transfer_bytes: i64,
+    pub used_storage_byte_hours: i64,
+}
+
+impl Project {
+    /// A project as Neon makes it when nothing is asked for, with new ids and a new password.
+    pub fn virgin(org_id: &str, region_id: String, now: Instant) -> Self {
+        let id = names::project_id();
+        Self {
+            name: id.clone(),
+            id,
+            region_id,
+            pg_version: 17,
+            org_id: org_id.into(),
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            purged_at: None,
+            busy_until: None,
+            store_passwords: true,
+            history_retention_seconds: 86_400,
+            quota: None,
+            settings: None,
+            default_min_cu: 0.25,
+            default_max_cu: 0.25,
+            default_suspend_seconds: 0,
+            default_pg_settings: None,
+            branch_id: names::branch_id(),
+            branch_name: "main".into(),
+            endpoint_id: names::endpoint_id(),
+            endpoint_name: None,
+            endpoint_min_cu: 0.25,
+            endpoint_max_cu: 0.25,
+            endpoint_suspend_seconds: 0,
+            endpoint_disabled: false,
+            endpoint_settings: None,
+            endpoint_updated_at: now,
+            compute_state: ComputeState::Init,
+            compute_pending: None,
+            compute_pending_due: None,
+            compute_started_at: None,
+            compute_suspended_at: None,
+            compute_last_active: None,
+            compute_idle_due: None,
+            compute_held: false,
+            role_name: "neondb_owner".into(),
+            role_password: names::password(),
+            database_name: "neondb".into(),
+            database_id: 0,
+            materialized_at: None,
+            empty_size: 0,
+            base_size: VIRGIN_SIZE,
+            logical_size: VIRGIN_SIZE,
+            used_since: clock::period_start(now),
+            used_active_seconds: 0.0,
+            used_compute_seconds: 0.0,
+            used_written_bytes: 0,
+            used_transfer_bytes: 0,
+            used_storage_byte_hours: 0,
+        }
+    }
+
+    /// A new endpoint takes the project's defaults.
+    pub fn endpoint_takes_defaults(&mut self) {
+        self.endpoint_min_cu = self.default_min_cu;
+        self.endpoint_max_cu = self.default_max_cu;
+        self.endpoint_suspend_seconds = self.default_suspend_seconds;
+        self.endpoint_settings = self.default_pg_settings.clone().map(|settings| serde_json::json!({"pg_settings": settings}));
+    }
+
+    /// Host name of the endpoint in Neon's look; it leads nowhere, clients connect to the proxy's address.
+    pub fn host(&self) -> String {
+        format!("{}.{}", self.endpoint_id, names::proxy_host(&self.region_id))
+    }
+
+    pub fn pooler_host(&self) -> String {
+        format!("{}-pooler.{}", self.endpoint_id, names::proxy_host(&self.region_id))
+    }
+}

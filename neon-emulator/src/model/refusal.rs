@@ -1,0 +1,19 @@
+//! Why a change is not made. The texts are Neon's own where they are known.
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum Refusal {
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("project already has running conflicting operations, scheduling of new ones is prohibited")]
+    OperationsRunning,
+    #[error("endpoint is in some transitive state, could not suspend")]
+    Transitive,
+    #[error("endpoint is disabled")]
+    Disabled,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("unknown internal server error")]
+    Store(#[from] sqlx::Error),
+}

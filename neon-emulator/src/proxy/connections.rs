@@ -1,0 +1,115 @@
+//! Which connections are open, by endpoint, so that a compute that stops can cut them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Default)]
+pub struct Connections {
+    endpoints: Mutex<HashMap<String, Endpoint>>,
+    all: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    project_id: String,
+    open: usize,
+    cut: CancellationToken,
+}
+
+/// One open connection; it counts until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection<'a> {
+    connections: &'a Connections,
+    endpoint_id: String,
+    cut: CancellationToken,
+}
+
+impl Connections {
+    pub fn open(&self, endpoint_id: &str, project_id: &str) -> OpenConnection<'_> {
+        let mut endpoints = self.lock();
+        let endpoint = endpoints.entry(endpoint_id.into()).or_insert_with(|| Endpoint {
+            project_id: project_id.into(),
+            open: 0,
+            cut: self.all.child_token(),
+        });
+        endpoint.open += 1;
+        OpenConnection { connections: self, endpoint_id: endpoint_id.into(), cut: endpoint.cut.clone() }
+    }
+
+    /// Cuts what is open to an endpoint; connections that come later are not concerned.
+    pub fn cut(&self, endpoint_id: &str) {
+        if let Some(endpoint) = self.lock().get_mut(endpoint_id) {
+            std::mem::replace(&mut endpoint.cut, self.all.child_token()).cancel();
+        }
+    }
+
+    /// Cuts everything, now and for ever.
+    pub fn cut_all(&self) {
+        self.all.cancel();
+    }
+
+    /// Resolves when everything is cut.
+    pub async fn all_cut(&self) {
+        self.all.cancelled().await;
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().values().map(|endpoint| endpoint.open).sum()
+    }
+
+    pub fn count_of(&self, endpoint_id: &str) -> usize {
+        self.lock().get(endpoint_id).map_or(0, |endpoint| endpoint.open)
+    }
+
+    pub fn projects_in_use(&self) -> Vec<String> {
+        self.lock().values().map(|endpoint| endpoint.project_id.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenConnection<'_> {
+    /// Resolves when the connection has to end.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.cut
+    }
+
+    pub fn endpoint_id(&self) -> &str {
+        &self.endpoint_id
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        let mut endpoints = self.connections.lock();
+        if let Some(endpoint) = endpoints.get_mut(&self.endpoint_id) {
+            endpoint.open -= 1;
+            if endpoint.open == 0 {
+                endpoints.remove(&self.endpoint_id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_concerns_what_is_open() {
+        let connections = Connections::default();
+        let before = connections.open("ep-a", "a");
+        let other = connections.open("ep-b", "b");
+        connections.cut("ep-a");
+        let after = connections.open("ep-a", "a");
+        assert!(before.cut().is_cancelled());
+        assert!(!other.cut().is_cancelled() && !after.cut().is_cancelled());
+        assert_eq!(connections.count_of("ep-a"), 2);
+        drop((before, after));
+        assert_eq!((connections.count_of("ep-a"), connections.count()), (0, 1));
+    }
+}

@@ -1,0 +1,110 @@
+//! Makes an endpoint ready for a connection: active, held, with role and database behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+
+use tokio::time::Instant;
+
+use super::message::ErrorMessage;
+use crate::api::Context;
+use crate::clock;
+use crate::model::{ComputeState, Project, Refusal};
+use crate::store::Which;
+
+/// A client waits no longer for its endpoint.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+
+/// The endpoint's project once it takes connections.
+pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Project, ErrorMessage> {
+    if project.endpoint_disabled {
+        return Err(ErrorMessage::disabled());
+    }
+    let (woken, made) = tokio::join!(wake(context, &project.id), materialize(context, project));
+    made?;
+    woken
+}
+
+async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessage> {
+    let deadline = Instant::now() + TIME_LIMIT;
+    loop {
+        let (project, _) = context.store.change(project_id, Which::Live, |project, now| {
+            project.hold_for_connections();
+            if project.compute_pending.is_some() || project.compute_state == ComputeState::Active || project.is_busy(now) {
+                return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
+            }
+            let operations = project.wake(now, &context.timing)?;
+            project.settle(now, &context.timing);
+            Ok(operations)
+        }).await?;
+        if project.compute_state == ComputeState::Active && project.compute_pending.is_none() {
+            return Ok(project);
+        }
+        if Instant::now() > deadline {
+            tracing::error!(project.id = project_id, "an endpoint was not ready in time for a connection");
+            return Err(ErrorMessage::internal());
+        }
+        tokio::time::sleep(until_next_change(&project)).await;
+    }
+}
+
+fn until_next_change(project: &Project) -> Duration {
+    let due = project.compute_pending_due.or(project.busy_until).unwrap_or_default();
+    (due - clock::now()).to_std().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT)
+}
+
+/// Makes role and database on the first connection. What is begun is finished, even if the client goes: half of it
+/// would leave a lock behind.
+async fn materialize(context: &Arc<Context>, project: &Project) -> Result<(), ErrorMessage> {
+    if project.materialized_at.is_some() {
+        return Ok(());
+    }
+    let (context, project) = (context.clone(), project.clone());
+    let made = tokio::spawn(async move { make(&context, &project).await }).await;
+    made.unwrap_or_else(|_| Err(ErrorMessage::internal()))
+}
+
+async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> {
+    let size = context.backing.materialize(project).await.map_err(|error| {
+        tracing::error!(error = %format!("{error:#}"), project.id = %project.id, "the database of a project could not be made");
+        ErrorMessage::internal()
+    })?;
+    let note = |project: &mut Project, now| {
+        if project.materialized_at.is_none() {
+            project.materialized_at = Some(now);
+            project.empty_size = size;
+        }
+        Ok(Vec::new())
+    };
+    context.store.change(&project.id, Which::Live, note).await?;
+    Ok(())
+}
+
+/// After a connection has ended: counts what went to the client, and lets the suspend timeout run after the last one.
+pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent_bytes: u64) {
+    let change = |project: &mut Project, now| {
+        project.used_transfer_bytes += i64::try_from(sent_bytes).unwrap_or(i64::MAX);
+        // Asked under the lock of the row, so that a connection that comes meanwhile is not overlooked.
+        if context.connections.count_of(endpoint_id) == 0 {
+            project.release_connections(now, &context.timing);
+        }
+        Ok(Vec::new())
+    };
+    match context.store.change(project_id, Which::Live, change).await {
+        Ok(_) | Err(Refusal::NotFound(_)) => {}
+        Err(error) => tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_due_is_waited_for_shortly() {
+        let mut project = Project::virgin("org", "aws-us-east-1".into(), clock::now());
+        project.busy_until = Some(clock::now() - chrono::TimeDelta::seconds(5));
+        assert_eq!(until_next_change(&project), SHORTEST_WAIT);
+    }
+}

@@ -1,0 +1,139 @@
+//! Projects with a past, for fleets that have been running for a while.
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use crate::api::Context;
+use crate::api::shapes::connection_uri;
+use crate::clock::{self, Instant};
+use crate::model::{ComputeState, Project, Quota, Refusal, VIRGIN_SIZE};
+use crate::regions::DEFAULT_REGION;
+
+/// A project to seed. It has run so far; its database is made when somebody connects.
+#[derive(Debug, Clone)]
+pub struct SeedProject {
+    pub name: String,
+    pub region_id: String,
+    pub pg_version: i16,
+    pub created_at: Instant,
+    /// When its compute was last in use; never if absent.
+    pub last_active: Option<Instant>,
+    /// What its branch measures, in bytes.
+    pub logical_size_bytes: i64,
+    pub quota: Option<Quota>,
+    pub min_cu: f64,
+    pub max_cu: f64,
+    /// 0 is Neon's default of 300 s, -1 never.
+    pub suspend_timeout_seconds: i64,
+    /// The compute runs; it falls idle by its timeout.
+    pub active: bool,
+    pub usage: SeedUsage,
+}
+
+/// Consumption in the current billing period.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeedUsage {
+    pub active_time_seconds: i64,
+    pub compute_time_seconds: i64,
+    pub written_data_bytes: i64,
+    pub data_transfer_bytes: i64,
+    pub data_storage_bytes_hour: i64,
+}
+
+impl SeedProject {
+    /// An idle project of Neon's defaults, made at this time and not used since.
+    pub fn new(name: impl Into<String>, created_at: Instant) -> Self {
+        Self {
+            name: name.into(),
+            region_id: DEFAULT_REGION.into(),
+            pg_version: 17,
+            created_at,
+            last_active: None,
+            logical_size_bytes: VIRGIN_SIZE,
+            quota: None,
+            min_cu: 0.25,
+            max_cu: 0.25,
+            suspend_timeout_seconds: 0,
+            active: false,
+            usage: SeedUsage::default(),
+        }
+    }
+}
+
+/// What a client of the API would know about a seeded project.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeededProject {
+    pub name: String,
+    pub project_id: String,
+    pub branch_id: String,
+    pub endpoint_id: String,
+    pub host: String,
+    pub role: String,
+    pub password: String,
+    pub database: String,
+    pub connection_uri: String,
+    pub pooled_uri: String,
+}
+
+pub(crate) async fn seed(context: &Context, seeds: &[SeedProject]) -> Result<Vec<SeededProject>, Refusal> {
+    let now = clock::now();
+    let count = i64::try_from(seeds.len()).unwrap_or(i64::MAX);
+    let ids = context.store.next_database_ids(count).await?;
+    let rows: Vec<Project> = seeds.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect();
+    context.store.insert_many(&rows).await?;
+    Ok(rows.iter().map(|project| seeded(project, &context.proxy_address)).collect())
+}
+
+fn row(seed: &SeedProject, database_id: i64, context: &Context, now: Instant) -> Project {
+    let mut project = Project::virgin(&context.config.org_id, seed.region_id.clone(), seed.created_at);
+    project.name.clone_from(&seed.name);
+    project.pg_version = seed.pg_version;
+    project.quota = seed.quota.filter(|quota| !quota.is_empty());
+    project.default_min_cu = seed.min_cu;
+    project.default_max_cu = seed.max_cu;
+    project.default_suspend_seconds = seed.suspend_timeout_seconds;
+    project.endpoint_takes_defaults();
+    project.database_id = database_id;
+    project.base_size = seed.logical_size_bytes;
+    project.logical_size = seed.logical_size_bytes;
+    project.used_since = clock::period_start(now).max(seed.created_at);
+    project.used_active_seconds = seed.usage.active_time_seconds as f64;
+    project.used_compute_seconds = seed.usage.compute_time_seconds as f64;
+    project.used_written_bytes = seed.usage.written_data_bytes;
+    project.used_transfer_bytes = seed.usage.data_transfer_bytes;
+    project.used_storage_byte_hours = seed.usage.data_storage_bytes_hour;
+    set_compute(&mut project, seed, context, now);
+    project
+}
+
+fn set_compute(project: &mut Project, seed: &SeedProject, context: &Context, now: Instant) {
+    project.compute_last_active = seed.last_active;
+    let timeout = context.timing.idle_timeout(seed.suspend_timeout_seconds);
+    if seed.active {
+        project.compute_state = ComputeState::Active;
+        // What it ran before is in the counters already.
+        project.compute_started_at = Some(now);
+        project.compute_last_active = Some(seed.last_active.unwrap_or(now));
+        project.compute_idle_due = timeout.map(|timeout| now + timeout);
+    } else {
+        project.compute_state = ComputeState::Idle;
+        project.compute_started_at = seed.last_active;
+        let stayed = timeout.unwrap_or(TimeDelta::zero());
+        project.compute_suspended_at = seed.last_active.map(|at| (at + stayed).min(now));
+    }
+}
+
+fn seeded(project: &Project, proxy_address: &str) -> SeededProject {
+    SeededProject {
+        name: project.name.clone(),
+        project_id: project.id.clone(),
+        branch_id: project.branch_id.clone(),
+        endpoint_id: project.endpoint_id.clone(),
+        host: project.host(),
+        role: project.role_name.clone(),
+        password: project.role_password.clone(),
+        database: project.database_name.clone(),
+        connection_uri: connection_uri(project, proxy_address, false),
+        pooled_uri: connection_uri(project, proxy_address, true),
+    }
+}

@@ -1,0 +1,109 @@
+//! Changing a project: lock its row, bring it to the present, change it, write it back with its new operations, all
+//! in one transaction. Nothing else writes projects, except the insertion of new ones.
+
+use sqlx::types::Json;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::Store;
+use crate::clock::{self, Instant};
+use crate::model::{Operation, Project, Refusal};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Live,
+    /// Deleted, and still within the recovery window.
+    Recoverable,
+}
+
+impl Store {
+    /// Runs `change` on the settled project under the lock of its row. A refusal changes nothing.
+    pub async fn change<F>(&self, id: &str, which: Which, change: F) -> Result<(Project, Vec<Operation>), Refusal>
+    where
+        F: FnOnce(&mut Project, Instant) -> Result<Vec<Operation>, Refusal> + Send,
+    {
+        let mut transaction = self.pool.begin().await?;
+        let mut project = lock(&mut transaction, id, which).await?;
+        let now = clock::now();
+        let suspension = project.settle(now, &self.timing);
+        let operations = change(&mut project, now)?;
+        save(&mut transaction, std::slice::from_ref(&project)).await?;
+        let all: Vec<&Operation> = suspension.iter().chain(&operations).collect();
+        insert_operations(&mut transaction, &all).await?;
+        transaction.commit().await?;
+        Ok((project, operations))
+    }
+
+    /// A new project with its first operations.
+    pub async fn insert(&self, project: &Project, operations: &[Operation]) -> Result<(), Refusal> {
+        let mut transaction = self.pool.begin().await?;
+        insert_projects(&mut transaction, std::slice::from_ref(project)).await?;
+        insert_operations(&mut transaction, &operations.iter().collect::<Vec<_>>()).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// A new database id of Neon's kind.
+    pub async fn next_database_ids(&self, count: i64) -> Result<Vec<i64>, Refusal> {
+        let ids = sqlx::query_scalar("SELECT nextval('database_ids') FROM generate_series(1, $1)")
+            .bind(count)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(ids)
+    }
+}
+
+async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Which) -> Result<Project, Refusal> {
+    let query = match which {
+        Which::Live => sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"),
+        Which::Recoverable => {
+            sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE")
+        }
+    };
+    query.bind(id).fetch_optional(&mut **transaction).await?.ok_or(Refusal::NotFound("project"))
+}
+
+/// Rows travel as JSON whose keys are the columns, so that no two lists of columns can fall out of step.
+pub(super) async fn insert_projects(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO projects SELECT * FROM jsonb_populate_recordset(NULL::projects, $1)")
+        .bind(Json(projects))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes back everything about projects that can change.
+pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE projects p SET
+             (name, updated_at, deleted_at, busy_until, history_retention_seconds, quota, settings,
+              default_min_cu, default_max_cu, default_suspend_seconds, default_pg_settings,
+              endpoint_name, endpoint_min_cu, endpoint_max_cu, endpoint_suspend_seconds, endpoint_disabled,
+              endpoint_settings, endpoint_updated_at, compute_state, compute_pending, compute_pending_due,
+              compute_started_at, compute_suspended_at, compute_last_active, compute_idle_due, compute_held,
+              materialized_at, empty_size, logical_size, used_since, used_active_seconds, used_compute_seconds,
+              used_written_bytes, used_transfer_bytes, used_storage_byte_hours)
+           = (n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
+              n.default_min_cu, n.default_max_cu, n.default_suspend_seconds, n.default_pg_settings,
+              n.endpoint_name, n.endpoint_min_cu, n.endpoint_max_cu, n.endpoint_suspend_seconds, n.endpoint_disabled,
+              n.endpoint_settings, n.endpoint_updated_at, n.compute_state, n.compute_pending, n.compute_pending_due,
+              n.compute_started_at, n.compute_suspended_at, n.compute_last_active, n.compute_idle_due, n.compute_held,
+              n.materialized_at, n.empty_size, n.logical_size, n.used_since, n.used_active_seconds, n.used_compute_seconds,
+              n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours)
+         FROM jsonb_populate_recordset(NULL::projects, $1) n WHERE p.id = n.id",
+    )
+    .bind(Json(projects))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_operations(connection: &mut PgConnection, operations: &[&Operation]) -> sqlx::Result<()> {
+    if operations.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO operations SELECT * FROM jsonb_populate_recordset(NULL::operations, $1)")
+        .bind(Json(operations))
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! All SQL of the emulator. The state lives in a database of its own; tenants' databases live beside it.
+
+mod backing;
+mod changes;
+mod operations;
+mod projects;
+mod seeding;
+mod setup;
+mod sweeping;
+
+pub use backing::Backing;
+pub use changes::Which;
+pub use projects::Page;
+pub use sweeping::BATCH as SWEEP_BATCH;
+
+use sqlx::PgPool;
+
+use crate::model::Timing;
+
+/// The emulator's state.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    timing: Timing,
+}

@@ -1,0 +1,81 @@
+//! Reading projects: one, or a page of a list, newest first.
+
+use sqlx::{Postgres, QueryBuilder};
+
+use super::Store;
+use crate::clock::Instant;
+use crate::model::{Project, Refusal};
+
+/// What a page of the list of projects is asked for with.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub limit: i64,
+    /// Id of the last project of the page before.
+    pub cursor: Option<String>,
+    /// Part of a name or id, in any case.
+    pub search: Option<String>,
+    /// Deleted projects within their recovery window instead of live ones.
+    pub recoverable: bool,
+}
+
+impl Store {
+    /// A live project, brought to the present.
+    pub async fn project(&self, id: &str, now: Instant) -> Result<Project, Refusal> {
+        let found: Option<Project> =
+            sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL").bind(id).fetch_optional(&self.pool).await?;
+        let mut project = found.ok_or(Refusal::NotFound("project"))?;
+        project.settle(now, &self.timing);
+        Ok(project)
+    }
+
+    /// The live project with this endpoint.
+    pub async fn project_of_endpoint(&self, endpoint_id: &str) -> Result<Option<String>, Refusal> {
+        let id = sqlx::query_scalar("SELECT id FROM projects WHERE endpoint_id = $1 AND deleted_at IS NULL")
+            .bind(endpoint_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(id)
+    }
+
+    /// One page, found by index however deep it lies. The place of a deleted project is still a place.
+    pub async fn page(&self, page: &Page, now: Instant) -> Result<Vec<Project>, Refusal> {
+        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE ");
+        query.push(if page.recoverable { "deleted_at IS NOT NULL AND purged_at IS NULL" } else { "deleted_at IS NULL" });
+        if let Some(cursor) = &page.cursor {
+            let (created_at, id) = self.place(cursor).await?;
+            query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
+        }
+        if let Some(search) = &page.search {
+            let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+            query.push(" AND (name ILIKE ").push_bind(pattern.clone()).push(" OR id ILIKE ").push_bind(pattern).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(page.limit);
+        let mut projects: Vec<Project> = query.build_query_as().fetch_all(&self.pool).await?;
+        for project in &mut projects {
+            project.settle(now, &self.timing);
+        }
+        Ok(projects)
+    }
+
+    async fn place(&self, cursor: &str) -> Result<(Instant, String), Refusal> {
+        sqlx::query_as("SELECT created_at, id FROM projects WHERE id = $1")
+            .bind(cursor)
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| Refusal::Invalid("invalid cursor".into()))
+    }
+
+    /// Every project, deleted ones included, oldest first.
+    pub async fn all_projects(&self, now: Instant) -> Result<Vec<Project>, Refusal> {
+        let mut projects: Vec<Project> =
+            sqlx::query_as("SELECT * FROM projects WHERE purged_at IS NULL ORDER BY created_at, id").fetch_all(&self.pool).await?;
+        for project in &mut projects {
+            project.settle(now, &self.timing);
+        }
+        Ok(projects)
+    }
+
+    pub async fn count_live(&self) -> Result<i64, Refusal> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM projects WHERE deleted_at IS NULL").fetch_one(&self.pool).await?)
+    }
+}

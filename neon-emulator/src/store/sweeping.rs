@@ -1,0 +1,74 @@
+//! What falls due by itself, in bounded batches.
+
+use super::changes::{insert_operations, save};
+use super::Store;
+use crate::clock::{self, Instant};
+use crate::model::{Operation, Project, Refusal};
+
+/// Rows of one round.
+pub const BATCH: usize = 500;
+
+impl Store {
+    /// Writes down the changes of computes that have fallen due. Returns how many rows there were: a full batch
+    /// means that there may be more.
+    pub async fn settle_due(&self) -> Result<usize, Refusal> {
+        let now = clock::now();
+        let mut transaction = self.pool.begin().await?;
+        let mut projects: Vec<Project> = sqlx::query_as(
+            "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due) <= $1
+             ORDER BY LEAST(compute_pending_due, compute_idle_due) LIMIT $2 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(now)
+        .bind(BATCH as i64)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let suspensions: Vec<Operation> = projects.iter_mut().filter_map(|p| p.settle(now, &self.timing)).collect();
+        if !projects.is_empty() {
+            save(&mut transaction, &projects).await?;
+            insert_operations(&mut transaction, &suspensions.iter().collect::<Vec<_>>()).await?;
+        }
+        transaction.commit().await?;
+        Ok(projects.len())
+    }
+
+    /// After a restart no connection is open: whatever was held is let go.
+    pub async fn release_all_held(&self) -> Result<(), Refusal> {
+        let now = clock::now();
+        loop {
+            let mut transaction = self.pool.begin().await?;
+            let mut held: Vec<Project> = sqlx::query_as("SELECT * FROM projects WHERE compute_held ORDER BY id LIMIT $1 FOR UPDATE")
+                .bind(BATCH as i64)
+                .fetch_all(&mut *transaction)
+                .await?;
+            if held.is_empty() {
+                return Ok(());
+            }
+            for project in &mut held {
+                project.settle(now, &self.timing);
+                project.release_connections(now, &self.timing);
+            }
+            save(&mut transaction, &held).await?;
+            transaction.commit().await?;
+        }
+    }
+
+    /// Deleted projects whose recovery window ended before `deleted_before`, a few at a time.
+    pub async fn purge_due(&self, deleted_before: Instant) -> Result<Vec<Project>, Refusal> {
+        let projects = sqlx::query_as(
+            "SELECT * FROM projects WHERE deleted_at < $1 AND purged_at IS NULL ORDER BY deleted_at LIMIT 20",
+        )
+        .bind(deleted_before)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(projects)
+    }
+
+    /// The project is gone for good. Its row stays, as a cursor may still name it; its secret does not.
+    pub async fn mark_purged(&self, id: &str) -> Result<(), Refusal> {
+        sqlx::query("UPDATE projects SET purged_at = now(), role_password = '', materialized_at = NULL WHERE id = $1")
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}

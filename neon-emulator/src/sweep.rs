@@ -1,0 +1,66 @@
+//! The background of the emulator: computes that fall idle, sizes of databases in use, deleted projects whose
+//! recovery window has ended. Nothing here is needed for a right answer; it keeps the written state near the true one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Context;
+use crate::clock;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Sizes of databases with open connections are measured every so many rounds, old things removed more rarely.
+const ROUNDS_TO_MEASURE: u64 = 5;
+const ROUNDS_TO_CLEAN: u64 = 30;
+
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut rounds = interval(EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for round in 0_u64.. {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = rounds.tick() => {}
+        }
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = sweep(&context, round) => done,
+        };
+        if let Err(error) = done {
+            tracing::warn!(error = %format!("{error:#}"), "a round of the sweep failed and is tried again");
+        }
+    }
+}
+
+async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
+    while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
+    if round.is_multiple_of(ROUNDS_TO_MEASURE) {
+        measure_databases_in_use(context).await;
+    }
+    if round.is_multiple_of(ROUNDS_TO_CLEAN) {
+        purge(context).await?;
+        context.store.forget_old_operations().await?;
+    }
+    Ok(())
+}
+
+async fn measure_databases_in_use(context: &Context) {
+    for project_id in context.connections.projects_in_use() {
+        // A project that was deleted meanwhile is no fault.
+        let _ = crate::api::measured(context, &project_id).await;
+    }
+}
+
+async fn purge(context: &Context) -> anyhow::Result<()> {
+    let window = TimeDelta::from_std(context.config.recovery_window)?;
+    for project in context.store.purge_due(clock::now() - window).await? {
+        if project.materialized_at.is_some() {
+            context.backing.drop_project(&project).await?;
+        }
+        context.store.mark_purged(&project.id).await?;
+        tracing::info!(project.id = %project.id, "a deleted project was purged");
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The emulator as its clients see it, against a real PostgreSQL. Every answer of the API in every test is validated
+//! against Neon's own OpenAPI document.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+
+mod account;
+mod compute;
+mod contract;
+mod faults;
+mod limits;
+mod listing;
+mod operations;
+mod projects;
+mod proxy;
+mod restart;
+mod seeding;
+mod support;

@@ -1,0 +1,101 @@
+//! Operations: their life, the lock, their list.
+
+use neon_emulator::Config;
+use serde_json::{Value, json};
+
+use crate::support::{Created, TestEmulator, config, eventually};
+
+const LOCKED: &str = "project already has running conflicting operations, scheduling of new ones is prohibited";
+
+/// A new project is ready after half a second.
+async fn slow() -> TestEmulator {
+    TestEmulator::with(Config { operation_time_scale: 0.1, ..config() }).await
+}
+
+async fn statuses(test: &TestEmulator, created: &Created) -> Vec<String> {
+    let list = test.api.get(&format!("{}/operations", created.path())).await.ok(200);
+    let status = |operation: &Value| operation["status"].as_str().unwrap().to_owned();
+    list["operations"].as_array().unwrap().iter().map(status).collect()
+}
+
+async fn finished(test: &TestEmulator, created: &Created) {
+    eventually("the end of the operations", || async {
+        statuses(test, created).await.iter().all(|status| status == "finished").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operations_pass_from_scheduling_over_running_to_finished() {
+    let test = slow().await;
+    let created = test.api.create("lively").await;
+    assert_eq!(statuses(&test, &created).await, ["scheduling", "running"], "newest first");
+    let seen = eventually("the second operation's turn", || async {
+        let seen = statuses(&test, &created).await;
+        (seen[0] != "scheduling").then_some(seen)
+    })
+    .await;
+    assert_eq!(seen, ["running", "finished"]);
+    assert_eq!(test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["current_state"], "init");
+    finished(&test, &created).await;
+    let endpoint = &test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"];
+    assert_eq!(endpoint["current_state"], "active");
+    assert_eq!(endpoint.get("pending_state"), None);
+    let branch = &test.api.get(&created.branch_path()).await.ok(200)["branch"];
+    assert_eq!(branch["current_state"], "ready");
+    assert_eq!(branch["logical_size"], neon_emulator::VIRGIN_SIZE);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_project_is_locked_while_its_operations_run() {
+    let test = slow().await;
+    let created = test.api.create("locked").await;
+    let (path, endpoint) = (created.path(), created.endpoint_path());
+    let quota = json!({"project": {"settings": {"quota": {"logical_size_bytes": 1}}}});
+    assert_eq!(test.api.patch(&path, quota.clone()).await.refused(423), LOCKED);
+    assert_eq!(test.api.delete(&path).await.refused(423), LOCKED);
+    assert_eq!(test.api.patch(&endpoint, json!({"endpoint": {"name": "n"}})).await.refused(423), LOCKED);
+    assert_eq!(test.api.act(&format!("{endpoint}/start")).await.refused(423), LOCKED);
+    let suspend = test.api.act(&format!("{endpoint}/suspend")).await.refused(423);
+    assert_eq!(suspend, "endpoint is in some transitive state, could not suspend");
+    test.api.get(&path).await.ok(200);
+    assert!(test.emulator.projects().await.unwrap()[0].busy);
+    test.api.create("another is not concerned").await;
+
+    finished(&test, &created).await;
+    test.api.patch(&path, quota).await.ok(200);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn the_list_of_operations_is_paged() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("paged").await;
+    for action in ["suspend", "start", "restart"] {
+        test.api.act(&format!("{}/{action}", created.endpoint_path())).await.ok(200);
+    }
+    let base = format!("{}/operations?limit=4", created.path());
+    let actions = |page: &Value| {
+        let name = |operation: &Value| operation["action"].as_str().unwrap().to_owned();
+        page["operations"].as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    let first = test.api.get(&base).await.ok(200);
+    assert_eq!(actions(&first), ["start_compute", "suspend_compute", "start_compute", "suspend_compute"]);
+    let second = test.api.get(&format!("{base}&cursor={}", first["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    assert_eq!(actions(&second), ["start_compute", "create_timeline"]);
+    let third = test.api.get(&format!("{base}&cursor={}", second["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    assert_eq!((actions(&third).len(), third.get("pagination")), (0, None));
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn an_operation_of_another_project_is_not_found() {
+    let test = TestEmulator::start().await;
+    let (one, other) = (test.api.create("one").await, test.api.create("other").await);
+    let id = one.0["operations"][0]["id"].as_str().unwrap();
+    test.api.get(&format!("{}/operations/{id}", one.path())).await.ok(200);
+    test.api.get(&format!("{}/operations/{id}", other.path())).await.refused(404);
+    test.api.get(&format!("{}/operations/no-uuid", one.path())).await.refused(400);
+    test.finish().await;
+}

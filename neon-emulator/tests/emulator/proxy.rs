@@ -1,0 +1,258 @@
+//! Connections to databases, with a real client and the strings that the API hands out.
+
+use neon_emulator::{Config, Cut};
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+
+use crate::support::{Created, TestEmulator, config, eventually};
+
+async fn state(test: &TestEmulator, created: &Created) -> String {
+    test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["current_state"].as_str().unwrap().to_owned()
+}
+
+/// The SQLSTATE and text of a refused connection.
+async fn refusal(uri: &str) -> (String, String) {
+    let error = PgConnection::connect(uri).await.expect_err("refused");
+    let error = error.into_database_error().expect("an answer in the Postgres protocol");
+    (error.code().unwrap().into_owned(), error.message().to_owned())
+}
+
+#[tokio::test]
+async fn the_connection_string_works_as_it_is() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("connected").await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("CREATE TABLE notes (text text)").await.unwrap();
+    connection.execute("INSERT INTO notes VALUES ('kept')").await.unwrap();
+    connection.close().await.unwrap();
+
+    let pooled = test.api.uri(&created, true).await;
+    assert!(pooled.ends_with("-pooler"), "{pooled}");
+    let mut connection = PgConnection::connect(&pooled).await.unwrap();
+    let text: String = sqlx::query_scalar("SELECT text FROM notes").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(text, "kept");
+    connection.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn names_with_unusual_letters_work_too() {
+    let test = TestEmulator::start().await;
+    let branch = json!({"role_name": "Größe 'x' \"y\"", "database_name": "a/b?c=d & a database name which is rather long in bytes"});
+    let created = test.api.create_as(json!({ "branch": branch })).await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("CREATE TABLE t (i int)").await.unwrap();
+    connection.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_in_the_clients_own_terms() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("guarded").await;
+    let uri = created.uri();
+    let (code, text) = refusal(&uri.replace("npg_", "wrong_")).await;
+    assert_eq!((code.as_str(), text.as_str()), ("28P01", "password authentication failed for user \"neondb_owner\""));
+    assert_eq!(refusal(&uri.replace("neondb_owner:", "stranger:")).await.0, "28P01");
+    assert_eq!(refusal(&uri.replace("/neondb?", "/otherdb?")).await.0, "3D000");
+    let (_, text) = refusal(&uri.replace(created.endpoint_id(), "ep-no-such-a1234567")).await;
+    assert!(text.starts_with("The requested endpoint could not be found"), "{text}");
+    let (_, text) = refusal(uri.split("&options").next().unwrap()).await;
+    assert!(text.starts_with("Endpoint ID is not specified"), "{text}");
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_tenant_can_enter_no_other_database() {
+    let test = TestEmulator::start().await;
+    let (one, other) = (test.api.create("one").await, test.api.create("other").await);
+    for created in [&one, &other] {
+        PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
+    }
+    let crossed = one.uri().replace(one.endpoint_id(), other.endpoint_id());
+    assert_eq!(refusal(&crossed).await.0, "28P01", "the password of one does not open the other");
+
+    // Even past the proxy, straight to the backing server, the rights of the role end at its own database.
+    let backing = |created: &Created, part: &str| -> String { format!("{}.{}.{part}", test.config.state_database, created.id()) };
+    let server: PgConnectOptions = crate::support::database_url().parse().unwrap();
+    let tenant = server.username(&backing(&one, "neondb_owner")).password(one.0["roles"][0]["password"].as_str().unwrap());
+    let mut own = tenant.clone().database(&backing(&one, "neondb")).connect().await.unwrap();
+    for forbidden in ["CREATE DATABASE mine", "CREATE ROLE mine", "ALTER ROLE CURRENT_USER SUPERUSER"] {
+        own.execute(forbidden).await.expect_err(forbidden);
+    }
+    own.close().await.unwrap();
+    for closed in [backing(&other, "neondb"), test.config.state_database.clone()] as [String; 2] {
+        let error = tenant.clone().database(&closed).connect().await.expect_err(&closed);
+        assert_eq!(error.into_database_error().unwrap().code().unwrap(), "42501", "{closed}");
+    }
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn suspending_cuts_the_connection_and_the_next_one_wakes() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("cut").await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    test.api.act(&format!("{}/suspend", created.endpoint_path())).await.ok(200);
+    let error = connection.execute("SELECT 1").await.expect_err("the session has ended");
+    if let Some(words) = error.as_database_error() {
+        assert_eq!(words.code().unwrap(), "57P01");
+    }
+    assert_eq!(state(&test, &created).await, "idle");
+
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    assert_eq!(state(&test, &created).await, "active");
+    let operations = test.api.get(&format!("{}/operations?limit=1", created.path())).await.ok(200);
+    assert_eq!(operations["operations"][0]["action"], "start_compute");
+    connection.execute("SELECT 1").await.unwrap();
+    connection.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_cold_start_takes_its_time_and_locks_the_project() {
+    let test = TestEmulator::with(Config { operation_time_scale: 0.1, ..config() }).await;
+    let created = test.api.create("cold").await;
+    // The first connection waits for the creation itself.
+    PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
+    eventually("the suspension", || async {
+        (test.api.act(&format!("{}/suspend", created.endpoint_path())).await.status == 200).then_some(())
+    })
+    .await;
+    eventually("the idle compute", || async { (state(&test, &created).await == "idle").then_some(()) }).await;
+    let (connected, locked) = tokio::join!(PgConnection::connect(created.uri()), async {
+        eventually("the start", || async {
+            let truth = test.emulator.projects().await.unwrap();
+            truth[0].busy.then_some(())
+        })
+        .await;
+        test.api.patch(&created.path(), json!({"project": {"name": "x"}})).await.status
+    });
+    connected.unwrap().close().await.unwrap();
+    assert_eq!(locked, 423);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn connections_keep_the_compute_awake_and_the_last_lets_it_sleep() {
+    // 60 s become 0.3 s.
+    let test = TestEmulator::with(Config { suspend_time_scale: 0.005, ..config() }).await;
+    let created = test.api.create_as(json!({"default_endpoint_settings": {"suspend_timeout_seconds": 60}})).await;
+    let witness = test.api.create_as(json!({"default_endpoint_settings": {"suspend_timeout_seconds": 120}})).await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    eventually("the idle witness", || async { (state(&test, &witness).await == "idle").then_some(()) }).await;
+    assert_eq!(state(&test, &created).await, "active", "twice its timeout, and the connection is open");
+    connection.execute("SELECT 1").await.unwrap();
+    assert_eq!(test.emulator.open_connections(), 1);
+    connection.close().await.unwrap();
+    eventually("the idle compute", || async { (state(&test, &created).await == "idle").then_some(()) }).await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_disabled_or_deleted_endpoint_takes_no_connection() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("closed").await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    test.api.patch(&created.endpoint_path(), json!({"endpoint": {"disabled": true}})).await.ok(200);
+    connection.execute("SELECT 1").await.expect_err("cut");
+    assert_eq!(refusal(created.uri()).await.1, "The endpoint has been disabled. Enable it using Neon API and retry.");
+    test.api.patch(&created.endpoint_path(), json!({"endpoint": {"disabled": false}})).await.ok(200);
+
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("CREATE TABLE survives (i int)").await.unwrap();
+    test.api.delete(&created.path()).await.ok(200);
+    connection.execute("SELECT 1").await.expect_err("cut");
+    assert!(refusal(created.uri()).await.1.starts_with("The requested endpoint could not be found"));
+    test.api.act(&format!("{}/recover", created.path())).await.ok(200);
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("SELECT FROM survives").await.unwrap();
+    connection.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn the_database_goes_with_the_recovery_window() {
+    let test = TestEmulator::with(Config { recovery_window: std::time::Duration::ZERO, ..config() }).await;
+    let created = test.api.create("purged").await;
+    PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
+    test.api.delete(&created.path()).await.ok(200);
+    // A start sweeps at once.
+    let test = test.restart().await;
+    let server = PgPool::connect(&crate::support::database_url()).await.unwrap();
+    let prefix = format!("{}.", test.config.state_database);
+    eventually("the removal of role and database", || {
+        let query = sqlx::query_scalar::<_, i64>(
+            "SELECT (SELECT count(*) FROM pg_database WHERE starts_with(datname, $1)) + (SELECT count(*) FROM pg_roles WHERE starts_with(rolname, $1))",
+        );
+        let left = query.bind(&prefix).fetch_one(&server);
+        async move { (left.await.unwrap() == 0).then_some(()) }
+    })
+    .await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_written_shows_in_size_and_usage() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("grows").await;
+    let before = test.api.get(&created.path()).await.ok(200)["project"]["synthetic_storage_size"].as_i64().unwrap();
+    assert_eq!(before, neon_emulator::VIRGIN_SIZE);
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("CREATE TABLE t AS SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i").await.unwrap();
+    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+    let after = project["synthetic_storage_size"].as_i64().unwrap();
+    assert!(after > before + 2_000_000, "{after}");
+    assert!(project["written_data_bytes"].as_i64().unwrap() > 2_000_000);
+    assert!(project["compute_last_active_at"].is_string());
+    let branch = test.api.get(&created.branch_path()).await.ok(200)["branch"]["logical_size"].as_i64().unwrap();
+    assert!(branch >= after);
+    sqlx::query("SELECT * FROM t").fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    eventually("the transfer", || async {
+        let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+        (project["data_transfer_bytes"].as_i64().unwrap() > 2_000_000).then_some(())
+    })
+    .await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_cut_proxy_resets_connections() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("cut off").await;
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    test.emulator.faults().cut(Cut { api: false, proxy: true });
+    let error = connection.execute("SELECT 1").await.expect_err("cut");
+    assert!(error.as_database_error().is_none(), "no words, a reset: {error}");
+    assert!(PgConnection::connect(created.uri()).await.unwrap_err().as_database_error().is_none());
+    test.emulator.faults().clear();
+    PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused() {
+    let test = TestEmulator::with(Config { proxy_max_connections: 2, ..config() }).await;
+    let created = test.api.create("crowded").await;
+    let first = PgConnection::connect(created.uri()).await.unwrap();
+    let second = PgConnection::connect(created.uri()).await.unwrap();
+    assert_eq!(refusal(created.uri()).await.0, "53300");
+    first.close().await.unwrap();
+    eventually("a free place", || async { PgConnection::connect(created.uri()).await.ok() }).await.close().await.unwrap();
+    second.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn many_first_connections_make_one_database() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("rush").await;
+    let uri = created.uri().to_owned();
+    let clients: Vec<_> = (0..12).map(|_| tokio::spawn({ let uri = uri.clone(); async move { PgConnection::connect(&uri).await } })).collect();
+    for client in clients {
+        client.await.unwrap().unwrap().close().await.unwrap();
+    }
+    test.finish().await;
+}

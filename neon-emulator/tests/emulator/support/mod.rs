@@ -1,0 +1,71 @@
+//! An emulator for one test, with a state of its own, and callers for it.
+
+mod api;
+mod contract;
+mod wait;
+
+pub use api::{Api, Created};
+use contract::Contract;
+pub use wait::eventually;
+
+use neon_emulator::{Config, Emulator};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub const KEY: &str = "napi_test";
+
+pub struct TestEmulator {
+    pub emulator: Emulator,
+    pub api: Api,
+    pub config: Config,
+}
+
+/// A superuser's URL of a PostgreSQL that tests may use.
+pub fn database_url() -> String {
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL must lead to a PostgreSQL as superuser; `make test` starts one and sets it")
+}
+
+/// Operations end at once, no limits: for tests that are about something else.
+pub fn config() -> Config {
+    Config {
+        state_database: format!("ne_{:016x}", rand::random::<u64>()),
+        operation_time_scale: 0.0,
+        rate_limits: false,
+        ..Config::new(database_url(), KEY)
+    }
+}
+
+impl TestEmulator {
+    pub async fn start() -> Self {
+        Self::with(config()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        let emulator = Emulator::start(config.clone()).await.expect("the emulator starts");
+        let api = Api::new(&emulator.api_url(), KEY);
+        Self { emulator, api, config }
+    }
+
+    /// Stops and starts again on the same state.
+    pub async fn restart(self) -> Self {
+        self.emulator.shutdown().await.unwrap();
+        Self::with(self.config).await
+    }
+
+    /// Stops, and removes every trace from the server.
+    pub async fn finish(self) {
+        self.emulator.shutdown().await.unwrap();
+        let mut server = PgConnection::connect(&database_url()).await.unwrap();
+        let statements: Vec<String> = sqlx::query_scalar(
+            "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.')
+             UNION ALL SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE starts_with(rolname, $1 || '.')",
+        )
+        .bind(&self.config.state_database)
+        .fetch_all(&mut server)
+        .await
+        .unwrap();
+        for statement in statements {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut server).await.unwrap();
+        }
+    }
+}
