@@ -52,7 +52,7 @@ pub use timings::ClaimTimings;
 use super::neon::Class;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
-const CREATIONS_AT_ONCE: usize = 64;
+const CREATIONS_AT_ONCE: usize = 32;
 /// How long stopping waits for calls that are under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 

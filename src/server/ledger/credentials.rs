@@ -33,9 +33,4 @@ impl Ledger {
         insert_event(&self.db, &event, by).await?;
         Ok(sealed)
     }
-
-    /// The sealed connection strings, for the engine's own check that the database answers.
-    pub(crate) async fn sealed_credentials(&self, id: Uuid) -> Result<Option<Vec<u8>>, LedgerError> {
-        Ok(sqlx::query_scalar!("SELECT sealed_credentials FROM databases WHERE id = $1", id).fetch_optional(&self.db).await?.flatten())
-    }
 }

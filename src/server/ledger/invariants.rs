@@ -30,6 +30,19 @@ impl Ledger {
             .collect())
     }
 
+    /// The Neon projects that must exist: those of every row that is neither deleted nor given up.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn living_projects(&self) -> Result<Vec<String>, LedgerError> {
+        let ids = sqlx::query_scalar!(
+            r#"SELECT neon_project_id AS "id!" FROM databases WHERE state IN ('verifying', 'available', 'claimed') AND neon_project_id IS NOT NULL"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(ids)
+    }
+
     async fn claims_without_match(&self) -> Result<Vec<String>, LedgerError> {
         let ids = sqlx::query_scalar!(
             r#"SELECT d.id::text AS "id!" FROM databases AS d

@@ -1,0 +1,96 @@
+//! Who may do what: every route of the API and every server function, for everybody.
+
+use flotilla::{server::auth::Scope, types::Role};
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let document: Value = server.anonymous(Method::GET, "/api/v1/openapi.json").send().await.unwrap().json().await.unwrap();
+    let reader = flotilla::server::cli::token::create(&world.ledger, "reader", &[Scope::Read], None).await.unwrap();
+    let mut seen = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["security"].as_array().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            seen += 1;
+            let concrete = path.replace("{id}", "00000000-0000-7000-8000-000000000000");
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let stranger = server.anonymous(method.clone(), &concrete).send().await.unwrap();
+            assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(stranger.headers()["content-type"], "application/problem+json", "{method} {path}");
+            if method != Method::GET {
+                let body = json!({ "owner": { "id": "a", "email": "a@b.example" } });
+                let other = server.anonymous(method.clone(), &concrete).bearer_auth(&reader).json(&body).send().await.unwrap();
+                assert_eq!(other.status(), StatusCode::FORBIDDEN, "{method} {path}");
+            }
+        }
+    }
+    assert!(seen >= 8, "only {seen} operations were found in the document");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_function_refuses_those_who_are_not_signed_in() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let functions: Vec<(String, Method)> =
+        leptos::server_fn::axum::server_fn_paths().map(|(path, method)| (path.to_owned(), method.as_str().parse().unwrap())).collect();
+    assert!(functions.len() >= 15, "only {} server functions are known", functions.len());
+    for (path, method) in functions {
+        let answer = server
+            .anonymous(method.clone(), &path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body("")
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_client_error() || answer.status().is_server_error(), "{method} {path}: {}", answer.status());
+    }
+    server.stop().await;
+}
+
+/// Pairs of a form and the least role that may send it.
+const ACTIONS: [(&str, Role); 5] = [
+    ("/rpc/refresh", Role::Support),
+    ("/rpc/reveal", Role::Support),
+    ("/rpc/suspend", Role::Operator),
+    ("/rpc/release", Role::Operator),
+    ("/rpc/pause-pool", Role::Operator),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_need_their_role_and_come_from_our_own_pages() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let (_, claim) = server.claim("ada").await;
+    let id = claim["database"]["id"].as_str().unwrap().to_owned();
+    let form = [("id", id.as_str()), ("name", "standard"), ("reason", "a test of roles"), ("confirmation", "nobody")];
+    for role in Role::ALL {
+        let cookie = server.sign_in(role).await;
+        for (path, least) in ACTIONS {
+            let send = |site: &'static str| {
+                server
+                    .anonymous(Method::POST, path)
+                    .header(header::COOKIE, &cookie)
+                    .header("sec-fetch-site", site)
+                    .header(header::ACCEPT, "application/json")
+                    .form(&form)
+                    .send()
+            };
+            let body = send("same-origin").await.unwrap().text().await.unwrap();
+            assert_eq!(body.contains("Forbidden"), role < least, "{} on {path}: {body}", role.as_str());
+            assert_eq!(send("cross-site").await.unwrap().status(), StatusCode::FORBIDDEN, "{path} from another site");
+        }
+    }
+    let unsigned = server.anonymous(Method::POST, "/rpc/suspend").form(&form).send().await.unwrap();
+    assert!(!unsigned.status().is_success());
+    server.stop().await;
+}

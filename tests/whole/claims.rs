@@ -1,0 +1,125 @@
+//! Claiming: one database per owner, whatever is repeated, raced or replayed.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::World;
+
+fn body(owner: &str) -> Value {
+    json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_answers_with_a_connection_and_is_safe_to_repeat() {
+    let world = World::with_pool(0).await;
+    world.stock(3).await;
+    let server = world.serve_without_duties().await;
+    let (status, first) = server.claim("ada").await;
+    assert_eq!(status, StatusCode::CREATED, "{first}");
+    assert_eq!((&first["status"], &first["kind"]), (&json!("served"), &json!("warm")));
+    assert!(first["connection"]["uri"].as_str().unwrap().starts_with("postgresql://"));
+    assert_eq!(first["owner"]["plan"], "free");
+    let (status, second) = server.claim("ada").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(first, second);
+    let (_, other) = server.claim("bob").await;
+    assert_ne!(first["database"]["id"], other["database"]["id"]);
+    let read = server.get(&format!("/api/v1/claims/{}", first["id"].as_str().unwrap())).await;
+    assert_eq!(read["database"]["id"], first["database"]["id"]);
+    assert_eq!(world.ledger.violations().await.unwrap(), []);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_owner_in_parallel_gets_one_database_also_after_a_restart() {
+    let world = World::with_pool(0).await;
+    world.stock(40).await;
+    let (one, two) = (world.serve_without_duties().await, world.serve_without_duties().await);
+    let mut claims = JoinSet::new();
+    for number in 0..32 {
+        let request = [&one, &two][number % 2].api(Method::POST, "/api/v1/claims").header("idempotency-key", "k1").json(&body("ada"));
+        claims.spawn(async move {
+            let answer = request.send().await.unwrap();
+            (answer.status(), answer.json::<Value>().await.unwrap())
+        });
+    }
+    let answers = claims.join_all().await;
+    let databases: BTreeSet<String> = answers.iter().map(|(_, claim)| claim["database"]["id"].to_string()).collect();
+    assert_eq!(databases.len(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).count(), 1);
+    assert_eq!(one.available().await, 39);
+    one.stop().await;
+    two.stop().await;
+
+    let again = world.serve_without_duties().await;
+    let (status, replayed) = again.claim_with(body("ada"), Some("k1")).await;
+    assert_eq!((status, &replayed), (StatusCode::OK, &answers[0].1));
+    let (status, problem) = again.claim_with(body("bob"), Some("k1")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!(again.available().await, 39);
+    assert_eq!(world.ledger.violations().await.unwrap(), []);
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_clients_on_two_replicas_are_handed_every_database_once() {
+    const STOCK: usize = 400;
+    const CLIENTS: usize = 64;
+    const CLAIMS: usize = 800;
+    let world = World::with_pool(0).await;
+    world.stock(STOCK).await;
+    let (one, two) = (world.serve_without_duties().await, world.serve_without_duties().await);
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let server = [&one, &two][client % 2];
+        let requests: Vec<_> = (client..CLAIMS)
+            .step_by(CLIENTS)
+            .map(|owner| server.api(Method::POST, "/api/v1/claims").json(&body(&format!("owner-{owner}"))))
+            .collect();
+        clients.spawn(async move {
+            let mut answers = Vec::new();
+            for request in requests {
+                let answer = request.send().await.unwrap();
+                answers.push((answer.status(), answer.json::<Value>().await.unwrap()));
+            }
+            answers
+        });
+    }
+    let answers: Vec<(StatusCode, Value)> = clients.join_all().await.into_iter().flatten().collect();
+    let served: Vec<&Value> = answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).map(|(_, claim)| claim).collect();
+    let waiting = answers.iter().filter(|(status, _)| *status == StatusCode::ACCEPTED).count();
+    assert_eq!((served.len(), waiting), (STOCK, CLAIMS - STOCK));
+    let distinct: BTreeSet<String> = served.iter().map(|claim| claim["database"]["id"].to_string()).collect();
+    assert_eq!(distinct.len(), STOCK);
+    assert_eq!(world.ledger.violations().await.unwrap(), []);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_claims_are_refused_by_field_and_change_nothing() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let bad = [
+        json!({ "owner": { "id": "", "email": "a@b.example" } }),
+        json!({ "owner": { "id": "a", "email": "nobody" } }),
+        json!({ "owner": { "id": "a\u{1b}[31m", "email": "a@b.example" } }),
+        json!({ "owner": { "id": "a", "email": "a@b.example", "plan": "no-such-plan" } }),
+        json!({ "owner": { "id": "a", "email": "a@b.example" }, "pool": "no-such-pool" }),
+        json!({ "owner": { "id": "x".repeat(10_000), "email": "a@b.example" } }),
+    ];
+    for claim in bad {
+        let (status, problem) = server.claim_with(claim, None).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+    let not_json = server.api(Method::POST, "/api/v1/claims").header("content-type", "application/json").body("{").send().await.unwrap();
+    assert_eq!(not_json.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(not_json.headers()["content-type"], "application/problem+json");
+    assert_eq!(server.available().await, 1);
+    server.stop().await;
+}

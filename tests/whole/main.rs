@@ -1,0 +1,11 @@
+//! Whole-server tests: the real server and engine over HTTP, a real PostgreSQL, and the emulated Neon. One program, so that it is linked once.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
+
+mod access;
+mod architecture;
+mod claims;
+mod engine;
+mod outage;
+mod pages;
+mod support;

@@ -1,0 +1,51 @@
+//! Neon away: claims go on, the console says so in words, and afterwards everything is as it should be.
+
+use std::time::Instant;
+
+use neon_emulator::{Cut, Fault, Rule};
+use reqwest::StatusCode;
+
+use crate::support::{World, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_go_on_from_the_pool_while_the_network_to_neon_is_cut() {
+    let world = World::with_pool(6).await;
+    let server = world.serve().await;
+    server.until_available(6).await;
+    world.emulator.faults().cut(Cut { api: true, proxy: true });
+    for owner in ["a-1", "a-2", "a-3", "a-4"] {
+        let started = Instant::now();
+        let (status, claim) = server.claim(owner).await;
+        assert_eq!(status, StatusCode::CREATED, "{claim}");
+        assert!(started.elapsed().as_millis() < 1_000, "a claim does not wait for Neon");
+    }
+    until("the console says what is wrong", || async {
+        let status = server.state.ledger.status().await.unwrap();
+        status.problems.iter().any(|problem| problem.text.contains("Neon has not answered"))
+    })
+    .await;
+    world.emulator.faults().clear();
+    server.until_available(6).await;
+    until("the console takes it back", || async { server.state.ledger.status().await.unwrap().problems.is_empty() }).await;
+    world.assert_sound().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_fills_through_faults_of_every_kind() {
+    let world = World::with_pool(0).await;
+    let server = world.serve().await;
+    let faults = world.emulator.faults();
+    for fault in [Fault::status(429), Fault::status(503), Fault::status(423)] {
+        faults.add(Rule::new(fault).with_probability(0.1));
+    }
+    faults.add(Rule::new(Fault::Html).with_probability(0.05));
+    faults.add(Rule::new(Fault::TruncatedJson).with_probability(0.05));
+    world.ledger.set_target("standard", 8, &flotilla::server::ledger::By::cli()).await.unwrap();
+    server.until_available(8).await;
+    faults.clear();
+    let posts = world.emulator.stats();
+    assert!(posts.count("POST", "/projects") >= 8);
+    world.assert_sound().await;
+    server.stop().await;
+}

@@ -1,0 +1,248 @@
+//! A Flotilla of its own for each test: a fresh ledger, a fresh emulated Neon, and callers that speak HTTP.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use clap::Parser;
+use flotilla::{
+    server::{
+        AppState,
+        auth::Scope,
+        cli::{Cli, operator, token},
+        engine::{ClaimTimings, Engine, Parts},
+        http,
+        ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
+        neon::{NeonClient, NeonConfig},
+        secrets::Secrets,
+    },
+    types::{Connection, Role},
+};
+use neon_emulator::Emulator;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Longer than anything takes here, shorter than anybody waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+const NEON_KEY: &str = "napi_test";
+
+/// A ledger and an emulated Neon, for one or more servers.
+pub struct World {
+    pub database_url: String,
+    pub ledger: Ledger,
+    pub emulator: Emulator,
+    secret_key: String,
+}
+
+/// A server with its engine.
+pub struct Server {
+    pub url: String,
+    pub state: AppState,
+    pub token: String,
+    client: Client,
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl World {
+    /// With a default pool `standard` of this target.
+    pub async fn with_pool(target: i32) -> Self {
+        let server_url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`");
+        let name = format!("flotilla_{}", Uuid::now_v7().simple());
+        let mut admin = PgConnection::connect(&server_url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        let mut url = reqwest::Url::parse(&server_url).unwrap();
+        url.set_path(&name);
+        let ledger = Ledger::connect(url.as_str(), 20).await.unwrap();
+        ledger.migrate().await.unwrap();
+        let pool =
+            NewPool { name: "standard", region_id: "aws-us-east-1", pg_version: 17, birth_plan: "free", target, is_default: true };
+        ledger.ensure_pool(&pool).await.unwrap();
+        let mut settings = neon_emulator::Config::new(&server_url, NEON_KEY);
+        settings.state_database = format!("neon_{}", Uuid::now_v7().simple());
+        settings.operation_time_scale = 0.02;
+        let emulator = Emulator::start(settings).await.unwrap();
+        Self { database_url: url.to_string(), ledger, emulator, secret_key: Secrets::generate_key() }
+    }
+
+    /// A replica: server and engine.
+    pub async fn serve(&self) -> Server {
+        self.start(true).await
+    }
+
+    /// A replica that leaves the duties to others.
+    pub async fn serve_without_duties(&self) -> Server {
+        self.start(false).await
+    }
+
+    async fn start(&self, run_duties: bool) -> Server {
+        let mut config = Cli::try_parse_from(["flotilla", "serve"]).unwrap().config;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        config.public_url = Some(url.clone());
+        let ledger = Ledger::connect(&self.database_url, 20).await.unwrap();
+        let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap());
+        let timings = Arc::new(ClaimTimings::default());
+        let shutdown = CancellationToken::new();
+        let mut neon = NeonConfig::new(self.emulator.api_url(), NEON_KEY.into());
+        neon.timeout = Duration::from_secs(10);
+        let engine = Engine::start(Parts {
+            ledger: ledger.clone(),
+            neon: NeonClient::new(neon).unwrap(),
+            secrets: secrets.clone(),
+            timings: timings.clone(),
+            run_duties,
+            shutdown: shutdown.clone(),
+        });
+        let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings };
+        let served = tokio::spawn(http::serve(state.clone(), listener, shutdown.clone()));
+        let name = format!("test {}", Uuid::now_v7());
+        let token = token::create(&ledger, &name, &[Scope::Claim, Scope::Read, Scope::Manage], None).await.unwrap();
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
+        Server { url, state, token, client, shutdown, served }
+    }
+
+    /// Puts databases into the pool without asking Neon: for tests of the ledger alone.
+    pub async fn stock(&self, count: usize) {
+        let secrets = Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap();
+        let rows: Vec<SeedRow> = (0..count).map(|number| stocked(number, &secrets)).collect();
+        self.ledger.seed(&rows).await.unwrap();
+    }
+
+    /// Everything that must always hold, in the ledger and between the ledger and Neon.
+    pub async fn assert_sound(&self) {
+        assert_eq!(self.ledger.violations().await.unwrap(), []);
+        let ours: std::collections::BTreeSet<String> = self.ledger.living_projects().await.unwrap().into_iter().collect();
+        let theirs: std::collections::BTreeSet<String> =
+            self.emulator.projects().await.unwrap().into_iter().filter(|project| !project.deleted).map(|project| project.id).collect();
+        assert_eq!(ours, theirs, "the ledger's projects (left) and Neon's (right)");
+    }
+}
+
+fn stocked(number: usize, secrets: &Secrets) -> SeedRow {
+    let id = Uuid::now_v7();
+    let now = chrono::Utc::now();
+    let connection = Connection {
+        uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
+        pooled_uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
+        host: String::from("127.0.0.1"),
+        port: 1,
+        database: format!("db{number}"),
+        role: String::from("u"),
+        password: String::from("p"),
+    };
+    let sealed = secrets.seal(id, &connection).unwrap();
+    SeedRow {
+        id,
+        pool: String::from("standard"),
+        region_id: String::from("aws-us-east-1"),
+        pg_version: 17,
+        state: String::from("available"),
+        neon_project_name: format!("flotilla-{id}"),
+        neon_project_id: Some(format!("stocked-{number}-{}", id.simple())),
+        neon_branch_id: Some(format!("br-{id}")),
+        neon_endpoint_id: Some(format!("ep-{id}")),
+        host: Some(String::from("127.0.0.1")),
+        database_name: Some(connection.database),
+        role_name: Some(connection.role),
+        sealed_credentials: Some(sealed.iter().map(|byte| format!("{byte:02x}")).collect()),
+        owner_id: None,
+        email: None,
+        organisation: None,
+        plan: None,
+        claim_id: Uuid::now_v7(),
+        requested_at: now,
+        claimed_at: None,
+        deleted_at: None,
+        endpoint_state: Some(String::from("idle")),
+        last_active_at: None,
+        size_bytes: 0,
+        quota_logical_size_bytes: None,
+        used_active_seconds: 0,
+        used_compute_seconds: 0,
+        last_error: None,
+    }
+}
+
+impl Server {
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.served.await.unwrap().unwrap();
+        self.state.engine.stop().await;
+    }
+
+    /// Without any credentials.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// With a token of all scopes.
+    pub fn api(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.token)
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.api(Method::GET, path).send().await.unwrap();
+        assert!(answer.status().is_success(), "GET {path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    /// The status and the body of a claim for this owner.
+    pub async fn claim(&self, owner: &str) -> (StatusCode, Value) {
+        self.claim_with(json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } }), None).await
+    }
+
+    pub async fn claim_with(&self, body: Value, key: Option<&str>) -> (StatusCode, Value) {
+        let mut request = self.api(Method::POST, "/api/v1/claims").json(&body);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// The cookie of an operator of this role who has just signed in by a link.
+    pub async fn sign_in(&self, role: Role) -> String {
+        let email = format!("{}-{}@staff.example", role.as_str(), Uuid::now_v7().simple());
+        let new = NewOperator { email: &email, name: "Test", role, password_hash: None };
+        self.state.ledger.create_operator(&new, &By::cli()).await.unwrap();
+        let link = operator::sign_in_link(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60)).await.unwrap();
+        let answer = self.client.get(link).send().await.unwrap();
+        assert!(answer.status().is_redirection(), "{}", answer.status());
+        let cookie = answer.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Databases of the default pool that are ready.
+    pub async fn available(&self) -> i64 {
+        self.state.ledger.pools().await.unwrap().first().unwrap().available
+    }
+
+    pub async fn until_available(&self, count: i64) {
+        until(&format!("{count} databases are available"), || async { self.available().await == count }).await;
+    }
+}
+
+/// Waits for something that a user would notice. Asks every 20 ms; gives up after a minute.
+pub async fn until<F, T>(what: &str, holds: F)
+where
+    F: Fn() -> T,
+    T: Future<Output = bool>,
+{
+    let patience = tokio::time::sleep(PATIENCE);
+    tokio::pin!(patience);
+    let mut ask = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        tokio::select! {
+            () = &mut patience => panic!("waited a minute in vain until {what}"),
+            _ = ask.tick() => {
+                if holds().await {
+                    return;
+                }
+            }
+        }
+    }
+}
