@@ -1,5 +1,6 @@
 //! What an emulator is started with. Every field has a default that suits a test on the loopback interface.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::clock::Clock;
 /// The organisation that every key belongs to unless the configuration names another.
 pub const DEFAULT_ORG: &str = "org-quiet-harbour-10000001";
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Any database of a server in which this role may create databases and roles.
     pub database_url: String,
@@ -56,6 +57,19 @@ pub struct Unknowns {
     pub counters_stay_zero: bool,
     /// Deleted projects count towards the limit until they are purged.
     pub deleted_count_towards_limit: bool,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("state_database", &self.state_database)
+            .field("api_listen", &self.api_listen)
+            .field("proxy_listen", &self.proxy_listen)
+            .field("org_id", &self.org_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 use super::{Cut, Rule};
 use crate::api::{ApiError, Context};
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
 struct Switches {
     rules: Vec<Rule>,
     cut: Cut,

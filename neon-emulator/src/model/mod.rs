@@ -5,6 +5,8 @@ mod operation;
 mod project;
 mod quota;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod usage;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
 use crate::model::Project;
@@ -40,7 +40,8 @@ impl Backing {
             .min_connections(0)
             .acquire_timeout(Duration::from_secs(20))
             .idle_timeout(Duration::from_secs(60))
-            .connect_with(server.clone())
+            // Statements here carry passwords, and making a database is slow by nature.
+            .connect_with(server.clone().disable_statement_logging())
             .await
             .context("cannot connect to the server for tenants' databases")?;
         let (is_superuser, may_create): (bool, bool) = sqlx::query_as(

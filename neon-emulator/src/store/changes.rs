@@ -1,7 +1,7 @@
 //! Changing a project: lock its row, bring it to the present, change it, write it back with its new operations, all
 //! in one transaction. Nothing else writes projects, except the insertion of new ones.
 
-use sqlx::types::Json;
+use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
@@ -63,9 +63,13 @@ async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Whic
 }
 
 /// Rows travel as JSON whose keys are the columns, so that no two lists of columns can fall out of step.
+fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
 pub(super) async fn insert_projects(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO projects SELECT * FROM jsonb_populate_recordset(NULL::projects, $1)")
-        .bind(Json(projects))
+    sqlx::query("INSERT INTO projects SELECT * FROM json_populate_recordset(NULL::projects, $1::text::json)")
+        .bind(records(projects)?)
         .execute(connection)
         .await?;
     Ok(())
@@ -89,9 +93,9 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               n.compute_started_at, n.compute_suspended_at, n.compute_last_active, n.compute_idle_due, n.compute_held,
               n.materialized_at, n.empty_size, n.logical_size, n.used_since, n.used_active_seconds, n.used_compute_seconds,
               n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours)
-         FROM jsonb_populate_recordset(NULL::projects, $1) n WHERE p.id = n.id",
+         FROM json_populate_recordset(NULL::projects, $1::text::json) n WHERE p.id = n.id",
     )
-    .bind(Json(projects))
+    .bind(records(projects)?)
     .execute(connection)
     .await?;
     Ok(())
@@ -101,8 +105,8 @@ pub(super) async fn insert_operations(connection: &mut PgConnection, operations:
     if operations.is_empty() {
         return Ok(());
     }
-    sqlx::query("INSERT INTO operations SELECT * FROM jsonb_populate_recordset(NULL::operations, $1)")
-        .bind(Json(operations))
+    sqlx::query("INSERT INTO operations SELECT * FROM json_populate_recordset(NULL::operations, $1::text::json)")
+        .bind(records(operations)?)
         .execute(connection)
         .await?;
     Ok(())
