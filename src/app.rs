@@ -10,7 +10,8 @@ use leptos_router::{SsrMode, path};
 
 use crate::components::{browser, provide_clock, provide_toasts};
 use crate::pages::{
-    DatabasePage, DatabasesPage, EnginePage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage, PoolPage, PoolsPage, SignInPage, provide_operator,
+    DatabasePage, DatabasesPage, EnginePage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage, PoolPage,
+    PoolsPage, SignInPage, provide_operator,
 };
 
 /// The page around the application; rendered on the server only.
@@ -40,7 +41,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn Hydration(options: LeptosOptions) -> impl IntoView {
     let script = format!("/{}/{}.js", options.site_pkg_dir, hashed(&options, "js"));
     let wasm = format!("/{}/{}.wasm", options.site_pkg_dir, hashed(&options, "wasm"));
-    let start = format!("import({script:?}).then(m => m.default({{ module_or_path: {wasm:?} }}).then(() => m.hydrate()))");
+    let start =
+        format!("import({script:?}).then(m => m.default({{ module_or_path: {wasm:?} }}).then(() => m.hydrate()))");
     view! {
         <link rel="modulepreload" href=script />
         <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="" />
@@ -53,12 +55,20 @@ fn Hydration(options: LeptosOptions) -> impl IntoView {
 /// `flotilla.<hash>` when the build hashed its files, as `hash.txt` beside the program says.
 fn hashed(options: &LeptosOptions, kind: &str) -> String {
     let name = &options.output_name;
-    let plain = if kind == "wasm" && std::option_env!("LEPTOS_OUTPUT_NAME").is_none() { format!("{name}_bg") } else { name.to_string() };
+    let plain = if kind == "wasm" && std::option_env!("LEPTOS_OUTPUT_NAME").is_none() {
+        format!("{name}_bg")
+    } else {
+        name.to_string()
+    };
     if !options.hash_files {
         return plain;
     }
-    let hashes = std::env::current_exe().ok().and_then(|program| std::fs::read_to_string(program.parent()?.join(options.hash_file.as_ref())).ok());
-    let hash = hashes.as_deref().and_then(|hashes| hashes.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':').map(str::trim)));
+    let hashes = std::env::current_exe()
+        .ok()
+        .and_then(|program| std::fs::read_to_string(program.parent()?.join(options.hash_file.as_ref())).ok());
+    let hash = hashes
+        .as_deref()
+        .and_then(|hashes| hashes.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':').map(str::trim)));
     hash.map_or(plain, |hash| format!("{name}.{hash}"))
 }
 

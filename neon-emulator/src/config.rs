@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::clock::Clock;
+
 /// The organisation that every key belongs to unless the configuration names another.
 pub const DEFAULT_ORG: &str = "org-quiet-harbour-10000001";
 
@@ -30,8 +32,12 @@ pub struct Config {
     pub rate_limits: bool,
     /// How long a deleted project can be recovered; then its database is dropped.
     pub recovery_window: Duration,
+    /// How many projects the plan allows; creation beyond it is refused with 422.
+    pub projects_limit: Option<i64>,
     /// Connections through the proxy at once; further ones are refused.
     pub proxy_max_connections: usize,
+    /// Where the emulator's time comes from; a test may keep its clock across a restart.
+    pub clock: Clock,
     pub unknowns: Unknowns,
 }
 
@@ -46,6 +52,10 @@ pub struct Unknowns {
     pub personal_keys: bool,
     /// `GET connection_uri` without `pooled` answers the pooled form.
     pub pooled_by_default: bool,
+    /// The counters of `GET /projects/{project_id}` stay zero, as was seen on newer paid plans.
+    pub counters_stay_zero: bool,
+    /// Deleted projects count towards the limit until they are purged.
+    pub deleted_count_towards_limit: bool,
 }
 
 impl Config {
@@ -64,7 +74,9 @@ impl Config {
             suspend_time_scale: 1.0,
             rate_limits: true,
             recovery_window: Duration::from_secs(7 * 24 * 3600),
+            projects_limit: None,
             proxy_max_connections: 500,
+            clock: Clock::default(),
             unknowns: Unknowns::default(),
         }
     }

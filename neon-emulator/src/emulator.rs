@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, BASE_PATH, Context};
-use crate::clock;
+use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::limits::Limits;
@@ -20,7 +20,7 @@ use crate::model::{ComputeState, Project, Quota, Timing};
 use crate::proxy::{self, Connections};
 use crate::seed::{self, SeedProject, SeededProject};
 use crate::stats::{Recorder, Stats};
-use crate::store::{Backing, Store};
+use crate::store::{Backing, StateLock, Store};
 use crate::sweep;
 
 /// How long calls and sessions may take to end on their own.
@@ -32,10 +32,11 @@ pub struct Emulator {
     context: Arc<Context>,
     api_addr: SocketAddr,
     proxy_addr: SocketAddr,
-    stop: CancellationToken,
     /// Kills the connections of the API.
     kill: CancellationToken,
     tasks: TaskTracker,
+    /// Keeps a second emulator away from the same state.
+    _lock: StateLock,
 }
 
 /// A project as it is, whatever the API would say: an oracle for tests.
@@ -64,18 +65,19 @@ impl Emulator {
         let proxy_listener = bind(config.proxy_listen, "the proxy").await?;
         let api_addr = api_listener.local_addr()?;
         let proxy_addr = proxy_listener.local_addr()?;
-        let context = Arc::new(open(config, proxy_addr).await?);
+        let (context, lock) = open(config, proxy_addr).await?;
+        let context = Arc::new(context);
         let emulator = Self {
             context: context.clone(),
             api_addr,
             proxy_addr,
-            stop: CancellationToken::new(),
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            _lock: lock,
         };
         emulator.spawn_api(api_listener);
-        emulator.tasks.spawn(proxy::run(context.clone(), proxy_listener, emulator.stop.clone()));
-        emulator.tasks.spawn(sweep::run(context, emulator.stop.clone()));
+        emulator.tasks.spawn(proxy::run(context.clone(), proxy_listener, emulator.context.stop.clone()));
+        emulator.tasks.spawn(sweep::run(context, emulator.context.stop.clone()));
         emulator.tasks.close();
         tracing::info!(api.url = %emulator.api_url(), proxy.addr = %emulator.proxy_addr(), "the emulator is ready");
         Ok(emulator)
@@ -84,7 +86,7 @@ impl Emulator {
     fn spawn_api(&self, listener: TcpListener) {
         let app = api::router(self.context.clone()).into_make_service_with_connect_info::<Connection>();
         let listener = KillableListener::new(listener, self.kill.clone());
-        let stop = self.stop.clone();
+        let stop = self.context.stop.clone();
         self.tasks.spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
             if let Err(error) = served {
@@ -106,6 +108,11 @@ impl Emulator {
         &self.context.faults
     }
 
+    /// The emulator's time, which can be put forward.
+    pub fn clock(&self) -> &Clock {
+        &self.context.clock
+    }
+
     pub fn stats(&self) -> Stats {
         self.context.stats.read()
     }
@@ -125,16 +132,23 @@ impl Emulator {
         Ok(seed::seed(&self.context, seeds).await?)
     }
 
-    /// Every project that is not purged, oldest first.
+    /// Every project that is not purged, in the order of their ids.
     pub async fn projects(&self) -> anyhow::Result<Vec<ProjectTruth>> {
-        let now = clock::now();
-        let projects = self.context.store.all_projects(now).await?;
-        Ok(projects.into_iter().map(|project| truth(project, now)).collect())
+        let now = self.context.clock.now();
+        let mut truths: Vec<ProjectTruth> = Vec::new();
+        loop {
+            let after = truths.last().map_or("", |last| &last.id);
+            let projects = self.context.store.projects_after(after, now).await?;
+            if projects.is_empty() {
+                return Ok(truths);
+            }
+            truths.extend(projects.into_iter().map(|project| truth(project, now)));
+        }
     }
 
     /// Stops within three seconds; what is still open then is cut.
     pub async fn shutdown(self) -> anyhow::Result<()> {
-        self.stop.cancel();
+        self.context.stop.cancel();
         if tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_err() {
             self.kill.cancel();
             let _ = tokio::time::timeout(Duration::from_millis(300), self.tasks.wait()).await;
@@ -146,31 +160,35 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.context.stop.cancel();
         self.kill.cancel();
         self.context.connections.cut_all();
     }
 }
 
-async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<Context> {
+async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context, StateLock)> {
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");
     let timing = Timing { operation_scale: config.operation_time_scale, suspend_scale: config.suspend_time_scale };
-    let store = Store::open(&server, &config.state_database, timing).await?;
+    let store = Store::open(&server, &config.state_database, timing, config.clock.clone()).await?;
+    let lock = StateLock::take(&server, &config.state_database).await?;
     store.release_all_held().await?;
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
-    Ok(Context {
+    let context = Context {
         timing,
+        clock: config.clock.clone(),
         store,
         backing,
         connections: Connections::default(),
         faults: Faults::default(),
         stats: Recorder::default(),
         limits: Limits::new(config.rate_limits),
+        stop: CancellationToken::new(),
         proxy_address,
         config,
-    })
+    };
+    Ok((context, lock))
 }
 
 async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
@@ -179,10 +197,14 @@ async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
 
 /// An address that a client on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) } else { address }
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+    } else {
+        address
+    }
 }
 
-fn truth(project: Project, now: clock::Instant) -> ProjectTruth {
+fn truth(project: Project, now: Instant) -> ProjectTruth {
     ProjectTruth {
         state: ComputeState::name(project.compute_state),
         busy: project.is_busy(now),

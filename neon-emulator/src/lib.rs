@@ -20,6 +20,7 @@ mod stats;
 mod store;
 mod sweep;
 
+pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORG, Unknowns};
 pub use emulator::{Emulator, ProjectTruth};
 pub use faults::{Cut, Fault, Faults, Rule};

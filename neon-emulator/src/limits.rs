@@ -27,22 +27,22 @@ impl Limits {
     }
 
     /// Counts a call, unless it is one too many. Refused calls are not counted.
-    pub fn admit(&self, route: &Route) -> Result<(), ()> {
-        if self.enabled { self.admit_at(route, Instant::now()) } else { Ok(()) }
+    pub fn admits(&self, route: &Route) -> bool {
+        !self.enabled || self.admits_at(route, Instant::now())
     }
 
-    fn admit_at(&self, route: &Route, now: Instant) -> Result<(), ()> {
+    fn admits_at(&self, route: &Route, now: Instant) -> bool {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let Windows { account, routes } = &mut *windows;
         let on_route = routes.entry(route.clone()).or_default();
         forget(account, now, Duration::from_secs(60));
         forget(on_route, now, Duration::from_secs(1));
         if account.len() >= PER_MINUTE || on_route.len() >= PER_SECOND_AND_ROUTE {
-            return Err(());
+            return false;
         }
         account.push_back(now);
         on_route.push_back(now);
-        Ok(())
+        true
     }
 }
 
@@ -64,9 +64,9 @@ mod tests {
     fn a_route_takes_forty_calls_a_second() {
         let limits = Limits::new(true);
         let start = Instant::now();
-        let admitted = |n: usize, at| (0..n).filter(|_| limits.admit_at(&route("/projects"), at).is_ok()).count();
+        let admitted = |n: usize, at| (0..n).filter(|_| limits.admits_at(&route("/projects"), at)).count();
         assert_eq!(admitted(50, start), 40);
-        assert!(limits.admit_at(&route("/regions"), start).is_ok(), "another route has a limit of its own");
+        assert!(limits.admits_at(&route("/regions"), start), "another route has a limit of its own");
         assert_eq!(admitted(50, start + Duration::from_secs(1)), 40);
     }
 
@@ -74,9 +74,9 @@ mod tests {
     fn the_account_takes_seven_hundred_calls_a_minute() {
         let limits = Limits::new(true);
         let start = Instant::now();
-        let admitted = (0..800).filter(|n| limits.admit_at(&route(&n.to_string()), start).is_ok()).count();
+        let admitted = (0..800).filter(|n| limits.admits_at(&route(&n.to_string()), start)).count();
         assert_eq!(admitted, 700);
-        assert!(limits.admit_at(&route("/projects"), start + Duration::from_secs(59)).is_err());
-        assert!(limits.admit_at(&route("/projects"), start + Duration::from_secs(60)).is_ok());
+        assert!(!limits.admits_at(&route("/projects"), start + Duration::from_secs(59)));
+        assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(60)));
     }
 }

@@ -91,7 +91,11 @@ impl Connected<IncomingStream<'_, KillableListener>> for Connection {
 }
 
 impl AsyncRead for KillableStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.poll_alive(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }

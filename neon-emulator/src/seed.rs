@@ -75,13 +75,20 @@ pub struct SeededProject {
     pub pooled_uri: String,
 }
 
+/// Rows that are in memory at once.
+const CHUNK: usize = 2_000;
+
 pub(crate) async fn seed(context: &Context, seeds: &[SeedProject]) -> Result<Vec<SeededProject>, Refusal> {
-    let now = clock::now();
-    let count = i64::try_from(seeds.len()).unwrap_or(i64::MAX);
-    let ids = context.store.next_database_ids(count).await?;
-    let rows: Vec<Project> = seeds.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect();
-    context.store.insert_many(&rows).await?;
-    Ok(rows.iter().map(|project| seeded(project, &context.proxy_address)).collect())
+    let now = context.clock.now();
+    let mut all = Vec::with_capacity(seeds.len());
+    for chunk in seeds.chunks(CHUNK) {
+        let ids = context.store.next_database_ids(i64::try_from(chunk.len()).unwrap_or(i64::MAX)).await?;
+        let rows: Vec<Project> = chunk.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect();
+        context.store.insert_many(&rows).await?;
+        all.extend(rows.iter().map(|project| seeded(project, &context.proxy_address)));
+    }
+    context.store.analyze().await?;
+    Ok(all)
 }
 
 fn row(seed: &SeedProject, database_id: i64, context: &Context, now: Instant) -> Project {

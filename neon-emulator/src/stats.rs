@@ -1,7 +1,7 @@
 //! What was called and how it was answered: an oracle for tests of clients.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub struct Stats {
     pub total: u64,
     pub peak_per_second: usize,
     pub peak_per_minute: usize,
+    /// Of the busiest route.
+    pub peak_per_second_and_route: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,24 +53,31 @@ struct Record {
     total: u64,
     last_minute: VecDeque<Instant>,
     last_second: VecDeque<Instant>,
+    last_second_of_routes: BTreeMap<Route, VecDeque<Instant>>,
     peak_per_second: usize,
     peak_per_minute: usize,
+    peak_per_second_and_route: usize,
 }
 
 impl Recorder {
-    pub fn record(&self, route: &Route, status: u16) {
+    /// Counts a call when it comes, whatever becomes of it.
+    pub fn arrived(&self, route: &Route) {
+        const SECOND: Duration = Duration::from_secs(1);
         let now = Instant::now();
-        let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *record.calls.entry((route.clone(), status)).or_default() += 1;
+        let record = &mut *self.lock();
         record.total += 1;
-        let in_second = count_window(&mut record.last_second, now, Duration::from_secs(1));
-        let in_minute = count_window(&mut record.last_minute, now, Duration::from_secs(60));
-        record.peak_per_second = record.peak_per_second.max(in_second);
-        record.peak_per_minute = record.peak_per_minute.max(in_minute);
+        let of_route = record.last_second_of_routes.entry(route.clone()).or_default();
+        record.peak_per_second_and_route = record.peak_per_second_and_route.max(count_window(of_route, now, SECOND));
+        record.peak_per_second = record.peak_per_second.max(count_window(&mut record.last_second, now, SECOND));
+        record.peak_per_minute = record.peak_per_minute.max(count_window(&mut record.last_minute, now, 60 * SECOND));
+    }
+
+    pub fn answered(&self, route: &Route, status: u16) {
+        *self.lock().calls.entry((route.clone(), status)).or_default() += 1;
     }
 
     pub fn read(&self) -> Stats {
-        let record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = self.lock();
         let calls = record.calls.iter().map(|((route, status), count)| CallCount {
             method: route.method.clone(),
             route: route.template.clone(),
@@ -80,11 +89,16 @@ impl Recorder {
             total: record.total,
             peak_per_second: record.peak_per_second,
             peak_per_minute: record.peak_per_minute,
+            peak_per_second_and_route: record.peak_per_second_and_route,
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn reset(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Record::default();
+        *self.lock() = Record::default();
     }
 }
 

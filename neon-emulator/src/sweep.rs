@@ -9,7 +9,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Context;
-use crate::clock;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Sizes of databases with open connections are measured every so many rounds, old things removed more rarely.
@@ -55,7 +54,7 @@ async fn measure_databases_in_use(context: &Context) {
 
 async fn purge(context: &Context) -> anyhow::Result<()> {
     let window = TimeDelta::from_std(context.config.recovery_window)?;
-    for project in context.store.purge_due(clock::now() - window).await? {
+    for project in context.store.purge_due(context.clock.now() - window).await? {
         if project.materialized_at.is_some() {
             context.backing.drop_project(&project).await?;
         }

@@ -5,7 +5,11 @@ use leptos::prelude::*;
 use super::{Glyph, Icon};
 
 #[component]
-pub fn EmptyState(glyph: Glyph, #[prop(into)] title: String, #[prop(optional)] children: Option<Children>) -> impl IntoView {
+pub fn EmptyState(
+    glyph: Glyph,
+    #[prop(into)] title: String,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
     view! {
         <div class="flex flex-col items-center gap-2 px-6 py-12 text-center">
             <span class="grid size-12 place-items-center rounded-full bg-base-200 text-muted">

@@ -165,7 +165,12 @@ pub fn Freshness(
     let clock = use_context::<Clock>();
     let is_stale = move || {
         refresh.failed.try_with(Option::is_some).unwrap_or(false)
-            || as_of.try_get().flatten().zip(clock).and_then(|(at, clock)| clock.age_seconds(at)).is_some_and(|age| age > 60)
+            || as_of
+                .try_get()
+                .flatten()
+                .zip(clock)
+                .and_then(|(at, clock)| clock.age_seconds(at))
+                .is_some_and(|age| age > 60)
     };
     view! {
         <span class="inline-flex items-center gap-1.5 text-xs text-muted" title=move || refresh.failed.try_get().flatten()>

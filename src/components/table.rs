@@ -31,7 +31,12 @@ pub fn Table(
 
 /// The head of a column by which the table can be ordered: a link to the same table in that order.
 #[component]
-pub fn SortLink(#[prop(into)] text: String, #[prop(into)] href: String, is_current: bool, #[prop(default = "")] class: &'static str) -> impl IntoView {
+pub fn SortLink(
+    #[prop(into)] text: String,
+    #[prop(into)] href: String,
+    is_current: bool,
+    #[prop(default = "")] class: &'static str,
+) -> impl IntoView {
     view! {
         <th scope="col" class=class aria-sort=is_current.then_some("descending")>
             <a class="inline-flex items-center gap-1 hover:text-base-content" class=("text-base-content", is_current) href=href>

@@ -49,7 +49,9 @@ pub fn provide_clock() {
     let clock = Clock { now_ms: RwSignal::new(None), style: RwSignal::new(TimeStyle::Relative) };
     provide_context(clock);
     Effect::new(move || {
-        if let Some(style) = browser::remembered(REMEMBERED_AS).and_then(|text| TimeStyle::ALL.into_iter().find(|style| style.as_str() == text)) {
+        if let Some(style) = browser::remembered(REMEMBERED_AS)
+            .and_then(|text| TimeStyle::ALL.into_iter().find(|style| style.as_str() == text))
+        {
             clock.style.set(style);
         }
         clock.now_ms.set(Some(browser::now_ms()));
@@ -120,7 +122,15 @@ pub fn utc_text(at: DateTime<Utc>) -> String {
 
 /// As `<time datetime>` wants it.
 pub fn iso(at: DateTime<Utc>) -> String {
-    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year(), at.month(), at.day(), at.hour(), at.minute(), at.second())
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
 }
 
 fn date_and_time(at: DateTime<Utc>) -> String {

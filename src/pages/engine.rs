@@ -29,7 +29,9 @@ pub fn EnginePage() -> impl IntoView {
 
 #[component]
 fn Engine(live: Live<Vec<DutyStatus>>) -> impl IntoView {
-    let newest = Signal::derive(move || live.with(|duties| duties.iter().filter_map(|duty| duty.last_finished_at).max()).flatten());
+    let newest = Signal::derive(move || {
+        live.with(|duties| duties.iter().filter_map(|duty| duty.last_finished_at).max()).flatten()
+    });
     view! {
         <PageHead title="Engine" note="The background part that makes Neon match the ledger, duty by duty.">
             <Freshness as_of=newest refresh=live.refresh() />
@@ -82,7 +84,9 @@ fn DutyCard(duty: DutyStatus) -> impl IntoView {
 fn LastRun(started: Option<Time>, finished: Option<Time>) -> impl IntoView {
     match (started, finished) {
         (None, _) => view! { <span>"never ran"</span> }.into_any(),
-        (Some(started), Some(finished)) if finished >= started => view! { <span>"last run " <Timestamp at=finished /></span> }.into_any(),
+        (Some(started), Some(finished)) if finished >= started => {
+            view! { <span>"last run " <Timestamp at=finished /></span> }.into_any()
+        }
         (Some(started), _) => view! { <span>"running since " <Timestamp at=started /></span> }.into_any(),
     }
 }

@@ -1,9 +1,9 @@
 //! What is shown when something cannot be shown: why, and what to do.
 
 use leptos::prelude::*;
+use leptos::server_fn::error::ServerFnUrlError;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_location, use_query_map};
-use leptos::server_fn::error::ServerFnUrlError;
 
 use super::path;
 use crate::components::{Glyph, Icon};
@@ -24,10 +24,25 @@ pub fn Failure(error: AppError) -> impl IntoView {
         AppError::Unreachable => (Glyph::Link, "The server did not answer"),
     };
     let location = use_location();
-    let here = move || format!("{}{}", location.pathname.get(), location.search.with(|search| if search.is_empty() { String::new() } else { format!("?{}", search.trim_start_matches('?')) }));
+    let here = move || {
+        format!(
+            "{}{}",
+            location.pathname.get(),
+            location.search.with(|search| if search.is_empty() {
+                String::new()
+            } else {
+                format!("?{}", search.trim_start_matches('?'))
+            })
+        )
+    };
     let way_out = match &error {
-        AppError::NotSignedIn => view! { <a class="btn btn-primary" href=move || path::sign_in(&here()) rel="external">"Sign in"</a> }.into_any(),
-        AppError::NotFound(_) | AppError::Forbidden(_) => view! { <a class="btn" href=path::FLEET>"To fleet health"</a> }.into_any(),
+        AppError::NotSignedIn => {
+            view! { <a class="btn btn-primary" href=move || path::sign_in(&here()) rel="external">"Sign in"</a> }
+                .into_any()
+        }
+        AppError::NotFound(_) | AppError::Forbidden(_) => {
+            view! { <a class="btn" href=path::FLEET>"To fleet health"</a> }.into_any()
+        }
         _ => view! { <a class="btn btn-primary" href=here rel="external">"Try again"</a> }.into_any(),
     };
     view! {
@@ -71,7 +86,9 @@ pub fn FormFailure() -> impl IntoView {
 /// Sets the HTTP status of the page that is being rendered; does nothing in the browser.
 fn set_status(code: u16) {
     #[cfg(feature = "ssr")]
-    if let (Some(response), Ok(code)) = (use_context::<leptos_axum::ResponseOptions>(), axum::http::StatusCode::from_u16(code)) {
+    if let (Some(response), Ok(code)) =
+        (use_context::<leptos_axum::ResponseOptions>(), axum::http::StatusCode::from_u16(code))
+    {
         response.set_status(code);
     }
     #[cfg(not(feature = "ssr"))]

@@ -106,7 +106,8 @@ fn Navigation() -> impl IntoView {
 #[component]
 fn NavLink(href: &'static str, glyph: Glyph, text: &'static str) -> impl IntoView {
     let location = use_location();
-    let is_here = move || location.pathname.with(|here| if href == path::FLEET { here == href } else { here.starts_with(href) });
+    let is_here =
+        move || location.pathname.with(|here| if href == path::FLEET { here == href } else { here.starts_with(href) });
     view! {
         <li>
             <a class="nav-link" href=href aria-current=move || is_here().then_some("page")>

@@ -12,7 +12,10 @@ use crate::types::{LookupAnswer, LookupHit, bytes};
 pub fn LookupPage() -> impl IntoView {
     let query = use_query_map();
     let text = Memo::new(move |_| query.with(|query| query.get("q")).unwrap_or_default().trim().to_owned());
-    let answer = Resource::new(move || text.get(), |text| async move { if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) } });
+    let answer = Resource::new(
+        move || text.get(),
+        |text| async move { if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) } },
+    );
     view! {
         <Transition fallback=|| view! { <Skeleton what="what was found" /> }>
             {move || Suspend::new(async move {
@@ -47,7 +50,11 @@ fn found(answer: LookupAnswer) -> AnyView {
 
 #[component]
 fn Hits(answer: LookupAnswer) -> impl IntoView {
-    let title = if answer.more { format!("The first {} matches", answer.hits.len()) } else { format!("{} matches", answer.hits.len()) };
+    let title = if answer.more {
+        format!("The first {} matches", answer.hits.len())
+    } else {
+        format!("{} matches", answer.hits.len())
+    };
     let hits = answer.hits.into_iter().map(|hit| view! { <Hit hit /> }).collect_view();
     view! {
         <PageHead title="Look-up" note=format!("For “{}”", answer.searched) />
@@ -65,7 +72,8 @@ fn Hit(hit: LookupHit) -> impl IntoView {
     let row = hit.database;
     let href = path::database(row.id);
     let size = bytes(row.size_bytes);
-    let name = row.owner.as_ref().map_or_else(|| format!("Unclaimed, in pool {}", row.pool), |owner| owner.email.clone());
+    let name =
+        row.owner.as_ref().map_or_else(|| format!("Unclaimed, in pool {}", row.pool), |owner| owner.email.clone());
     let about = row.owner.as_ref().and_then(|owner| owner.organisation.clone());
     view! {
         <li>
@@ -126,8 +134,14 @@ mod tests {
 
     #[test]
     fn a_pasted_password_does_not_get_into_the_url() {
-        assert_eq!(without_password("postgres://app:s3cret@ep-1.neon.tech/db?x=1"), "postgres://app@ep-1.neon.tech/db?x=1");
-        assert_eq!(without_password("error at postgresql://app:a@b@host:5432/db !"), "error at postgresql://app@host:5432/db !");
+        assert_eq!(
+            without_password("postgres://app:s3cret@ep-1.neon.tech/db?x=1"),
+            "postgres://app@ep-1.neon.tech/db?x=1"
+        );
+        assert_eq!(
+            without_password("error at postgresql://app:a@b@host:5432/db !"),
+            "error at postgresql://app@host:5432/db !"
+        );
         assert_eq!(without_password("postgres://app@host/db"), "postgres://app@host/db");
         assert_eq!(without_password("someone@example.com"), "someone@example.com");
         assert_eq!(without_password("https://example.com/a:b@c"), "https://example.com/a:b@c");

@@ -9,7 +9,8 @@ struct SignedInAs(Option<Operator>);
 
 /// Takes the operator of the request and hands it on to the browser within the page.
 pub fn provide_operator() {
-    let operator = SharedValue::new(|| use_context::<Option<Operator>>().flatten().or_else(use_context::<Operator>)).into_inner();
+    let operator =
+        SharedValue::new(|| use_context::<Option<Operator>>().flatten().or_else(use_context::<Operator>)).into_inner();
     provide_context(SignedInAs(operator));
 }
 

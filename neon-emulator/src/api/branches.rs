@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::extract::{Parameters, limit};
 use super::{ApiError, Context, projects, shapes};
-use crate::clock;
 use crate::model::Project;
 
 #[derive(Debug, Deserialize)]
@@ -29,7 +28,7 @@ pub async fn list(
     let project = projects::measured(&context, &project_id).await?;
     let search = parameters.search.unwrap_or_default().to_lowercase();
     let is_wanted = project.branch_name.to_lowercase().contains(&search) || project.branch_id.contains(&search);
-    let branches: Vec<Value> = is_wanted.then(|| shapes::branch(&project, clock::now())).into_iter().collect();
+    let branches: Vec<Value> = is_wanted.then(|| shapes::branch(&project, context.clock.now())).into_iter().collect();
     let sort_by = parameters.sort_by.unwrap_or_else(|| "updated_at".into());
     let sort_order = parameters.sort_order.unwrap_or_else(|| "desc".into()).to_uppercase();
     Ok(Json(json!({
@@ -46,7 +45,7 @@ pub async fn read(
     let project = projects::measured(&context, &project_id).await?;
     must_be_branch(&project, &branch_id)?;
     let annotation = json!({"object": {"type": "console/branch", "id": branch_id}, "value": {}});
-    Ok(Json(json!({"branch": shapes::branch(&project, clock::now()), "annotation": annotation})))
+    Ok(Json(json!({"branch": shapes::branch(&project, context.clock.now()), "annotation": annotation})))
 }
 
 pub async fn endpoints(
@@ -54,12 +53,12 @@ pub async fn endpoints(
     Path((project_id, branch_id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
     let project = of_branch(&context, &project_id, &branch_id).await?;
-    Ok(Json(json!({"endpoints": [shapes::endpoint(&project, clock::now())]})))
+    Ok(Json(json!({"endpoints": [shapes::endpoint(&project, context.clock.now())]})))
 }
 
 /// The project, if the branch is one of its.
 pub async fn of_branch(context: &Context, project_id: &str, branch_id: &str) -> Result<Project, ApiError> {
-    let project = context.store.project(project_id, clock::now()).await?;
+    let project = context.store.project(project_id, context.clock.now()).await?;
     must_be_branch(&project, branch_id)?;
     Ok(project)
 }

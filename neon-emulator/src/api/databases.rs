@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::branches::of_branch;
 use super::extract::Parameters;
 use super::{ApiError, Context, shapes};
-use crate::clock;
 
 pub async fn list(
     State(context): State<Arc<Context>>,
@@ -76,7 +75,7 @@ pub async fn connection_uri(
     let required = |name| ApiError::bad_request(format!("the query parameter {name} is required"));
     let database = parameters.database_name.ok_or_else(|| required("database_name"))?;
     let role = parameters.role_name.ok_or_else(|| required("role_name"))?;
-    let project = context.store.project(&project_id, clock::now()).await?;
+    let project = context.store.project(&project_id, context.clock.now()).await?;
     must_be("branch", &project.branch_id, parameters.branch_id.as_ref().unwrap_or(&project.branch_id))?;
     must_be("endpoint", &project.endpoint_id, parameters.endpoint_id.as_ref().unwrap_or(&project.endpoint_id))?;
     must_be("database", &project.database_name, &database)?;

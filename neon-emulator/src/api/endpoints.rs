@@ -10,20 +10,26 @@ use serde_json::{Value, json};
 use super::extract::Body;
 use super::projects::checks;
 use super::{ApiError, Context, shapes};
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::model::{ComputeState, Operation, Project, Refusal, Timing};
 use crate::store::Which;
 
 type Ids = Path<(String, String)>;
 
-pub async fn list(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let now = clock::now();
+pub async fn list(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     Ok(Json(json!({"endpoints": [shapes::endpoint(&project, now)]})))
 }
 
-pub async fn read(State(context): State<Arc<Context>>, Path((project_id, endpoint_id)): Ids) -> Result<Json<Value>, ApiError> {
-    let now = clock::now();
+pub async fn read(
+    State(context): State<Arc<Context>>,
+    Path((project_id, endpoint_id)): Ids,
+) -> Result<Json<Value>, ApiError> {
+    let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     must_be_endpoint(&project, &endpoint_id)?;
     Ok(Json(json!({"endpoint": shapes::endpoint(&project, now)})))
@@ -91,7 +97,11 @@ impl EndpointUpdate {
 }
 
 /// Changes the endpoint's project and answers with endpoint and operations. A compute that stops loses its connections.
-async fn change<F>(context: &Context, (project_id, endpoint_id): &(String, String), change: F) -> Result<Json<Value>, ApiError>
+async fn change<F>(
+    context: &Context,
+    (project_id, endpoint_id): &(String, String),
+    change: F,
+) -> Result<Json<Value>, ApiError>
 where
     F: FnOnce(&mut Project, Instant, &Timing) -> Result<Vec<Operation>, Refusal> + Send,
 {
@@ -113,7 +123,7 @@ where
     if stops {
         context.cut_connections(&project).await;
     }
-    let now = clock::now();
+    let now = context.clock.now();
     Ok(Json(json!({
         "endpoint": shapes::endpoint(&project, now),
         "operations": shapes::operations(&operations, now),

@@ -36,6 +36,10 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded, please retry later")
     }
 
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown internal server error")
+    }
+
     pub fn into_response_with(self, request_id: &str) -> Response {
         let body = json!({"request_id": request_id, "code": self.code, "message": self.message});
         (self.status, Json(body)).into_response()
@@ -57,12 +61,14 @@ impl From<Refusal> for ApiError {
             Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
             Refusal::Disabled => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::ProjectsLimit(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Store(error) => {
                 tracing::error!(error = %error, "the state could not be read or written");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Self::new(status, refusal.to_string())
+        let code = if matches!(refusal, Refusal::ProjectsLimit(_)) { "PROJECTS_LIMIT_EXCEEDED" } else { "" };
+        Self { status, code, message: refusal.to_string() }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What each call passes on its way in and out: the network (which may be cut), the key, the limits, the faults, the
-//! record. The work itself runs in a task of its own, because a service finishes what it began when its caller
-//! hangs up.
+//! record. All this runs in a task of its own, because a service finishes what it began when its caller hangs up.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::{ApiError, BASE_PATH, Context};
-use crate::faults::{Fate, Route, spoil};
+use crate::faults::{Route, spoil};
 use crate::listener::Connection;
 use crate::stats::NO_ANSWER;
 
@@ -24,65 +23,79 @@ pub async fn pass(
     request: Request,
     next: Next,
 ) -> Response {
-    let route = route_of(&request);
-    let request_id = request_id_of(&request);
+    let work = tokio::spawn(handle(context.clone(), request, next));
     let answer = tokio::select! {
         () = context.faults.network_is_cut() => None,
-        answer = answer(&context, &route, request, next, &request_id) => answer,
+        answer = work => answer.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "a handler panicked");
+            Some(ApiError::internal().into_response_with(""))
+        }),
     };
-    // The cut may have come while the answer was made.
-    let Some(mut response) = answer.filter(|_| !context.faults.api_is_cut()) else {
+    answer.unwrap_or_else(|| {
         connection.kill();
-        context.stats.record(&route, NO_ANSWER);
-        return StatusCode::NO_CONTENT.into_response();
-    };
+        // Nobody reads it.
+        StatusCode::NO_CONTENT.into_response()
+    })
+}
+
+/// The call from its arrival to its answer; none if that is lost on the way.
+async fn handle(context: Arc<Context>, request: Request, next: Next) -> Option<Response> {
+    let route = route_of(&request);
+    let request_id = request_id_of(&request);
+    context.stats.arrived(&route);
+    let answer = answer(&context, &route, request, next, &request_id).await;
+    // The network may have been cut while the answer was made.
+    let answer = answer.filter(|_| !context.faults.api_is_cut()).map(|response| finished(response, &request_id));
+    context.stats.answered(&route, answer.as_ref().map_or(NO_ANSWER, |response| response.status().as_u16()));
+    answer
+}
+
+fn finished(mut response: Response, request_id: &str) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let mut shaped = error.into_response_with(&request_id);
-        for (name, value) in response.headers() {
-            if name == RETRY_AFTER {
-                shaped.headers_mut().insert(name, value.clone());
-            }
-        }
-        response = shaped;
+        response = shaped(error, response.headers().get(RETRY_AFTER), request_id);
     }
-    context.stats.record(&route, response.status().as_u16());
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-/// The answer to a call, or none if it is to be lost on the way.
-async fn answer(context: &Arc<Context>, route: &Route, request: Request, next: Next, request_id: &str) -> Option<Response> {
-    if let Err(refused) = admit(context, route, &request) {
+fn shaped(error: ApiError, retry_after: Option<&HeaderValue>, request_id: &str) -> Response {
+    let mut response = error.into_response_with(request_id);
+    if let Some(value) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, value.clone());
+    }
+    response
+}
+
+async fn answer(context: &Context, route: &Route, request: Request, next: Next, request_id: &str) -> Option<Response> {
+    if let Some(refused) = refusal(context, route, &request) {
         return Some(refused);
     }
     let fate = context.faults.decide(route);
-    tokio::time::sleep(fate.delay()).await;
-    if let Fate { instead: Some(fault), .. } = &fate {
+    tokio::select! {
+        () = tokio::time::sleep(fate.delay()) => {}
+        () = context.stop.cancelled() => return None,
+    }
+    if let Some(fault) = &fate.instead {
         return Some(fault.instead_of_work(request_id));
     }
-    let response = match tokio::spawn(next.run(request)).await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(error = %error, "a handler panicked");
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown internal server error").into_response()
-        }
-    };
-    spoil(response, &fate, request_id).await
+    spoil(next.run(request).await, &fate, request_id).await
 }
 
-fn admit(context: &Context, route: &Route, request: &Request) -> Result<(), Response> {
+/// The refusal of a call that has no valid key or comes too often.
+fn refusal(context: &Context, route: &Route, request: &Request) -> Option<Response> {
     if !has_valid_key(request, &context.config.api_keys) {
-        return Err(ApiError::unauthorized().into_response());
+        return Some(ApiError::unauthorized().into_response());
     }
-    context.limits.admit(route).map_err(|()| {
-        let mut response = ApiError::rate_limited().into_response();
-        if let Some(seconds) = context.config.unknowns.rate_limit_retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        response
-    })
+    if context.limits.admits(route) {
+        return None;
+    }
+    let mut response = ApiError::rate_limited().into_response();
+    if let Some(seconds) = context.config.unknowns.rate_limit_retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Some(response)
 }
 
 /// Cookies are not looked at: Neon's own clients put the key there as well.

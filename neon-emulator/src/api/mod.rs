@@ -19,7 +19,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::{self, Faults};
 use crate::limits::Limits;
@@ -36,12 +38,15 @@ pub const BASE_PATH: &str = "/api/v2";
 pub struct Context {
     pub config: Config,
     pub timing: Timing,
+    pub clock: Clock,
     pub store: Store,
     pub backing: Backing,
     pub connections: Connections,
     pub faults: Faults,
     pub stats: Recorder,
     pub limits: Limits,
+    /// Cancelled when the emulator stops.
+    pub stop: CancellationToken,
     /// `host:port` of the proxy in connection strings.
     pub proxy_address: String,
 }
@@ -94,5 +99,8 @@ fn routes() -> Router<Arc<Context>> {
         .route("/projects/{project_id}/branches/{branch_id}/databases/{database_name}", get(databases::read))
         .route("/projects/{project_id}/branches/{branch_id}/roles", get(databases::roles))
         .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}", get(databases::role))
-        .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password", get(databases::reveal_password))
+        .route(
+            "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+            get(databases::reveal_password),
+        )
 }

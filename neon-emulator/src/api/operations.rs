@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::extract::{Parameters, limit};
 use super::{ApiError, Context, shapes};
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 
 #[derive(Debug, Deserialize)]
 pub struct ListParameters {
@@ -26,7 +26,7 @@ pub async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let limit = limit(parameters.limit, 100, 1_000)?;
     let before = parameters.cursor.as_deref().map(parse_cursor).transpose()?;
-    let now = clock::now();
+    let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     let operations = context.store.operations(&project.id, before, limit).await?;
     let mut body = json!({"operations": shapes::operations(&operations, now)});
@@ -45,7 +45,7 @@ pub async fn read(
     Path((project_id, operation_id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
     let id: Uuid = operation_id.parse().map_err(|_| ApiError::bad_request("operation_id must be a UUID"))?;
-    let now = clock::now();
+    let now = context.clock.now();
     let project = context.store.project(&project_id, now).await?;
     let operation = context.store.operation(&project.id, id).await?;
     Ok(Json(json!({"operation": shapes::operation(&operation, now)})))

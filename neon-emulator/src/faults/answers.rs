@@ -30,7 +30,9 @@ pub(crate) async fn spoil(response: Response, fate: &Fate, request_id: &str) -> 
         Some(Fault::AnswerLost) => None,
         Some(Fault::Html) => Some(Html(STRAY_PAGE).into_response()),
         Some(Fault::TruncatedJson) => Some(truncated(response, request_id).await),
-        Some(Fault::Status { status, retry_after_seconds, .. }) => Some(with_status(*status, *retry_after_seconds, request_id)),
+        Some(Fault::Status { status, retry_after_seconds, .. }) => {
+            Some(with_status(*status, *retry_after_seconds, request_id))
+        }
     }
 }
 

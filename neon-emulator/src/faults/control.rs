@@ -1,6 +1,7 @@
 //! The switches over HTTP, under `/_emulator`: no key, no limits, no faults.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/faults", get(show).put(set).delete(clear))
         .route("/stats", get(stats).delete(reset_stats))
+        .route("/clock", get(clock).post(put_clock_forward))
         .route("/health", get(health))
 }
 
@@ -51,6 +53,21 @@ async fn stats(State(context): State<Arc<Context>>) -> Result<Json<Value>, Contr
 async fn reset_stats(State(context): State<Arc<Context>>) -> Json<Value> {
     context.stats.reset();
     Json(json!({}))
+}
+
+async fn clock(State(context): State<Arc<Context>>) -> Json<Value> {
+    Json(json!({"now": context.clock.now()}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forward {
+    seconds: u32,
+}
+
+async fn put_clock_forward(State(context): State<Arc<Context>>, Json(forward): Json<Forward>) -> Json<Value> {
+    context.clock.advance(Duration::from_secs(forward.seconds.into()));
+    clock(State(context)).await
 }
 
 async fn health(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {

@@ -4,8 +4,8 @@ mod answers;
 pub(crate) mod control;
 mod rule;
 
-pub use rule::{Fault, Rule};
 pub(crate) use answers::spoil;
+pub use rule::{Fault, Rule};
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -139,7 +139,8 @@ impl Project {
         self.endpoint_min_cu = self.default_min_cu;
         self.endpoint_max_cu = self.default_max_cu;
         self.endpoint_suspend_seconds = self.default_suspend_seconds;
-        self.endpoint_settings = self.default_pg_settings.clone().map(|settings| serde_json::json!({"pg_settings": settings}));
+        self.endpoint_settings =
+            self.default_pg_settings.clone().map(|settings| serde_json::json!({"pg_settings": settings}));
     }
 
     /// Host name of the endpoint in Neon's look; it leads nowhere, clients connect to the proxy's address.

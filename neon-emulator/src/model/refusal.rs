@@ -12,6 +12,8 @@ pub enum Refusal {
     Transitive,
     #[error("endpoint is disabled")]
     Disabled,
+    #[error("projects limit of {0} exceeded, got {0}")]
+    ProjectsLimit(i64),
     #[error("{0}")]
     Invalid(String),
     #[error("unknown internal server error")]

@@ -9,13 +9,18 @@ impl Project {
     pub(super) fn roll_period(&mut self, now: Instant) {
         let start = clock::period_start(now);
         if self.used_since < start {
-            self.used_since = start;
-            self.used_active_seconds = 0.0;
-            self.used_compute_seconds = 0.0;
-            self.used_written_bytes = 0;
-            self.used_transfer_bytes = 0;
-            self.used_storage_byte_hours = 0;
+            self.forget_usage(start);
         }
+    }
+
+    /// Counters at zero, to count from this time on.
+    pub fn forget_usage(&mut self, since: Instant) {
+        self.used_since = since;
+        self.used_active_seconds = 0.0;
+        self.used_compute_seconds = 0.0;
+        self.used_written_bytes = 0;
+        self.used_transfer_bytes = 0;
+        self.used_storage_byte_hours = 0;
     }
 
     /// Adds the run that ends now to the counters.

@@ -21,7 +21,8 @@ pub async fn connect(server: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
 }
 
 async fn connect_to(server: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
-    let folder = server.get_socket().cloned().or_else(|| server.get_host().starts_with('/').then(|| server.get_host().into()));
+    let folder =
+        server.get_socket().cloned().or_else(|| server.get_host().starts_with('/').then(|| server.get_host().into()));
     if let Some(folder) = folder {
         let path = folder.join(format!(".s.PGSQL.{}", server.get_port()));
         return Ok(Box::new(UnixStream::connect(path).await?));

@@ -15,7 +15,6 @@ use super::relay::{Aliases, relay};
 use super::startup::{self, Request, Startup};
 use super::{backend, reset, wake};
 use crate::api::Context;
-use crate::clock;
 use crate::model::{Project, Refusal};
 
 /// A client says within this time what it wants.
@@ -85,7 +84,7 @@ async fn connect(context: &Arc<Context>, stream: &mut TcpStream, startup: &Start
 async fn find(context: &Context, startup: &Startup) -> Result<Project, ErrorMessage> {
     let named = startup.endpoint().ok_or_else(ErrorMessage::no_endpoint)?;
     let project_id = context.store.project_of_endpoint(named).await?;
-    match context.store.project(project_id.as_deref().unwrap_or(named), clock::now()).await {
+    match context.store.project(project_id.as_deref().unwrap_or(named), context.clock.now()).await {
         Err(Refusal::NotFound(_)) => Err(ErrorMessage::unknown_endpoint()),
         found => Ok(found?),
     }
@@ -118,6 +117,7 @@ async fn serve_open(
     };
     let mut server = backend::connect(context.backing.server()).await.map_err(no_backend)?;
     server.write_all(&startup.rewritten(&names.role, &names.database)).await.map_err(no_backend)?;
-    let aliases = Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
+    let aliases =
+        Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
     Ok(relay(stream, server, &aliases, ended_from_outside(context, connection)).await)
 }

@@ -102,7 +102,8 @@ impl Startup {
             match name.as_str() {
                 "user" | "database" => {}
                 "options" => {
-                    let kept: Vec<&str> = value.split_ascii_whitespace().filter(|word| endpoint_in(word).is_none()).collect();
+                    let kept: Vec<&str> =
+                        value.split_ascii_whitespace().filter(|word| endpoint_in(word).is_none()).collect();
                     if !kept.is_empty() {
                         put("options", &kept.join(" "));
                     }

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-
 use tokio::time::Instant;
 
 use super::message::ErrorMessage;
 use crate::api::Context;
-use crate::clock;
 use crate::model::{ComputeState, Project, Refusal};
 use crate::store::Which;
 
 /// A client waits no longer for its endpoint.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 
 /// The endpoint's project once it takes connections.
 pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Project, ErrorMessage> {
@@ -29,15 +26,21 @@ pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Pro
 async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessage> {
     let deadline = Instant::now() + TIME_LIMIT;
     loop {
-        let (project, _) = context.store.change(project_id, Which::Live, |project, now| {
-            project.hold_for_connections();
-            if project.compute_pending.is_some() || project.compute_state == ComputeState::Active || project.is_busy(now) {
-                return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
-            }
-            let operations = project.wake(now, &context.timing)?;
-            project.settle(now, &context.timing);
-            Ok(operations)
-        }).await?;
+        let (project, _) = context
+            .store
+            .change(project_id, Which::Live, |project, now| {
+                project.hold_for_connections();
+                if project.compute_pending.is_some()
+                    || project.compute_state == ComputeState::Active
+                    || project.is_busy(now)
+                {
+                    return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
+                }
+                let operations = project.wake(now, &context.timing)?;
+                project.settle(now, &context.timing);
+                Ok(operations)
+            })
+            .await?;
         if project.compute_state == ComputeState::Active && project.compute_pending.is_none() {
             return Ok(project);
         }
@@ -45,13 +48,9 @@ async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessa
             tracing::error!(project.id = project_id, "an endpoint was not ready in time for a connection");
             return Err(ErrorMessage::internal());
         }
-        tokio::time::sleep(until_next_change(&project)).await;
+        let due = project.compute_pending_due.or(project.busy_until).unwrap_or_default();
+        context.clock.sleep_until(due).await;
     }
-}
-
-fn until_next_change(project: &Project) -> Duration {
-    let due = project.compute_pending_due.or(project.busy_until).unwrap_or_default();
-    (due - clock::now()).to_std().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT)
 }
 
 /// Makes role and database on the first connection. What is begun is finished, even if the client goes: half of it
@@ -93,18 +92,8 @@ pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent
     };
     match context.store.change(project_id, Which::Live, change).await {
         Ok(_) | Err(Refusal::NotFound(_)) => {}
-        Err(error) => tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_that_is_due_is_waited_for_shortly() {
-        let mut project = Project::virgin("org", "aws-us-east-1".into(), clock::now());
-        project.busy_until = Some(clock::now() - chrono::TimeDelta::seconds(5));
-        assert_eq!(until_next_change(&project), SHORTEST_WAIT);
+        Err(error) => {
+            tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded")
+        }
     }
 }

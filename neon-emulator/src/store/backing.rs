@@ -54,8 +54,13 @@ impl Backing {
                 server.get_username()
             ));
         }
-        let backing =
-            Self { server: server.clone(), pool, prefix: prefix.into(), is_superuser, creating: Semaphore::new(CREATED_AT_ONCE) };
+        let backing = Self {
+            server: server.clone(),
+            pool,
+            prefix: prefix.into(),
+            is_superuser,
+            creating: Semaphore::new(CREATED_AT_ONCE),
+        };
         backing.warn_if_passwords_are_not_checked().await;
         Ok(backing)
     }
@@ -77,7 +82,9 @@ impl Backing {
         if full.len() <= LONGEST_NAME {
             return full;
         }
-        let digest = part.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let digest = part
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         format!("{}.{project_id}.{:08x}", self.prefix, digest & 0xffff_ffff)
     }
 
@@ -88,12 +95,20 @@ impl Backing {
         let names = self.names(project);
         let mut connection = self.pool.acquire().await?;
         // One creator at a time for a project; the lock is the session's, as CREATE DATABASE allows no transaction.
-        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))").bind(&names.database).execute(&mut *connection).await?;
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
+            .bind(&names.database)
+            .execute(&mut *connection)
+            .await?;
         let made = self.make(&mut connection, &names, &project.role_password).await;
-        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))").bind(&names.database).execute(&mut *connection).await?;
+        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
+            .bind(&names.database)
+            .execute(&mut *connection)
+            .await?;
         made?;
         drop(connection);
-        self.size(&names.database).await?.ok_or_else(|| anyhow!("the database {} vanished while it was made", names.database))
+        self.size(&names.database)
+            .await?
+            .ok_or_else(|| anyhow!("the database {} vanished while it was made", names.database))
     }
 
     async fn make(&self, connection: &mut PgConnection, names: &BackingNames, password: &str) -> anyhow::Result<()> {
@@ -149,7 +164,9 @@ impl Backing {
         let attempt = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect_with(&wrong)).await;
         if let Ok(Ok(connection)) = attempt {
             let _ = connection.close().await;
-            tracing::warn!("PostgreSQL accepts any password here (pg_hba.conf says trust), so connections to projects are not checked either");
+            tracing::warn!(
+                "PostgreSQL accepts any password here (pg_hba.conf says trust), so connections to projects are not checked either"
+            );
         }
     }
 
@@ -165,6 +182,9 @@ async fn run(connection: &mut PgConnection, template: &str, parts: &[&str]) -> a
         .bind(parts)
         .fetch_one(&mut *connection)
         .await?;
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.with_context(|| format!("cannot run {template}"))?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .with_context(|| format!("cannot run {template}"))?;
     Ok(())
 }

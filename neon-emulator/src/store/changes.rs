@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Store {
     {
         let mut transaction = self.pool.begin().await?;
         let mut project = lock(&mut transaction, id, which).await?;
-        let now = clock::now();
+        let now = self.clock.now();
         let suspension = project.settle(now, &self.timing);
         let operations = change(&mut project, now)?;
         save(&mut transaction, std::slice::from_ref(&project)).await?;
@@ -55,9 +55,9 @@ impl Store {
 async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Which) -> Result<Project, Refusal> {
     let query = match which {
         Which::Live => sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"),
-        Which::Recoverable => {
-            sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE")
-        }
+        Which::Recoverable => sqlx::query_as(
+            "SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE",
+        ),
     };
     query.bind(id).fetch_optional(&mut **transaction).await?.ok_or(Refusal::NotFound("project"))
 }

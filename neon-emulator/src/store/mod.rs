@@ -2,6 +2,7 @@
 
 mod backing;
 mod changes;
+mod lock;
 mod operations;
 mod projects;
 mod seeding;
@@ -10,11 +11,13 @@ mod sweeping;
 
 pub use backing::Backing;
 pub use changes::Which;
+pub use lock::StateLock;
 pub use projects::Page;
 pub use sweeping::BATCH as SWEEP_BATCH;
 
 use sqlx::PgPool;
 
+use crate::clock::Clock;
 use crate::model::Timing;
 
 /// The emulator's state.
@@ -22,4 +25,5 @@ use crate::model::Timing;
 pub struct Store {
     pool: PgPool,
     timing: Timing,
+    clock: Clock,
 }

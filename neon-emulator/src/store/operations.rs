@@ -7,7 +7,12 @@ use crate::clock::Instant;
 use crate::model::{Operation, Refusal};
 
 impl Store {
-    pub async fn operations(&self, project_id: &str, before: Option<Instant>, limit: i64) -> Result<Vec<Operation>, Refusal> {
+    pub async fn operations(
+        &self,
+        project_id: &str,
+        before: Option<Instant>,
+        limit: i64,
+    ) -> Result<Vec<Operation>, Refusal> {
         let operations = sqlx::query_as(
             "SELECT * FROM operations WHERE project_id = $1 AND created_at < coalesce($2, 'infinity')
              ORDER BY created_at DESC LIMIT $3",
@@ -33,8 +38,9 @@ impl Store {
     pub async fn forget_old_operations(&self) -> Result<u64, Refusal> {
         let done = sqlx::query(
             "DELETE FROM operations WHERE id IN
-                 (SELECT id FROM operations WHERE created_at < now() - interval '6 months' ORDER BY created_at LIMIT 10000)",
+                 (SELECT id FROM operations WHERE created_at < $1 - interval '6 months' ORDER BY created_at LIMIT 10000)",
         )
+        .bind(self.clock.now())
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())

@@ -21,8 +21,10 @@ pub struct Page {
 impl Store {
     /// A live project, brought to the present.
     pub async fn project(&self, id: &str, now: Instant) -> Result<Project, Refusal> {
-        let found: Option<Project> =
-            sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL").bind(id).fetch_optional(&self.pool).await?;
+        let found: Option<Project> = sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
         let mut project = found.ok_or(Refusal::NotFound("project"))?;
         project.settle(now, &self.timing);
         Ok(project)
@@ -40,14 +42,23 @@ impl Store {
     /// One page, found by index however deep it lies. The place of a deleted project is still a place.
     pub async fn page(&self, page: &Page, now: Instant) -> Result<Vec<Project>, Refusal> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE ");
-        query.push(if page.recoverable { "deleted_at IS NOT NULL AND purged_at IS NULL" } else { "deleted_at IS NULL" });
+        query.push(if page.recoverable {
+            "deleted_at IS NOT NULL AND purged_at IS NULL"
+        } else {
+            "deleted_at IS NULL"
+        });
         if let Some(cursor) = &page.cursor {
             let (created_at, id) = self.place(cursor).await?;
             query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
         }
         if let Some(search) = &page.search {
             let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-            query.push(" AND (name ILIKE ").push_bind(pattern.clone()).push(" OR id ILIKE ").push_bind(pattern).push(")");
+            query
+                .push(" AND (name ILIKE ")
+                .push_bind(pattern.clone())
+                .push(" OR id ILIKE ")
+                .push_bind(pattern)
+                .push(")");
         }
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(page.limit);
         let mut projects: Vec<Project> = query.build_query_as().fetch_all(&self.pool).await?;
@@ -65,14 +76,25 @@ impl Store {
             .ok_or_else(|| Refusal::Invalid("invalid cursor".into()))
     }
 
-    /// Every project, deleted ones included, oldest first.
-    pub async fn all_projects(&self, now: Instant) -> Result<Vec<Project>, Refusal> {
+    /// The next few thousand projects in the order of their ids, deleted ones included, purged ones not.
+    pub async fn projects_after(&self, id: &str, now: Instant) -> Result<Vec<Project>, Refusal> {
         let mut projects: Vec<Project> =
-            sqlx::query_as("SELECT * FROM projects WHERE purged_at IS NULL ORDER BY created_at, id").fetch_all(&self.pool).await?;
+            sqlx::query_as("SELECT * FROM projects WHERE purged_at IS NULL AND id > $1 ORDER BY id LIMIT 5000")
+                .bind(id)
+                .fetch_all(&self.pool)
+                .await?;
         for project in &mut projects {
             project.settle(now, &self.timing);
         }
         Ok(projects)
+    }
+
+    pub async fn count_deleted(&self) -> Result<i64, Refusal> {
+        let count =
+            sqlx::query_scalar("SELECT count(*) FROM projects WHERE deleted_at IS NOT NULL AND purged_at IS NULL")
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(count)
     }
 
     pub async fn count_live(&self) -> Result<i64, Refusal> {

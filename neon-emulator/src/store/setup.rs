@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::Store;
+use crate::clock::Clock;
 use crate::model::Timing;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -16,12 +17,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 const LONGEST_NAME: usize = 30;
 
 impl Store {
-    pub async fn open(server: &PgConnectOptions, database: &str, timing: Timing) -> anyhow::Result<Self> {
+    pub async fn open(server: &PgConnectOptions, database: &str, timing: Timing, clock: Clock) -> anyhow::Result<Self> {
         if database.is_empty() || database.len() > LONGEST_NAME {
             bail!("the name of the state database must have 1 to {LONGEST_NAME} characters: {database:?}");
         }
         create_if_missing(server, database).await?;
-        let options = server.clone().database(database).options([("statement_timeout", "20s"), ("lock_timeout", "10s")]);
+        let options =
+            server.clone().database(database).options([("statement_timeout", "20s"), ("lock_timeout", "10s")]);
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(Duration::from_secs(10))
@@ -29,7 +31,7 @@ impl Store {
             .await
             .with_context(|| format!("cannot connect to the emulator's state database {database}"))?;
         MIGRATIONS.run(&pool).await.context("cannot bring the emulator's state database up to date")?;
-        Ok(Self { pool, timing })
+        Ok(Self { pool, timing, clock })
     }
 
     /// Ends the connections to the state database, within a second.

@@ -1,8 +1,8 @@
 //! What falls due by itself, in bounded batches.
 
-use super::changes::{insert_operations, save};
 use super::Store;
-use crate::clock::{self, Instant};
+use super::changes::{insert_operations, save};
+use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
 
 /// Rows of one round.
@@ -12,7 +12,7 @@ impl Store {
     /// Writes down the changes of computes that have fallen due. Returns how many rows there were: a full batch
     /// means that there may be more.
     pub async fn settle_due(&self) -> Result<usize, Refusal> {
-        let now = clock::now();
+        let now = self.clock.now();
         let mut transaction = self.pool.begin().await?;
         let mut projects: Vec<Project> = sqlx::query_as(
             "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due) <= $1
@@ -33,13 +33,14 @@ impl Store {
 
     /// After a restart no connection is open: whatever was held is let go.
     pub async fn release_all_held(&self) -> Result<(), Refusal> {
-        let now = clock::now();
+        let now = self.clock.now();
         loop {
             let mut transaction = self.pool.begin().await?;
-            let mut held: Vec<Project> = sqlx::query_as("SELECT * FROM projects WHERE compute_held ORDER BY id LIMIT $1 FOR UPDATE")
-                .bind(BATCH as i64)
-                .fetch_all(&mut *transaction)
-                .await?;
+            let mut held: Vec<Project> =
+                sqlx::query_as("SELECT * FROM projects WHERE compute_held ORDER BY id LIMIT $1 FOR UPDATE")
+                    .bind(BATCH as i64)
+                    .fetch_all(&mut *transaction)
+                    .await?;
             if held.is_empty() {
                 return Ok(());
             }
@@ -65,8 +66,9 @@ impl Store {
 
     /// The project is gone for good. Its row stays, as a cursor may still name it; its secret does not.
     pub async fn mark_purged(&self, id: &str) -> Result<(), Refusal> {
-        sqlx::query("UPDATE projects SET purged_at = now(), role_password = '', materialized_at = NULL WHERE id = $1")
+        sqlx::query("UPDATE projects SET purged_at = $2, role_password = '', materialized_at = NULL WHERE id = $1")
             .bind(id)
+            .bind(self.clock.now())
             .execute(&self.pool)
             .await?;
         Ok(())

@@ -54,7 +54,8 @@ async fn every_route_answers_as_the_contract_says() {
 
 #[tokio::test]
 async fn a_creation_has_the_fields_of_the_capture() {
-    let test = TestEmulator::with(neon_emulator::Config { operation_time_scale: 1.0, ..crate::support::config() }).await;
+    let test =
+        TestEmulator::with(neon_emulator::Config { operation_time_scale: 1.0, ..crate::support::config() }).await;
     let created = test.api.create("captured").await.0;
 
     assert_eq!(created["operations"][0]["action"], "create_timeline");

@@ -57,7 +57,8 @@ async fn probability_zero_never_strikes() {
 #[tokio::test]
 async fn retry_after_is_sent_if_it_is_given() {
     let test = TestEmulator::start().await;
-    let limited = |retry_after_seconds| Rule::new(Fault::Status { status: 429, retry_after_seconds, after_work: false }).times(1);
+    let limited =
+        |retry_after_seconds| Rule::new(Fault::Status { status: 429, retry_after_seconds, after_work: false }).times(1);
     test.emulator.faults().set(vec![limited(Some(2)), limited(None)]);
     let first = test.api.request(Method::GET, "/regions").send().await.unwrap();
     assert_eq!(first.headers()["retry-after"], "2");
@@ -154,7 +155,20 @@ async fn the_switches_work_over_http() {
     assert_eq!((&shown["rules"][0]["times"], &shown["rules"][0]["struck"]), (&json!(0), &json!(1)));
     test.api.switch(Method::DELETE, "/faults").send().await.unwrap();
     assert!(test.emulator.faults().rules().is_empty());
-    let wrong = test.api.switch(Method::PUT, "/faults").json(&json!({"rules": [{"fault": "gremlin"}]})).send().await.unwrap();
+    let wrong =
+        test.api.switch(Method::PUT, "/faults").json(&json!({"rules": [{"fault": "gremlin"}]})).send().await.unwrap();
     assert!(wrong.status().is_client_error());
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn work_is_done_even_if_its_caller_gives_up() {
+    let test = TestEmulator::start().await;
+    test.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 300 }).on("POST", "/projects"));
+    let call = test.api.request(Method::POST, "/projects").json(&json!({"project": {"name": "abandoned"}}));
+    let error = call.timeout(Duration::from_millis(100)).send().await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    crate::support::eventually("the project", || async { (made(&test).await == 1).then_some(()) }).await;
+    assert_eq!(test.emulator.stats().count("POST", "/projects"), 1);
     test.finish().await;
 }

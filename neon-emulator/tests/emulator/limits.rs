@@ -27,7 +27,9 @@ async fn the_forty_first_call_of_a_second_on_a_route_is_refused() {
     test.finish().await;
 }
 
-async fn futures(calls: impl Iterator<Item = impl Future<Output = reqwest::Result<reqwest::Response>>>) -> Vec<reqwest::Response> {
+async fn futures(
+    calls: impl Iterator<Item = impl Future<Output = reqwest::Result<reqwest::Response>>>,
+) -> Vec<reqwest::Response> {
     let mut answers = Vec::new();
     let mut pending: Vec<_> = calls.map(Box::pin).collect();
     std::future::poll_fn(|context| {

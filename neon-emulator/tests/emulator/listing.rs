@@ -62,7 +62,9 @@ async fn a_cursor_survives_the_deletion_of_its_project() {
 async fn a_search_finds_parts_of_names_and_ids() {
     let test = TestEmulator::start().await;
     let seeded = test.emulator.seed(&seeds()[..50]).await.unwrap();
-    let names = |page: Value| items(&page).iter().map(|project| project["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names = |page: Value| {
+        items(&page).iter().map(|project| project["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(names(test.api.get("/projects?search=EET-00017").await.ok(200)), ["fleet-00017"]);
     let part_of_id = &seeded[20].project_id[2..];
     assert_eq!(names(test.api.get(&format!("/projects?search={part_of_id}")).await.ok(200)), ["fleet-00020"]);

@@ -1,7 +1,7 @@
 //! The emulator as its clients see it, against a real PostgreSQL. Every answer of the API in every test is validated
 //! against Neon's own OpenAPI document.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
 mod account;
 mod compute;
@@ -13,5 +13,6 @@ mod operations;
 mod projects;
 mod proxy;
 mod restart;
+mod scale;
 mod seeding;
 mod support;

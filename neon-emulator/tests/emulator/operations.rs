@@ -3,13 +3,14 @@
 use neon_emulator::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Created, TestEmulator, config, eventually};
+use crate::support::{Created, TestEmulator, config};
 
 const LOCKED: &str = "project already has running conflicting operations, scheduling of new ones is prohibited";
 
-/// A new project is ready after half a second.
+/// Operations take a hundred times Neon's time, and end when the test puts the clock forward: 310 s until the timeline
+/// of a new project is there, 170 s more until its compute runs.
 async fn slow() -> TestEmulator {
-    TestEmulator::with(Config { operation_time_scale: 0.1, ..config() }).await
+    TestEmulator::with(Config { operation_time_scale: 100.0, ..config() }).await
 }
 
 async fn statuses(test: &TestEmulator, created: &Created) -> Vec<String> {
@@ -18,26 +19,16 @@ async fn statuses(test: &TestEmulator, created: &Created) -> Vec<String> {
     list["operations"].as_array().unwrap().iter().map(status).collect()
 }
 
-async fn finished(test: &TestEmulator, created: &Created) {
-    eventually("the end of the operations", || async {
-        statuses(test, created).await.iter().all(|status| status == "finished").then_some(())
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn operations_pass_from_scheduling_over_running_to_finished() {
     let test = slow().await;
     let created = test.api.create("lively").await;
     assert_eq!(statuses(&test, &created).await, ["scheduling", "running"], "newest first");
-    let seen = eventually("the second operation's turn", || async {
-        let seen = statuses(&test, &created).await;
-        (seen[0] != "scheduling").then_some(seen)
-    })
-    .await;
-    assert_eq!(seen, ["running", "finished"]);
+    test.advance(311);
+    assert_eq!(statuses(&test, &created).await, ["running", "finished"]);
     assert_eq!(test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["current_state"], "init");
-    finished(&test, &created).await;
+    test.advance(170);
+    assert_eq!(statuses(&test, &created).await, ["finished", "finished"]);
     let endpoint = &test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"];
     assert_eq!(endpoint["current_state"], "active");
     assert_eq!(endpoint.get("pending_state"), None);
@@ -63,7 +54,7 @@ async fn a_project_is_locked_while_its_operations_run() {
     assert!(test.emulator.projects().await.unwrap()[0].busy);
     test.api.create("another is not concerned").await;
 
-    finished(&test, &created).await;
+    test.advance(481);
     test.api.patch(&path, quota).await.ok(200);
     test.finish().await;
 }
@@ -82,9 +73,11 @@ async fn the_list_of_operations_is_paged() {
     };
     let first = test.api.get(&base).await.ok(200);
     assert_eq!(actions(&first), ["start_compute", "suspend_compute", "start_compute", "suspend_compute"]);
-    let second = test.api.get(&format!("{base}&cursor={}", first["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    let second =
+        test.api.get(&format!("{base}&cursor={}", first["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
     assert_eq!(actions(&second), ["start_compute", "create_timeline"]);
-    let third = test.api.get(&format!("{base}&cursor={}", second["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
+    let third =
+        test.api.get(&format!("{base}&cursor={}", second["pagination"]["cursor"].as_str().unwrap())).await.ok(200);
     assert_eq!((actions(&third).len(), third.get("pagination")), (0, None));
     test.finish().await;
 }

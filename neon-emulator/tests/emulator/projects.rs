@@ -53,9 +53,11 @@ async fn what_is_out_of_bounds_is_refused() {
 #[tokio::test]
 async fn a_quota_is_replaced_as_a_whole_by_default() {
     let test = TestEmulator::start().await;
-    let created = test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
+    let created =
+        test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
     let path = created.path();
-    let patched = test.api.patch(&path, json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}})).await.ok(200);
+    let patched =
+        test.api.patch(&path, json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}})).await.ok(200);
     assert_eq!(patched["operations"], json!([]));
     assert_eq!(patched["project"]["settings"]["quota"], json!({"logical_size_bytes": 9}));
     let read = test.api.get(&path).await.ok(200);
@@ -69,7 +71,8 @@ async fn a_quota_is_replaced_as_a_whole_by_default() {
 async fn a_quota_is_merged_if_the_switch_says_so() {
     let unknowns = Unknowns { quota_patch_merges: true, ..Unknowns::default() };
     let test = TestEmulator::with(Config { unknowns, ..config() }).await;
-    let created = test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
+    let created =
+        test.api.create_as(json!({"settings": {"quota": {"logical_size_bytes": 5, "active_time_seconds": 7}}})).await;
     let patch = json!({"project": {"settings": {"quota": {"logical_size_bytes": 9}}}});
     let patched = test.api.patch(&created.path(), patch).await.ok(200);
     assert_eq!(patched["project"]["settings"]["quota"], json!({"logical_size_bytes": 9, "active_time_seconds": 7}));
@@ -90,7 +93,11 @@ async fn a_change_of_one_thing_leaves_the_others() {
     assert_eq!(project["settings"]["quota"]["logical_size_bytes"], 5);
     assert_eq!(project["default_endpoint_settings"]["suspend_timeout_seconds"], 60);
     assert_eq!(project["history_retention_seconds"], 7200);
-    assert_eq!(test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["suspend_timeout_seconds"], 0, "made before");
+    assert_eq!(
+        test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["suspend_timeout_seconds"],
+        0,
+        "made before"
+    );
     test.finish().await;
 }
 
@@ -129,9 +136,10 @@ async fn a_deleted_project_can_be_recovered() {
 
 #[tokio::test]
 async fn after_its_window_a_deleted_project_is_gone() {
-    let test = TestEmulator::with(Config { recovery_window: std::time::Duration::ZERO, ..config() }).await;
+    let test = TestEmulator::start().await;
     let created = test.api.create("gone").await;
     test.api.delete(&created.path()).await.ok(200);
+    test.advance(7 * 24 * 3600 + 1);
     test.api.act(&format!("{}/recover", created.path())).await.refused(404);
     test.finish().await;
 }
@@ -155,5 +163,27 @@ async fn personal_keys_must_name_the_organisation() {
     let refusal = test.api.get("/projects").await.refused(400);
     assert_eq!(refusal, "org_id is required, you can find it on your organization settings page");
     test.api.get(&format!("/projects?org_id={}", test.config.org_id)).await.ok(200);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn the_limit_of_the_plan_is_kept() {
+    let test = TestEmulator::with(Config { projects_limit: Some(1), ..config() }).await;
+    let created = test.api.create("the only one").await;
+    let refused = test.api.post("/projects", json!({"project": {"name": "one too many"}})).await.ok(422);
+    assert_eq!(refused["code"], "PROJECTS_LIMIT_EXCEEDED");
+    test.api.delete(&created.path()).await.ok(200);
+    test.api.create("in its place").await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn counters_stay_zero_if_the_switch_says_so() {
+    let unknowns = Unknowns { counters_stay_zero: true, ..Unknowns::default() };
+    let test = TestEmulator::with(Config { unknowns, ..config() }).await;
+    let created = test.api.create("uncounted").await;
+    test.advance(100);
+    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+    assert_eq!((&project["active_time_seconds"], &project["written_data_bytes"]), (&json!(0), &json!(0)));
     test.finish().await;
 }

@@ -74,9 +74,11 @@ async fn a_tenant_can_enter_no_other_database() {
     assert_eq!(refusal(&crossed).await.0, "28P01", "the password of one does not open the other");
 
     // Even past the proxy, straight to the backing server, the rights of the role end at its own database.
-    let backing = |created: &Created, part: &str| -> String { format!("{}.{}.{part}", test.config.state_database, created.id()) };
+    let backing =
+        |created: &Created, part: &str| -> String { format!("{}.{}.{part}", test.config.state_database, created.id()) };
     let server: PgConnectOptions = crate::support::database_url().parse().unwrap();
-    let tenant = server.username(&backing(&one, "neondb_owner")).password(one.0["roles"][0]["password"].as_str().unwrap());
+    let tenant =
+        server.username(&backing(&one, "neondb_owner")).password(one.0["roles"][0]["password"].as_str().unwrap());
     let mut own = tenant.clone().database(&backing(&one, "neondb")).connect().await.unwrap();
     for forbidden in ["CREATE DATABASE mine", "CREATE ROLE mine", "ALTER ROLE CURRENT_USER SUPERUSER"] {
         own.execute(forbidden).await.expect_err(forbidden);
@@ -112,22 +114,16 @@ async fn suspending_cuts_the_connection_and_the_next_one_wakes() {
 
 #[tokio::test]
 async fn a_cold_start_takes_its_time_and_locks_the_project() {
-    let test = TestEmulator::with(Config { operation_time_scale: 0.1, ..config() }).await;
+    let test = TestEmulator::with(Config { operation_time_scale: 100.0, ..config() }).await;
     let created = test.api.create("cold").await;
-    // The first connection waits for the creation itself.
-    PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
-    eventually("the suspension", || async {
-        (test.api.act(&format!("{}/suspend", created.endpoint_path())).await.status == 200).then_some(())
-    })
-    .await;
-    eventually("the idle compute", || async { (state(&test, &created).await == "idle").then_some(()) }).await;
+    test.advance(481);
+    test.api.act(&format!("{}/suspend", created.endpoint_path())).await.ok(200);
+    test.advance(31);
     let (connected, locked) = tokio::join!(PgConnection::connect(created.uri()), async {
-        eventually("the start", || async {
-            let truth = test.emulator.projects().await.unwrap();
-            truth[0].busy.then_some(())
-        })
-        .await;
-        test.api.patch(&created.path(), json!({"project": {"name": "x"}})).await.status
+        eventually("the start", || async { test.emulator.projects().await.unwrap()[0].busy.then_some(()) }).await;
+        let locked = test.api.patch(&created.path(), json!({"project": {"name": "x"}})).await.status;
+        test.advance(51);
+        locked
     });
     connected.unwrap().close().await.unwrap();
     assert_eq!(locked, 423);
@@ -135,18 +131,36 @@ async fn a_cold_start_takes_its_time_and_locks_the_project() {
 }
 
 #[tokio::test]
+async fn a_connection_waits_for_the_creation_of_its_project() {
+    let test = TestEmulator::with(Config { operation_time_scale: 100.0, ..config() }).await;
+    let created = test.api.create("early").await;
+    let (connected, ()) = tokio::join!(PgConnection::connect(created.uri()), async {
+        eventually("the connection", || async { (test.emulator.open_connections() == 1).then_some(()) }).await;
+        test.advance(481);
+    });
+    connected.unwrap().close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
 async fn connections_keep_the_compute_awake_and_the_last_lets_it_sleep() {
-    // 60 s become 0.3 s.
-    let test = TestEmulator::with(Config { suspend_time_scale: 0.005, ..config() }).await;
-    let created = test.api.create_as(json!({"default_endpoint_settings": {"suspend_timeout_seconds": 60}})).await;
-    let witness = test.api.create_as(json!({"default_endpoint_settings": {"suspend_timeout_seconds": 120}})).await;
-    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
-    eventually("the idle witness", || async { (state(&test, &witness).await == "idle").then_some(()) }).await;
-    assert_eq!(state(&test, &created).await, "active", "twice its timeout, and the connection is open");
-    connection.execute("SELECT 1").await.unwrap();
-    assert_eq!(test.emulator.open_connections(), 1);
-    connection.close().await.unwrap();
-    eventually("the idle compute", || async { (state(&test, &created).await == "idle").then_some(()) }).await;
+    let test = TestEmulator::start().await;
+    let created = test.api.create("held").await;
+    let mut first = PgConnection::connect(created.uri()).await.unwrap();
+    let second = PgConnection::connect(created.uri()).await.unwrap();
+    assert_eq!(test.emulator.open_connections(), 2);
+    second.close().await.unwrap();
+    eventually("the end of one", || async { (test.emulator.open_connections() == 1).then_some(()) }).await;
+    test.advance(1_000);
+    assert_eq!(state(&test, &created).await, "active");
+    first.execute("SELECT 1").await.unwrap();
+    first.close().await.unwrap();
+    eventually("the end of both", || async { (test.emulator.open_connections() == 0).then_some(()) }).await;
+    eventually("the idle compute", || async {
+        test.advance(301);
+        (state(&test, &created).await == "idle").then_some(())
+    })
+    .await;
     test.finish().await;
 }
 
@@ -174,10 +188,11 @@ async fn a_disabled_or_deleted_endpoint_takes_no_connection() {
 
 #[tokio::test]
 async fn the_database_goes_with_the_recovery_window() {
-    let test = TestEmulator::with(Config { recovery_window: std::time::Duration::ZERO, ..config() }).await;
+    let test = TestEmulator::start().await;
     let created = test.api.create("purged").await;
     PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
     test.api.delete(&created.path()).await.ok(200);
+    test.advance(7 * 24 * 3600 + 1);
     // A start sweeps at once.
     let test = test.restart().await;
     let server = PgPool::connect(&crate::support::database_url()).await.unwrap();
@@ -240,7 +255,11 @@ async fn one_connection_too_many_is_refused() {
     let second = PgConnection::connect(created.uri()).await.unwrap();
     assert_eq!(refusal(created.uri()).await.0, "53300");
     first.close().await.unwrap();
-    eventually("a free place", || async { PgConnection::connect(created.uri()).await.ok() }).await.close().await.unwrap();
+    eventually("a free place", || async { PgConnection::connect(created.uri()).await.ok() })
+        .await
+        .close()
+        .await
+        .unwrap();
     second.close().await.unwrap();
     test.finish().await;
 }
@@ -250,7 +269,14 @@ async fn many_first_connections_make_one_database() {
     let test = TestEmulator::start().await;
     let created = test.api.create("rush").await;
     let uri = created.uri().to_owned();
-    let clients: Vec<_> = (0..12).map(|_| tokio::spawn({ let uri = uri.clone(); async move { PgConnection::connect(&uri).await } })).collect();
+    let clients: Vec<_> = (0..12)
+        .map(|_| {
+            tokio::spawn({
+                let uri = uri.clone();
+                async move { PgConnection::connect(&uri).await }
+            })
+        })
+        .collect();
     for client in clients {
         client.await.unwrap().unwrap().close().await.unwrap();
     }

@@ -1,10 +1,10 @@
 //! A restart forgets nothing.
 
 use neon_emulator::Config;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::support::{TestEmulator, config, eventually};
+use crate::support::{TestEmulator, config};
 
 #[tokio::test]
 async fn projects_and_their_data_are_there_after_a_restart() {
@@ -31,32 +31,28 @@ async fn projects_and_their_data_are_there_after_a_restart() {
 
 #[tokio::test]
 async fn an_operation_goes_on_across_a_restart() {
-    let test = TestEmulator::with(Config { operation_time_scale: 0.2, ..config() }).await;
+    let test = TestEmulator::with(Config { operation_time_scale: 100.0, ..config() }).await;
     let created = test.api.create("under way").await;
     let test = test.restart().await;
     let id = created.0["operations"][1]["id"].as_str().unwrap();
     let path = format!("{}/operations/{id}", created.path());
-    let ended: Value = eventually("the end of the operation", || async {
-        let operation = test.api.get(&path).await.ok(200)["operation"].take();
-        (operation["status"] == "finished").then_some(operation)
-    })
-    .await;
-    assert_eq!(ended["total_duration_ms"], 340);
+    assert_eq!(test.api.get(&path).await.ok(200)["operation"]["status"], "scheduling");
+    test.advance(481);
+    let ended = test.api.get(&path).await.ok(200)["operation"].take();
+    assert_eq!(ended["total_duration_ms"], 170_000);
     assert_eq!(test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["current_state"], "active");
     test.finish().await;
 }
 
 #[tokio::test]
 async fn a_compute_that_was_held_by_connections_may_sleep_after_a_restart() {
-    let test = TestEmulator::with(Config { suspend_time_scale: 0.005, ..config() }).await;
-    let created = test.api.create_as(json!({"default_endpoint_settings": {"suspend_timeout_seconds": 60}})).await;
+    let test = TestEmulator::start().await;
+    let created = test.api.create("held").await;
     let _open = PgConnection::connect(created.uri()).await.unwrap();
     let test = test.restart().await;
-    eventually("the idle compute", || async {
-        let endpoint = test.api.get(&created.endpoint_path()).await.ok(200);
-        (endpoint["endpoint"]["current_state"] == "idle").then_some(())
-    })
-    .await;
+    test.advance(301);
+    let endpoint = test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"].take();
+    assert_eq!(endpoint["current_state"], "idle");
     test.finish().await;
 }
 
@@ -68,5 +64,13 @@ async fn a_stop_is_quick_even_with_open_connections() {
     let start = std::time::Instant::now();
     let test = test.restart().await;
     assert!(start.elapsed() < std::time::Duration::from_secs(4), "{:?}", start.elapsed());
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_emulator_keeps_off_the_same_state() {
+    let test = TestEmulator::start().await;
+    let error = neon_emulator::Emulator::start(test.config.clone()).await.expect_err("refused").to_string();
+    assert!(error.starts_with("another emulator uses the state database"), "{error}");
     test.finish().await;
 }

@@ -20,7 +20,13 @@ async fn a_seeded_project_looks_as_it_was_seeded() {
         min_cu: 0.5,
         max_cu: 2.0,
         suspend_timeout_seconds: 60,
-        usage: SeedUsage { active_time_seconds: 11, compute_time_seconds: 22, written_data_bytes: 33, data_transfer_bytes: 44, ..SeedUsage::default() },
+        usage: SeedUsage {
+            active_time_seconds: 11,
+            compute_time_seconds: 22,
+            written_data_bytes: 33,
+            data_transfer_bytes: 44,
+            ..SeedUsage::default()
+        },
         ..SeedProject::new("seeded", created_at)
     };
     let seeded = test.emulator.seed(&[seed]).await.unwrap().remove(0);
@@ -34,12 +40,19 @@ async fn a_seeded_project_looks_as_it_was_seeded() {
     assert_eq!(project["compute_time_seconds"], 22);
     assert_eq!(project["written_data_bytes"], 33);
     assert_eq!(project["data_transfer_bytes"], 44);
-    let endpoint = test.api.get(&format!("/projects/{}/endpoints/{}", seeded.project_id, seeded.endpoint_id)).await.ok(200)["endpoint"].take();
+    let endpoint = test
+        .api
+        .get(&format!("/projects/{}/endpoints/{}", seeded.project_id, seeded.endpoint_id))
+        .await
+        .ok(200)["endpoint"]
+        .take();
     assert_eq!((&endpoint["current_state"], &endpoint["host"]), (&json!("idle"), &json!(seeded.host)));
 
     PgConnection::connect(&seeded.connection_uri).await.unwrap().close().await.unwrap();
     PgConnection::connect(&seeded.pooled_uri).await.unwrap().close().await.unwrap();
-    let size = test.api.get(&format!("/projects/{}", seeded.project_id)).await.ok(200)["project"]["synthetic_storage_size"].as_i64();
+    let size =
+        test.api.get(&format!("/projects/{}", seeded.project_id)).await.ok(200)["project"]["synthetic_storage_size"]
+            .as_i64();
     assert!(size.unwrap() >= 123_456_789, "the real database counts on top");
     test.finish().await;
 }
@@ -48,7 +61,8 @@ async fn a_seeded_project_looks_as_it_was_seeded() {
 async fn a_seeded_active_compute_is_active() {
     let test = TestEmulator::start().await;
     let now = Utc::now();
-    let seed = SeedProject { active: true, last_active: Some(now), ..SeedProject::new("awake", now - TimeDelta::days(1)) };
+    let seed =
+        SeedProject { active: true, last_active: Some(now), ..SeedProject::new("awake", now - TimeDelta::days(1)) };
     test.emulator.seed(&[seed]).await.unwrap();
     assert_eq!(test.emulator.projects().await.unwrap()[0].state, "active");
     test.finish().await;

@@ -105,13 +105,20 @@ fn axis(scale: &Scale, write: fn(f64) -> String) -> impl IntoView + use<> {
 fn moments(data: &ChartData) -> impl IntoView + use<> {
     let last = data.at.len().saturating_sub(1);
     let long = is_long(&data.at);
-    let ticks = (0..=4).filter_map(|i| data.at.get(last * i / 4)).map(|at| view! { <span>{hour_text(*at, long)}</span> }).collect_view();
+    let ticks = (0..=4)
+        .filter_map(|i| data.at.get(last * i / 4))
+        .map(|at| view! { <span>{hour_text(*at, long)}</span> })
+        .collect_view();
     view! { <div class="mt-2 flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">{ticks}</div> }
 }
 
 /// The same as a table.
 fn numbers(data: &ChartData, label: &'static str, write: fn(f64) -> String) -> impl IntoView + use<> {
-    let head = data.series.iter().map(|series| view! { <th scope="col" class="text-right">{series.label}</th> }).collect_view();
+    let head = data
+        .series
+        .iter()
+        .map(|series| view! { <th scope="col" class="text-right">{series.label}</th> })
+        .collect_view();
     let rows = data.at.iter().enumerate().rev().map(|(i, at)| {
         let cells = data.series.iter().map(|series| view! { <td class="text-right tabular-nums">{series.values.get(i).map(|value| write(*value))}</td> });
         view! {

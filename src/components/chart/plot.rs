@@ -12,9 +12,19 @@ pub fn Plot(data: ChartData, label: &'static str, pointed: RwSignal<Option<usize
     let scale = Scale::of(&data);
     let grid = scale.ticks().into_iter().map(|value| line(0.0, WIDTH, scale.y(value))).collect_view();
     let bars = stacked_bars(&data, &scale);
-    let lines = data.series.iter().filter(|series| series.mark != Mark::Bars).map(|series| curve(series, &scale)).collect_view();
+    let lines = data
+        .series
+        .iter()
+        .filter(|series| series.mark != Mark::Bars)
+        .map(|series| curve(series, &scale))
+        .collect_view();
     let count = data.at.len();
-    let cursor = move || pointed.try_get().flatten().map(|i| view! { <path class="cursor" d=format!("M{:.1} 0V{HEIGHT}", x(i, count)) /> });
+    let cursor = move || {
+        pointed
+            .try_get()
+            .flatten()
+            .map(|i| view! { <path class="cursor" d=format!("M{:.1} 0V{HEIGHT}", x(i, count)) /> })
+    };
     view! {
         <svg class="plot size-full overflow-visible" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=label>
             {grid}

@@ -18,9 +18,21 @@ pub struct Scale {
 impl Scale {
     pub fn of(data: &ChartData) -> Self {
         let stacked = (0..data.at.len())
-            .map(|i| data.series.iter().filter(|series| series.mark == Mark::Bars).filter_map(|series| series.values.get(i)).sum::<f64>())
+            .map(|i| {
+                data.series
+                    .iter()
+                    .filter(|series| series.mark == Mark::Bars)
+                    .filter_map(|series| series.values.get(i))
+                    .sum::<f64>()
+            })
             .fold(0.0, f64::max);
-        let single = data.series.iter().filter(|series| series.mark != Mark::Bars).flat_map(|series| &series.values).copied().fold(0.0, f64::max);
+        let single = data
+            .series
+            .iter()
+            .filter(|series| series.mark != Mark::Bars)
+            .flat_map(|series| &series.values)
+            .copied()
+            .fold(0.0, f64::max);
         Self::up_to(stacked.max(single))
     }
 
@@ -28,7 +40,10 @@ impl Scale {
     fn up_to(highest: f64) -> Self {
         let rough = (highest.max(1.0) / 4.0).max(1.0);
         let magnitude = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * magnitude).find(|step| *step >= rough && step.fract() == 0.0);
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+            .into_iter()
+            .map(|factor| factor * magnitude)
+            .find(|step| *step >= rough && step.fract() == 0.0);
         let step = step.unwrap_or(10.0 * magnitude);
         let steps = (highest / step).ceil().max(1.0);
         Self { top: step * steps, steps: steps as usize }
@@ -49,7 +64,11 @@ pub fn is_long(at: &[DateTime<Utc>]) -> bool {
 }
 
 pub fn hour_text(at: DateTime<Utc>, long: bool) -> String {
-    if long { format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour()) } else { format!("{:02}:{:02}", at.hour(), at.minute()) }
+    if long {
+        format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour())
+    } else {
+        format!("{:02}:{:02}", at.hour(), at.minute())
+    }
 }
 
 #[cfg(test)]

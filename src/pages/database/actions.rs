@@ -54,7 +54,9 @@ impl Actions {
         Effect::new(move || answer.to(QUOTA, "The new quota is in force.", actions.set_quota.value().get()));
         Effect::new(move || answer.to(SUSPEND, "Suspended: connections are cut.", actions.suspend.value().get()));
         Effect::new(move || answer.to(RESUME, "Resumed: it is running.", actions.resume.value().get()));
-        Effect::new(move || answer.to(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value().get()));
+        Effect::new(move || {
+            answer.to(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value().get())
+        });
         Effect::new(move || answer.to("", "Fresh from Neon.", actions.refresh.value().get()));
         Effect::new(move || answer.to(RELEASE, "Released: it is deleted on Neon.", actions.release.value().get()));
         Effect::new(move || match actions.reveal.value().get() {
@@ -92,7 +94,9 @@ impl Answer {
                 self.page.now();
                 match outcome {
                     Outcome::Done => self.say(Tone::Good, done.to_owned()),
-                    Outcome::Pending(why) => self.say(Tone::Accent, format!("Recorded, not done yet: {why} The engine goes on trying.")),
+                    Outcome::Pending(why) => {
+                        self.say(Tone::Accent, format!("Recorded, not done yet: {why} The engine goes on trying."))
+                    }
                 }
             }
             Err(error) => self.refuse(&error),

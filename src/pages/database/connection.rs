@@ -6,7 +6,9 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::actions::{Actions, REVEAL};
 use super::facts::Copyable;
-use crate::components::{CancelButton, CopyButton, Dialog, Fact, Glyph, Icon, Live, OpenDialog, Panel, ReasonField, SubmitButton};
+use crate::components::{
+    CancelButton, CopyButton, Dialog, Fact, Glyph, Icon, Live, OpenDialog, Panel, ReasonField, SubmitButton,
+};
 use crate::pages::session;
 use crate::types::{Connection, DatabaseDetail, Permission};
 
@@ -66,7 +68,8 @@ fn Secrets(actions: Actions) -> impl IntoView {
     let hide = move |_| {
         actions.connection.try_set(None);
     };
-    move || match actions.connection.try_get().flatten() {
+    move || {
+        match actions.connection.try_get().flatten() {
         None => view! {
             <Fact name="Password">
                 <span class="text-muted" aria-label="hidden">
@@ -87,6 +90,7 @@ fn Secrets(actions: Actions) -> impl IntoView {
             </div>
         }
         .into_any(),
+    }
     }
 }
 

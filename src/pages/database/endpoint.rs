@@ -3,7 +3,9 @@
 use leptos::{form::ActionForm, prelude::*};
 
 use super::actions::{Actions, RESUME, SUSPEND, TIMEOUT};
-use crate::components::{CancelButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton, TextField, Timestamp};
+use crate::components::{
+    CancelButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton, TextField, Timestamp,
+};
 use crate::pages::look::{self, LookBadge};
 use crate::pages::session;
 use crate::types::{DatabaseDetail, DatabaseState, EndpointState, Permission, duration};

@@ -37,7 +37,8 @@ pub fn limits(quota: &Quota, usage: &Usage) -> [Limit; 5] {
 #[component]
 pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
     let why_not = session::why_not(Permission::ManageDatabases);
-    let edit = move || view! { <OpenDialog dialog=QUOTA text="Edit quota" glyph=Glyph::Pencil why_not=why_not.clone() /> };
+    let edit =
+        move || view! { <OpenDialog dialog=QUOTA text="Edit quota" glyph=Glyph::Pencil why_not=why_not.clone() /> };
     view! {
         <Panel title="Quotas" aside=ViewFn::from(edit)>
             <ul class="flex flex-col gap-3.5">
@@ -52,7 +53,8 @@ pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
 fn Row(limit: Limit) -> impl IntoView {
     let Limit { name, used, write, .. } = limit;
     let tone = look::of_share(used as f64, limit.limit.map(|limit| limit as f64));
-    let share = limit.limit.filter(|limit| *limit > 0).map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
+    let share =
+        limit.limit.filter(|limit| *limit > 0).map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
     view! {
         <li>
             <p class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-sm">

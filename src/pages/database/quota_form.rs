@@ -32,7 +32,13 @@ impl Draft {
     }
 
     fn parse(self) -> Result<Quota, AppError> {
-        Quota::parse(&self.storage.get(), &self.active_hours.get(), &self.compute_hours.get(), &self.written.get(), &self.transfer.get())
+        Quota::parse(
+            &self.storage.get(),
+            &self.active_hours.get(),
+            &self.compute_hours.get(),
+            &self.written.get(),
+            &self.transfer.get(),
+        )
     }
 }
 

@@ -29,7 +29,9 @@ pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoVi
 fn cannot(state: DatabaseState) -> Option<String> {
     match state {
         DatabaseState::Available | DatabaseState::Claimed | DatabaseState::Failed => None,
-        DatabaseState::Requested | DatabaseState::Creating | DatabaseState::Verifying => Some(String::from("It is still being created.")),
+        DatabaseState::Requested | DatabaseState::Creating | DatabaseState::Verifying => {
+            Some(String::from("It is still being created."))
+        }
         DatabaseState::Releasing | DatabaseState::Deleted => Some(String::from("It is released already.")),
     }
 }
@@ -41,7 +43,9 @@ fn to_type(detail: &DatabaseDetail) -> String {
 
 #[component]
 fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
-    let matches = Memo::new(move |_| live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name)));
+    let matches = Memo::new(move |_| {
+        live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name))
+    });
     let pending = actions.release.pending();
     view! {
         <Dialog id=RELEASE title="Release this database?">

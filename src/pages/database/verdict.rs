@@ -20,21 +20,40 @@ fn verdict(tone: Tone, glyph: Glyph, sentence: &'static str, why: impl Into<Stri
 
 fn judge(detail: &DatabaseDetail) -> Verdict {
     match detail.row.state {
-        DatabaseState::Requested => verdict(Tone::Accent, Glyph::Clock, "It is about to be created.", "The engine asks Neon for it next."),
-        DatabaseState::Creating => verdict(Tone::Accent, Glyph::Refresh, "It is being created.", "Neon is making the project."),
-        DatabaseState::Verifying => {
-            verdict(Tone::Accent, Glyph::Eye, "It is being verified.", "It exists; the engine makes sure that it can be connected to before it is offered.")
+        DatabaseState::Requested => {
+            verdict(Tone::Accent, Glyph::Clock, "It is about to be created.", "The engine asks Neon for it next.")
         }
-        DatabaseState::Available => {
-            verdict(Tone::Good, Glyph::Check, "It is ready and waits to be claimed.", format!("It stands in pool {} and belongs to nobody yet.", detail.row.pool))
+        DatabaseState::Creating => {
+            verdict(Tone::Accent, Glyph::Refresh, "It is being created.", "Neon is making the project.")
         }
-        DatabaseState::Releasing => verdict(Tone::Warning, Glyph::Trash, "It is being deleted.", "It was released; the engine deletes it on Neon."),
+        DatabaseState::Verifying => verdict(
+            Tone::Accent,
+            Glyph::Eye,
+            "It is being verified.",
+            "It exists; the engine makes sure that it can be connected to before it is offered.",
+        ),
+        DatabaseState::Available => verdict(
+            Tone::Good,
+            Glyph::Check,
+            "It is ready and waits to be claimed.",
+            format!("It stands in pool {} and belongs to nobody yet.", detail.row.pool),
+        ),
+        DatabaseState::Releasing => verdict(
+            Tone::Warning,
+            Glyph::Trash,
+            "It is being deleted.",
+            "It was released; the engine deletes it on Neon.",
+        ),
         DatabaseState::Deleted => verdict(Tone::Neutral, Glyph::Trash, "It is deleted.", recoverable(detail)),
         DatabaseState::Failed => verdict(
             Tone::Bad,
             Glyph::Alert,
             "Its creation failed; it was never handed out.",
-            format!("It is kept as evidence, the pool has replaced it. After {} attempts Neon said: {}", detail.attempts, last_error(detail)),
+            format!(
+                "It is kept as evidence, the pool has replaced it. After {} attempts Neon said: {}",
+                detail.attempts,
+                last_error(detail)
+            ),
         ),
         DatabaseState::Claimed => match detail.row.block {
             Some(reason) => blocked(detail, reason),
@@ -45,14 +64,20 @@ fn judge(detail: &DatabaseDetail) -> Verdict {
 
 fn blocked(detail: &DatabaseDetail, reason: BlockReason) -> Verdict {
     let (quota, usage) = (&detail.quota, &detail.usage);
-    let sizes = |used: i64, limit: Option<i64>| format!("{} of {}", bytes(used), limit.map_or_else(|| String::from("no limit"), bytes));
-    let times = |used: i64, limit: Option<i64>| format!("{} of {}", duration(used), limit.map_or_else(|| String::from("no limit"), duration));
+    let sizes = |used: i64, limit: Option<i64>| {
+        format!("{} of {}", bytes(used), limit.map_or_else(|| String::from("no limit"), bytes))
+    };
+    let times = |used: i64, limit: Option<i64>| {
+        format!("{} of {}", duration(used), limit.map_or_else(|| String::from("no limit"), duration))
+    };
     let stopped = |what: &str, used: String| {
         verdict(
             Tone::Bad,
             Glyph::Block,
             "It is stopped and cannot be started.",
-            format!("The {what} quota of this billing period is used up: {used}. Raise that quota, or it starts again when the period ends."),
+            format!(
+                "The {what} quota of this billing period is used up: {used}. Raise that quota, or it starts again when the period ends."
+            ),
         )
     };
     match reason {
@@ -60,15 +85,25 @@ fn blocked(detail: &DatabaseDetail, reason: BlockReason) -> Verdict {
             Tone::Bad,
             Glyph::Block,
             "It can be read, but writes fail.",
-            format!("The storage quota is reached: {}. Raise it, or let the owner delete data.", sizes(usage.logical_size_bytes, quota.logical_size_bytes)),
+            format!(
+                "The storage quota is reached: {}. Raise it, or let the owner delete data.",
+                sizes(usage.logical_size_bytes, quota.logical_size_bytes)
+            ),
         ),
         BlockReason::ActiveTime => stopped("active time", times(usage.active_time_seconds, quota.active_time_seconds)),
-        BlockReason::ComputeTime => stopped("compute time", times(usage.compute_time_seconds, quota.compute_time_seconds)),
-        BlockReason::WrittenData => stopped("written data", sizes(usage.written_data_bytes, quota.written_data_bytes)),
-        BlockReason::DataTransfer => stopped("data transfer", sizes(usage.data_transfer_bytes, quota.data_transfer_bytes)),
-        BlockReason::EndpointDisabled => {
-            verdict(Tone::Bad, Glyph::Block, "It cannot be connected to.", "Its endpoint is switched off on Neon. Switch it on there; no quota is the cause.")
+        BlockReason::ComputeTime => {
+            stopped("compute time", times(usage.compute_time_seconds, quota.compute_time_seconds))
         }
+        BlockReason::WrittenData => stopped("written data", sizes(usage.written_data_bytes, quota.written_data_bytes)),
+        BlockReason::DataTransfer => {
+            stopped("data transfer", sizes(usage.data_transfer_bytes, quota.data_transfer_bytes))
+        }
+        BlockReason::EndpointDisabled => verdict(
+            Tone::Bad,
+            Glyph::Block,
+            "It cannot be connected to.",
+            "Its endpoint is switched off on Neon. Switch it on there; no quota is the cause.",
+        ),
     }
 }
 
@@ -80,12 +115,24 @@ fn in_use(detail: &DatabaseDetail) -> Verdict {
             "It works, but its storage is nearly full.",
             format!("{percent} % of the storage quota is used. At 100 % writes fail."),
         ),
-        (None, _) => verdict(Tone::Neutral, Glyph::Info, "Nothing is known to be wrong.", "Neon has not yet been asked how it is. Refresh it to know."),
-        (Some(EndpointState::Active), _) => verdict(Tone::Good, Glyph::Check, "It is healthy and running.", "No quota is near its limit."),
-        (Some(EndpointState::Init), _) => verdict(Tone::Accent, Glyph::Refresh, "It is starting.", "The next connection is answered within seconds."),
-        (Some(EndpointState::Idle), _) => {
-            verdict(Tone::Good, Glyph::Moon, "It is healthy and scaled to zero.", "Nobody is connected. The next connection wakes it by itself; no quota is near its limit.")
+        (None, _) => verdict(
+            Tone::Neutral,
+            Glyph::Info,
+            "Nothing is known to be wrong.",
+            "Neon has not yet been asked how it is. Refresh it to know.",
+        ),
+        (Some(EndpointState::Active), _) => {
+            verdict(Tone::Good, Glyph::Check, "It is healthy and running.", "No quota is near its limit.")
         }
+        (Some(EndpointState::Init), _) => {
+            verdict(Tone::Accent, Glyph::Refresh, "It is starting.", "The next connection is answered within seconds.")
+        }
+        (Some(EndpointState::Idle), _) => verdict(
+            Tone::Good,
+            Glyph::Moon,
+            "It is healthy and scaled to zero.",
+            "Nobody is connected. The next connection wakes it by itself; no quota is near its limit.",
+        ),
     }
 }
 
@@ -108,7 +155,9 @@ fn last_error(detail: &DatabaseDetail) -> &str {
 #[component]
 pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
     let Verdict { tone, glyph, sentence, why } = judge(&detail);
-    let period_end = detail.period_end.filter(|_| detail.row.block.is_some_and(|reason| !matches!(reason, BlockReason::Storage | BlockReason::EndpointDisabled)));
+    let period_end = detail.period_end.filter(|_| {
+        detail.row.block.is_some_and(|reason| !matches!(reason, BlockReason::Storage | BlockReason::EndpointDisabled))
+    });
     view! {
         <div class=format!("{} items-start", tone.alert())>
             <Icon glyph class="mt-0.5 size-5 shrink-0" />
@@ -163,7 +212,12 @@ mod tests {
 
     fn claimed() -> DatabaseDetail {
         let at: Time = chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
-        let owner = Owner { id: String::from("u-1"), email: String::from("a@example.com"), organisation: None, plan: String::from("free") };
+        let owner = Owner {
+            id: String::from("u-1"),
+            email: String::from("a@example.com"),
+            organisation: None,
+            plan: String::from("free"),
+        };
         DatabaseDetail {
             row: DatabaseRow {
                 id: uuid::Uuid::nil(),

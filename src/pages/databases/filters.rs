@@ -47,7 +47,9 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
             type_text(form);
         }
     };
-    let of = move |read: fn(&DatabaseFilter) -> Option<String>| Signal::derive(move || query.try_with(|query| read(&query.filter)).flatten().unwrap_or_default());
+    let of = move |read: fn(&DatabaseFilter) -> Option<String>| {
+        Signal::derive(move || query.try_with(|query| read(&query.filter)).flatten().unwrap_or_default())
+    };
     let states = DatabaseState::ALL.iter().map(|state| state.as_str().to_owned()).collect();
     view! {
         <form class="panel mb-4 flex flex-wrap items-end gap-x-3 gap-y-2 p-3" method="get" action=path::DATABASES aria-label="Filters" on:submit=submit on:change=change>

@@ -27,7 +27,9 @@ pub fn DatabasesPage() -> impl IntoView {
     let page = Resource::new(move || query.get(), ask);
     let choices = Resource::new(|| (), |()| filter_choices());
     live.keep_asking(move || ask(query.try_get_untracked().unwrap_or_default()));
-    Effect::new(move || live.refresh().set_every(if query.with(|query| query.position == PagePosition::First) { EVERY } else { 0 }));
+    Effect::new(move || {
+        live.refresh().set_every(if query.with(|query| query.position == PagePosition::First) { EVERY } else { 0 })
+    });
     view! {
         <PageHead title="Databases">
             <Freshness as_of=Signal::derive(move || live.with(|page| page.as_of)) refresh=live.refresh() />
@@ -100,13 +102,25 @@ fn total_text(total: Total) -> String {
 fn Nothing(filter: DatabaseFilter) -> impl IntoView {
     let is_narrowed = DatabaseFilter { sort: filter.sort, ..DatabaseFilter::default() } != filter;
     let (glyph, title, text) = if filter.blocked {
-        (Glyph::Check, "No database is blocked", "That is how it should be: every claimed database can be started and written to.")
+        (
+            Glyph::Check,
+            "No database is blocked",
+            "That is how it should be: every claimed database can be started and written to.",
+        )
     } else if filter.storage_percent.is_some() {
-        (Glyph::Check, "No database is near its storage quota", "That is how it should be: every claimed database has room to grow.")
+        (
+            Glyph::Check,
+            "No database is near its storage quota",
+            "That is how it should be: every claimed database has room to grow.",
+        )
     } else if is_narrowed {
         (Glyph::Search, "No database matches these filters", "Take a filter away to see more.")
     } else {
-        (Glyph::Database, "There is no database yet", "The engine fills the pools by itself. The first ones appear here within seconds of its start.")
+        (
+            Glyph::Database,
+            "There is no database yet",
+            "The engine fills the pools by itself. The first ones appear here within seconds of its start.",
+        )
     };
     view! {
         <EmptyState glyph title>

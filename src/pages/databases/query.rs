@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn the_whole_state_is_read() {
-        let query = read(&[("state", "claimed"), ("blocked", "1"), ("storage", "80"), ("sort", "size"), ("after", "x")]);
+        let query =
+            read(&[("state", "claimed"), ("blocked", "1"), ("storage", "80"), ("sort", "size"), ("after", "x")]);
         assert_eq!(query.filter.state, Some(DatabaseState::Claimed));
         assert!(query.filter.blocked);
         assert_eq!(query.filter.storage_percent, Some(80));

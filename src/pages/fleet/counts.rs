@@ -12,7 +12,11 @@ pub fn States(states: Vec<(DatabaseState, i64)>) -> impl IntoView {
     let living = states.iter().filter(|(state, _)| *state != DatabaseState::Deleted);
     let total: i64 = living.clone().map(|(_, count)| count).sum();
     let segments = living
-        .map(|(state, count)| Segment { label: format!("{}: {}", state.as_str(), grouped(*count)), value: *count as f64, class: look::bar_class(*state) })
+        .map(|(state, count)| Segment {
+            label: format!("{}: {}", state.as_str(), grouped(*count)),
+            value: *count as f64,
+            class: look::bar_class(*state),
+        })
         .collect();
     let entries = states.iter().map(|(state, count)| view! { <Entry state=*state count=*count /> }).collect_view();
     view! {

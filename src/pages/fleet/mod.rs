@@ -11,7 +11,9 @@ pub use self::tiles::{cover_tone, hours_text};
 use super::failure::Failure;
 use super::history::History;
 use super::pools::PoolStrip;
-use crate::components::{Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton};
+use crate::components::{
+    Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton,
+};
 use crate::rpc::fleet::fleet_health;
 use crate::types::{FleetHealth, FleetPoint, grouped};
 
@@ -84,7 +86,12 @@ fn chart_of(history: &[FleetPoint]) -> ChartData {
         series: vec![
             Series { label: "Claimed", mark: Mark::Area, class: "text-chart-1", values: values(|point| point.claimed) },
             Series { label: "Active", mark: Mark::Line, class: "text-chart-2", values: values(|point| point.active) },
-            Series { label: "Available", mark: Mark::Line, class: "text-chart-3", values: values(|point| point.available) },
+            Series {
+                label: "Available",
+                mark: Mark::Line,
+                class: "text-chart-3",
+                values: values(|point| point.available),
+            },
         ],
     }
 }

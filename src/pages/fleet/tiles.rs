@@ -4,7 +4,9 @@ use leptos::prelude::*;
 
 use crate::components::{Tile, Tone};
 use crate::pages::path;
-use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, PagePosition, PoolSummary, bytes, grouped};
+use crate::types::{
+    DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, PagePosition, PoolSummary, bytes, grouped,
+};
 
 #[component]
 pub fn Tiles(health: FleetHealth) -> impl IntoView {
@@ -63,7 +65,10 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
 fn ClaimTimeTile(health: FleetHealth) -> impl IntoView {
     let warm = health.warm_percent.map(|percent| format!(" · {percent:.0} % from the pool")).unwrap_or_default();
     let (value, note) = match health.claim_time {
-        Some(time) => (milliseconds(time.p50_ms), format!("median; p95 {}, p99 {}{warm}", milliseconds(time.p95_ms), milliseconds(time.p99_ms))),
+        Some(time) => (
+            milliseconds(time.p50_ms),
+            format!("median; p95 {}, p99 {}{warm}", milliseconds(time.p95_ms), milliseconds(time.p99_ms)),
+        ),
         None => (String::from("–"), String::from("no claims in the last 24 hours")),
     };
     view! { <Tile label="Time to claim" value note=Some(note) href=None /> }

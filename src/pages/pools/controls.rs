@@ -2,8 +2,10 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use crate::components::{CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, SubmitButton, TextField, Toasts, Tone, browser};
 use crate::components::Refresh;
+use crate::components::{
+    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, SubmitButton, TextField, Toasts, Tone, browser,
+};
 use crate::pages::session;
 use crate::rpc::pools::{PausePool, ResumePool, SetTarget};
 use crate::types::{AppError, Permission, PoolDetail, PoolSummary, grouped};
@@ -23,9 +25,15 @@ pub struct PoolActions {
 
 impl PoolActions {
     pub fn new(refresh: Refresh) -> Self {
-        let actions = Self { target: RwSignal::new(String::new()), set_target: ServerAction::new(), pause: ServerAction::new(), resume: ServerAction::new() };
+        let actions = Self {
+            target: RwSignal::new(String::new()),
+            set_target: ServerAction::new(),
+            pause: ServerAction::new(),
+            resume: ServerAction::new(),
+        };
         let toasts = use_context::<Toasts>();
-        let report = move |dialog: &'static str, done: &'static str, result: Option<Result<(), AppError>>| match result {
+        let report = move |dialog: &'static str, done: &'static str, result: Option<Result<(), AppError>>| match result
+        {
             None => {}
             Some(Ok(())) => {
                 browser::close_dialog(dialog);
@@ -56,7 +64,10 @@ impl PoolActions {
 pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
     let name = live.with_untracked(|detail| detail.summary.name.clone()).unwrap_or_default();
     let why_not = session::why_not(Permission::ManagePools);
-    let stopped = Memo::new(move |_| live.with(|detail| detail.summary.paused_at.is_some() || detail.summary.breaker_until.is_some()).unwrap_or(false));
+    let stopped = Memo::new(move |_| {
+        live.with(|detail| detail.summary.paused_at.is_some() || detail.summary.breaker_until.is_some())
+            .unwrap_or(false)
+    });
     let pause_or_resume = {
         let why_not = why_not.clone();
         move || {
@@ -79,14 +90,23 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
 #[component]
 fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
     let effect = move || {
-        let wanted: Option<i64> = actions.target.get().trim().parse().ok().filter(|target| (0..=100_000).contains(target));
-        match (wanted, live.with(|detail| (detail.summary.available + detail.summary.in_flight, i64::from(detail.summary.target)))) {
+        let wanted: Option<i64> =
+            actions.target.get().trim().parse().ok().filter(|target| (0..=100_000).contains(target));
+        match (
+            wanted,
+            live.with(|detail| (detail.summary.available + detail.summary.in_flight, i64::from(detail.summary.target))),
+        ) {
             (None, _) => String::from("Write a whole number from 0 to 100,000."),
             (Some(wanted), Some((have, before))) if wanted > have => {
                 format!("{} → {}: {} more are created now.", grouped(before), grouped(wanted), grouped(wanted - have))
             }
             (Some(wanted), Some((have, before))) => {
-                format!("{} → {}: nothing is created until claims bring the {} at hand below it. None is deleted.", grouped(before), grouped(wanted), grouped(have))
+                format!(
+                    "{} → {}: nothing is created until claims bring the {} at hand below it. None is deleted.",
+                    grouped(before),
+                    grouped(wanted),
+                    grouped(have)
+                )
             }
             (Some(_), None) => String::new(),
         }

@@ -5,7 +5,10 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::controls::{Controls, PoolActions};
 use super::strip::{PoolBadges, compute};
-use crate::components::{Chart, ChartData, EmptyState, Freshness, Glyph, Icon, Live, Mark, PageHead, Panel, Series, Skeleton, Tile, Timestamp};
+use crate::components::{
+    Chart, ChartData, EmptyState, Freshness, Glyph, Icon, Live, Mark, PageHead, Panel, Series, Skeleton, Tile,
+    Timestamp,
+};
 use crate::pages::failure::Failure;
 use crate::pages::fleet::{cover_tone, hours_text, whole};
 use crate::pages::history::{History, short};
@@ -24,7 +27,8 @@ pub fn PoolPage() -> impl IntoView {
 #[component]
 fn OnePool(name: String) -> impl IntoView {
     let query = use_query_map();
-    let range = Memo::new(move |_| query.with(|query| query.get_str("range").and_then(PoolRange::parse)).unwrap_or_default());
+    let range =
+        Memo::new(move |_| query.with(|query| query.get_str("range").and_then(PoolRange::parse)).unwrap_or_default());
     let live = Live::<PoolDetail>::new(5);
     let name = StoredValue::new(name);
     let ask = move |range: PoolRange| pool(name.try_get_value().unwrap_or_default(), range);
@@ -52,7 +56,13 @@ fn Pool(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
     let summary = live.with_untracked(|detail| detail.summary.clone());
     let title = summary.as_ref().map(|pool| format!("Pool {}", pool.name)).unwrap_or_default();
     let note = summary.as_ref().map(|pool| {
-        format!("{} · Postgres {} · {} · born with plan {}", pool.region, pool.pg_version, compute(pool.min_cu, pool.max_cu), pool.birth_plan)
+        format!(
+            "{} · Postgres {} · {} · born with plan {}",
+            pool.region,
+            pool.pg_version,
+            compute(pool.min_cu, pool.max_cu),
+            pool.birth_plan
+        )
     });
     view! {
         <PageHead title note=note.unwrap_or_default()>
@@ -110,7 +120,12 @@ fn Trouble(pool: PoolSummary) -> impl IntoView {
 fn Numbers(detail: PoolDetail) -> impl IntoView {
     let pool = detail.summary;
     let target = i64::from(pool.target);
-    let seconds = |value: Option<f64>| value.map_or_else(|| String::from("–"), |seconds| if seconds < 60.0 { format!("{seconds:.1} s") } else { duration(seconds as i64) });
+    let seconds = |value: Option<f64>| {
+        value.map_or_else(
+            || String::from("–"),
+            |seconds| if seconds < 60.0 { format!("{seconds:.1} s") } else { duration(seconds as i64) },
+        )
+    };
     view! {
         <div class="flex flex-wrap gap-1.5 empty:hidden">
             <PoolBadges pool=pool.clone() />
@@ -194,9 +209,24 @@ fn levels(history: &[PoolPoint]) -> ChartData {
     ChartData {
         at: history.iter().map(|point| point.at).collect(),
         series: vec![
-            Series { label: "Available", mark: Mark::Area, class: "text-chart-1", values: values(history, |point| point.available) },
-            Series { label: "In flight", mark: Mark::Line, class: "text-chart-3", values: values(history, |point| point.in_flight) },
-            Series { label: "Target", mark: Mark::Dashes, class: "text-chart-5", values: values(history, |point| point.target) },
+            Series {
+                label: "Available",
+                mark: Mark::Area,
+                class: "text-chart-1",
+                values: values(history, |point| point.available),
+            },
+            Series {
+                label: "In flight",
+                mark: Mark::Line,
+                class: "text-chart-3",
+                values: values(history, |point| point.in_flight),
+            },
+            Series {
+                label: "Target",
+                mark: Mark::Dashes,
+                class: "text-chart-5",
+                values: values(history, |point| point.target),
+            },
         ],
     }
 }
@@ -205,10 +235,30 @@ fn flows(history: &[PoolPoint]) -> ChartData {
     ChartData {
         at: history.iter().map(|point| point.at).collect(),
         series: vec![
-            Series { label: "Claims from the pool", mark: Mark::Bars, class: "text-chart-1", values: values(history, |point| point.claims_warm) },
-            Series { label: "Claims that waited", mark: Mark::Bars, class: "text-chart-4", values: values(history, |point| point.claims_cold) },
-            Series { label: "Created", mark: Mark::Line, class: "text-chart-2", values: values(history, |point| point.created) },
-            Series { label: "Failed", mark: Mark::Line, class: "text-error", values: values(history, |point| point.failed) },
+            Series {
+                label: "Claims from the pool",
+                mark: Mark::Bars,
+                class: "text-chart-1",
+                values: values(history, |point| point.claims_warm),
+            },
+            Series {
+                label: "Claims that waited",
+                mark: Mark::Bars,
+                class: "text-chart-4",
+                values: values(history, |point| point.claims_cold),
+            },
+            Series {
+                label: "Created",
+                mark: Mark::Line,
+                class: "text-chart-2",
+                values: values(history, |point| point.created),
+            },
+            Series {
+                label: "Failed",
+                mark: Mark::Line,
+                class: "text-error",
+                values: values(history, |point| point.failed),
+            },
         ],
     }
 }

@@ -38,6 +38,8 @@ struct Line {
     waiting: BTreeMap<Place, Arc<Notify>>,
     next_ticket: u64,
     paused_until: Option<Instant>,
+    /// The end of the pause before this one: a success that was sent since shows that not everything is refused.
+    resumed_at: Option<Instant>,
     refusals_in_a_row: u32,
 }
 
@@ -119,6 +121,7 @@ impl Budget {
         let told_before = line.paused_until.is_some_and(|until| sent_at < until);
         if !told_before {
             line.refusals_in_a_row = line.refusals_in_a_row.saturating_add(1);
+            line.resumed_at = line.paused_until;
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << line.refusals_in_a_row.saturating_sub(1).min(10));
         let pause = retry_after.unwrap_or(doubled).min(LONGEST_PAUSE);
@@ -128,10 +131,10 @@ impl Budget {
         line.waiting.values().for_each(|bell| bell.notify_one());
     }
 
-    /// A call that was sent after the last pause has been let through.
+    /// A call was let through. Refusals among successes are single ones and pause shortly; only where nothing gets through the pause grows.
     pub fn went_well(&self, sent_at: Instant) {
         let mut line = self.line();
-        if line.paused_until.is_none_or(|until| sent_at >= until) {
+        if line.resumed_at.is_none_or(|resumed_at| sent_at >= resumed_at) {
             line.refusals_in_a_row = 0;
         }
     }
@@ -360,10 +363,10 @@ mod tests {
         budget.slow_down(first, None);
         let second = budget.line().paused_until.unwrap();
         assert!(second >= before + FIRST_PAUSE * 2);
+        budget.went_well(sent);
+        assert_eq!(budget.line().refusals_in_a_row, 2, "an answer from before the first pause says nothing");
         budget.went_well(first);
-        assert_eq!(budget.line().refusals_in_a_row, 2, "an answer from before the pause says nothing");
-        budget.went_well(second);
-        assert_eq!(budget.line().refusals_in_a_row, 0);
+        assert_eq!(budget.line().refusals_in_a_row, 0, "something got through in between");
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ fn invalid(message: impl Into<String>) -> Refusal {
 
 fn length(what: &str, text: Option<&str>, most: usize) -> Result<(), Refusal> {
     match text.map(|text| text.chars().count()) {
-        Some(length) if !(1..=most).contains(&length) => Err(invalid(format!("{what} must have 1 to {most} characters"))),
+        Some(length) if !(1..=most).contains(&length) => {
+            Err(invalid(format!("{what} must have 1 to {most} characters")))
+        }
         _ => Ok(()),
     }
 }
@@ -80,5 +82,9 @@ pub fn pg_version(version: i16) -> Result<(), Refusal> {
 }
 
 pub fn region(region_id: &str) -> Result<(), Refusal> {
-    if crate::regions::is_known(region_id) { Ok(()) } else { Err(invalid(format!("region {region_id} is not supported"))) }
+    if crate::regions::is_known(region_id) {
+        Ok(())
+    } else {
+        Err(invalid(format!("region {region_id} is not supported")))
+    }
 }

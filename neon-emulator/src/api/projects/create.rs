@@ -13,7 +13,7 @@ use super::settings::{EndpointDefaults, Settings};
 use crate::api::extract::Body;
 use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
 use crate::regions::DEFAULT_REGION;
 
@@ -54,13 +54,23 @@ pub async fn create(
     if request.project.org_id.as_ref().is_some_and(|org_id| *org_id != context.config.org_id) {
         return Err(ApiError::not_found("organization"));
     }
-    let now = clock::now();
+    must_be_within_limit(&context).await?;
+    let now = context.clock.now();
     let mut project = request.project.into_row(&context, now)?;
     project.database_id = context.store.next_database_ids(1).await?.pop().unwrap_or_default();
     let operations = project.create(now, &context.timing);
     project.settle(now, &context.timing);
     context.store.insert(&project, &operations).await?;
     Ok((StatusCode::CREATED, Json(created(&context, &project, &operations, now))))
+}
+
+async fn must_be_within_limit(context: &Context) -> Result<(), Refusal> {
+    let Some(limit) = context.config.projects_limit else { return Ok(()) };
+    let mut count = context.store.count_live().await?;
+    if context.config.unknowns.deleted_count_towards_limit {
+        count += context.store.count_deleted().await?;
+    }
+    if count < limit { Ok(()) } else { Err(Refusal::ProjectsLimit(limit)) }
 }
 
 impl NewProject {

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use super::extract::{Parameters, limit};
 use super::shapes::{self, Detail};
 use super::{ApiError, Context};
-use crate::clock;
 use crate::model::{Project, Refusal};
 use crate::store::{Page, Which};
 
@@ -48,7 +47,7 @@ pub async fn list(
         search: parameters.search.filter(|search| !search.is_empty()),
         recoverable: parameters.recoverable.unwrap_or(false),
     };
-    let now = clock::now();
+    let now = context.clock.now();
     let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
     let projects = context.store.page(&page, now).await?;
     let items: Vec<Value> = projects.iter().map(|project| shapes::list_item(project, window, now)).collect();
@@ -59,20 +58,32 @@ pub async fn list(
     Ok(Json(body))
 }
 
-pub async fn read(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let project = measured(&context, &project_id).await?;
-    Ok(Json(json!({"project": shapes::project(&project, Detail::Read, clock::now())})))
+pub async fn read(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let mut project = measured(&context, &project_id).await?;
+    if context.config.unknowns.counters_stay_zero {
+        project.forget_usage(context.clock.now());
+    }
+    Ok(Json(json!({"project": shapes::project(&project, Detail::Read, context.clock.now())})))
 }
 
-pub async fn delete(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn delete(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let timing = context.timing;
     let change = |project: &mut Project, now| project.delete(now, &timing).map(|()| Vec::new());
     let (project, _) = context.store.change(&project_id, Which::Live, change).await?;
     context.cut_connections(&project).await;
-    Ok(Json(json!({"project": shapes::project(&project, Detail::Changed, clock::now())})))
+    Ok(Json(json!({"project": shapes::project(&project, Detail::Changed, context.clock.now())})))
 }
 
-pub async fn recover(State(context): State<Arc<Context>>, Path(project_id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn recover(
+    State(context): State<Arc<Context>>,
+    Path(project_id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
     let change = |project: &mut Project, now| {
         if project.deleted_at.is_none_or(|at| now - at > window) {
@@ -82,7 +93,7 @@ pub async fn recover(State(context): State<Arc<Context>>, Path(project_id): Path
         Ok(Vec::new())
     };
     let (project, _) = context.store.change(&project_id, Which::Recoverable, change).await?;
-    let now = clock::now();
+    let now = context.clock.now();
     Ok(Json(json!({
         "project": shapes::project(&project, Detail::Changed, now),
         "branches": [shapes::branch(&project, now)],
@@ -91,7 +102,7 @@ pub async fn recover(State(context): State<Arc<Context>>, Path(project_id): Path
 
 /// The project with the present size of its database. What was found is kept for the lists.
 pub async fn measured(context: &Context, project_id: &str) -> Result<Project, ApiError> {
-    let project = context.store.project(project_id, clock::now()).await?;
+    let project = context.store.project(project_id, context.clock.now()).await?;
     if project.materialized_at.is_none() {
         return Ok(project);
     }

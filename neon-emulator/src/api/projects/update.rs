@@ -12,7 +12,7 @@ use super::settings::{EndpointDefaults, Settings};
 use crate::api::extract::Body;
 use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal, Timing};
 use crate::store::Which;
 
@@ -43,7 +43,7 @@ pub async fn update(
     let timing = context.timing;
     let change = |project: &mut Project, now| update.apply(project, merges_quota, now, &timing);
     let (project, operations) = context.store.change(&project_id, Which::Live, change).await?;
-    let now = clock::now();
+    let now = context.clock.now();
     Ok(Json(json!({
         "project": shapes::project(&project, Detail::Changed, now),
         "operations": shapes::operations(&operations, now),
@@ -51,7 +51,13 @@ pub async fn update(
 }
 
 impl ProjectUpdate {
-    fn apply(self, project: &mut Project, merges_quota: bool, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
+    fn apply(
+        self,
+        project: &mut Project,
+        merges_quota: bool,
+        now: Instant,
+        timing: &Timing,
+    ) -> Result<Vec<Operation>, Refusal> {
         project.must_be_unlocked(now)?;
         project.name = self.name.unwrap_or_else(|| project.name.clone());
         self.settings.unwrap_or_default().apply(project, merges_quota);

@@ -1,17 +1,34 @@
 //! Neon's OpenAPI document as a judge of answers: the schema of the operation and status, and besides no field that
 //! the document does not know.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 /// Objects that are used as they are, never as a part of a larger one, so that they can be closed.
 const CLOSED: [&str; 14] = [
-    "ProjectListItem", "Project", "ProjectSettingsData", "ProjectQuota", "ProjectOwnerData", "DefaultEndpointSettings", "Branch",
-    "Endpoint", "Operation", "Role", "Database", "ConnectionDetails", "ConnectionParameters", "RegionResponse",
+    "ProjectListItem",
+    "Project",
+    "ProjectSettingsData",
+    "ProjectQuota",
+    "ProjectOwnerData",
+    "DefaultEndpointSettings",
+    "Branch",
+    "Endpoint",
+    "Operation",
+    "Role",
+    "Database",
+    "ConnectionDetails",
+    "ConnectionParameters",
+    "RegionResponse",
 ];
 
 pub struct Contract {
     document: Value,
+    /// By operation and status: making one takes longer than using it.
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 impl Contract {
@@ -23,7 +40,7 @@ impl Contract {
             document["components"]["schemas"][name]["additionalProperties"] = Value::Bool(false);
         }
         admit_null(&mut document);
-        Self { document }
+        Self { document, validators: Mutex::default() }
     }
 
     /// Panics with what is wrong about an answer.
@@ -35,17 +52,28 @@ impl Contract {
             return;
         };
         let response = operation["responses"].get(status.to_string()).unwrap_or(&operation["responses"]["default"]);
-        assert!(status >= 400 || operation["responses"].get(status.to_string()).is_some(), "{method} {template} cannot answer {status}");
-        let schema = &self.resolved(response)["content"]["application/json"]["schema"];
-        assert!(schema.is_object(), "{method} {template} {status} has no schema");
-        let errors: Vec<String> =
-            self.validator(schema).iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+        assert!(
+            status >= 400 || operation["responses"].get(status.to_string()).is_some(),
+            "{method} {template} cannot answer {status}"
+        );
+        let errors: Vec<String> = self
+            .validator(&format!("{method} {template} {status}"), response)
+            .iter_errors(body)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{method} {template} {status}: {errors:#?}\n{body:#}");
     }
 
-    fn validator(&self, schema: &Value) -> Validator {
-        let whole = json!({"allOf": [schema], "components": self.document["components"]});
-        jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true).build(&whole).unwrap()
+    fn validator(&self, name: &str, response: &Value) -> Arc<Validator> {
+        let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let schema = &self.resolved(response)["content"]["application/json"]["schema"];
+            assert!(schema.is_object(), "{name} has no schema");
+            let whole = json!({"allOf": [schema], "components": self.document["components"]});
+            let options = jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true);
+            Arc::new(options.build(&whole).unwrap())
+        };
+        validators.entry(name.into()).or_insert_with(make).clone()
     }
 
     /// The operation whose template fits the path; a template without parameters goes first.

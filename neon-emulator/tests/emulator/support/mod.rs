@@ -8,6 +8,9 @@ pub use api::{Api, Created};
 use contract::Contract;
 pub use wait::eventually;
 
+use std::time::Duration;
+
+use chrono::{Datelike, TimeDelta};
 use neon_emulator::{Config, Emulator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -43,7 +46,29 @@ impl TestEmulator {
     pub async fn with(config: Config) -> Self {
         let emulator = Emulator::start(config.clone()).await.expect("the emulator starts");
         let api = Api::new(&emulator.api_url(), KEY);
-        Self { emulator, api, config }
+        let test = Self { emulator, api, config };
+        test.leave_the_end_of_the_month();
+        test
+    }
+
+    /// Usage begins anew with each month, which would surprise a test that counts it.
+    fn leave_the_end_of_the_month(&self) {
+        let now = self.emulator.clock().now();
+        if (now + TimeDelta::hours(2)).month() != now.month() {
+            self.advance(2 * 3_600);
+        }
+    }
+
+    /// Puts the emulator's clock forward.
+    pub fn advance(&self, seconds: u64) {
+        self.emulator.clock().advance(Duration::from_secs(seconds));
+    }
+
+    /// The database with the emulator's state.
+    pub fn state_url(&self) -> String {
+        let mut url = reqwest::Url::parse(&database_url()).unwrap();
+        url.set_path(&self.config.state_database);
+        url.into()
     }
 
     /// Stops and starts again on the same state.

@@ -34,6 +34,7 @@ async fn a_project_is_created_as_asked_for_and_its_captured_answer_understood() 
         seen.body,
         json!({"project": {
             "name": "flotilla-0198f0a2", "region_id": "aws-us-west-2", "pg_version": 17, "store_passwords": true, "org_id": "org-royal-sun-91776391",
+            "branch": {"database_name": "neondb", "role_name": "neondb_owner"},
             "default_endpoint_settings": {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2.0},
             "settings": {"quota": {"logical_size_bytes": 536_870_912, "active_time_seconds": 0, "compute_time_seconds": 0, "written_data_bytes": 0, "data_transfer_bytes": 0}},
         }})
