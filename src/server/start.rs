@@ -21,6 +21,8 @@ use super::{
 
 /// The database of the ledger in the private PostgreSQL.
 const DATABASE: &str = "postgres";
+/// How long the engine may take to put down what it holds; its leases run out by themselves.
+const ENGINE_GRACE: Duration = Duration::from_millis(3_250);
 /// How long PostgreSQL may take for an orderly stop; then it is stopped at once, and recovers at its next start.
 const POSTGRES_GRACE: Duration = Duration::from_millis(1_500);
 
@@ -123,7 +125,11 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
     };
     let engine = async {
         shutdown.cancelled().await;
-        state.engine.stop().await;
+        if tokio::time::timeout(ENGINE_GRACE, state.engine.stop()).await.is_err() {
+            tracing::warn!(
+                "the engine was stopped in the middle of something; its leases run out and the next run goes on"
+            );
+        }
     };
     let (outcome, ()) = tokio::join!(work, engine);
     outcome

@@ -54,3 +54,57 @@ pub fn page_policy(nonce: &str, is_watched: bool) -> String {
          connect-src {connect}; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn_with_state, routing::get};
+    use clap::Parser;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    async fn answer(arguments: &[&str], path: &str) -> Response {
+        let config = Only::try_parse_from([&["flotilla"], arguments].concat()).unwrap().config;
+        let app = Router::new()
+            .route("/own", get(async || [(header::CONTENT_SECURITY_POLICY, "own"), (header::CACHE_CONTROL, "public")]))
+            .layer(from_fn_with_state(Arc::new(config), add));
+        app.oneshot(Request::builder().uri(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_them_whatever_its_status() {
+        let response = answer(&[], "/nothing").await;
+        assert_eq!(response.status(), 404);
+        for (name, value) in FIXED {
+            assert_eq!(response.headers()[&name], value);
+        }
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(!response.headers().contains_key("strict-transport-security"), "without TLS it would mean nothing");
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_says_itself_stays() {
+        let response = answer(&["--public-url", "https://fleet.example.com"], "/own").await;
+        assert_eq!(
+            (response.headers()["content-security-policy"].as_bytes(), response.headers()["cache-control"].as_bytes()),
+            (&b"own"[..], &b"public"[..])
+        );
+        assert!(response.headers().contains_key("strict-transport-security"));
+    }
+
+    #[test]
+    fn a_pages_policy_admits_its_own_scripts_only() {
+        let policy = page_policy("abc", false);
+        assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"), "{policy}");
+        assert!(
+            !policy.contains("unsafe-inline") && !policy.contains("ws:") && !policy.contains(" 'unsafe-eval'"),
+            "{policy}"
+        );
+    }
+}

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -47,6 +47,9 @@ pub async fn bounded(State(Gate(gate)): State<Gate>, request: Request, next: Nex
     if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > ADDRESS_BYTES) {
         return StatusCode::URI_TOO_LONG.into_response();
     }
+    if announced_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES) {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
     let Ok(_place) = gate.try_acquire() else { return come_back() };
     let time = if request.uri().path() == CLAIMS { CLAIM_TIME } else { TIME };
     match tokio::time::timeout(time, next.run(request)).await {
@@ -55,7 +58,13 @@ pub async fn bounded(State(Gate(gate)): State<Gate>, request: Request, next: Nex
     }
 }
 
-fn come_back() -> Response {
+/// What the client says it will send. Who says nothing is stopped by [`body`] while reading.
+fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Not now; in a second perhaps.
+pub fn come_back() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response()
 }
 
@@ -73,4 +82,37 @@ pub fn compression() -> CompressionLayer<impl Predicate> {
     CompressionLayer::new()
         .quality(tower_http::CompressionLevel::Fastest)
         .compress_when(DefaultPredicate::new().and(WithoutSecrets))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn_with_state, routing::post};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn status(gate: Gate, path: &str, announced: usize) -> StatusCode {
+        let app = Router::new().route("/{*rest}", post(async || "done")).layer(from_fn_with_state(gate, bounded));
+        let request = Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(header::CONTENT_LENGTH, announced)
+            .body(Body::empty())
+            .unwrap();
+        app.oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn too_long_and_too_large_are_refused_unread() {
+        assert_eq!(status(Gate::default(), "/x", BODY_BYTES).await, 200);
+        assert_eq!(status(Gate::default(), "/x", BODY_BYTES + 1).await, 413);
+        assert_eq!(status(Gate::default(), &format!("/x?{}", "a".repeat(ADDRESS_BYTES)), 0).await, 414);
+    }
+
+    #[tokio::test]
+    async fn when_too_many_are_in_the_next_is_told_to_come_back() {
+        let gate = Gate::default();
+        let _all = gate.0.clone().try_acquire_many_owned(u32::try_from(AT_A_TIME).unwrap()).unwrap();
+        assert_eq!(status(gate, "/x", 0).await, 503);
+    }
 }

@@ -97,3 +97,74 @@ fn app_error(status: StatusCode) -> AppError {
         _ => AppError::invalid("form", format!("{title}. {text}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::to_bytes, middleware::from_fn, routing::get};
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    fn app() -> Router {
+        Router::new()
+            .route("/api/v1/panic", get(async || -> &'static str { panic!("out of cheese") }))
+            .route("/rpc/panic", get(async || -> &'static str { panic!("out of cheese") }))
+            .route("/api/v1/worded", get(async || (StatusCode::CONFLICT, Json(json!({ "detail": "ours" })))))
+            .route("/page", get(async || "a page"))
+            .layer(CatchPanicLayer::custom(after_panic))
+            .layer(from_fn(dress))
+    }
+
+    async fn answer(method: &str, path: &str, accept: &str) -> (StatusCode, HeaderMap, String) {
+        let request =
+            Request::builder().method(method).uri(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+        let (parts, body) = app().oneshot(request).await.unwrap().into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn programs_read_problems() {
+        for (method, path, status) in
+            [("GET", "/api/v1/panic", 500), ("GET", "/api/nothing", 404), ("POST", "/api/v1/panic", 405)]
+        {
+            let (code, headers, body) = answer(method, path, "text/html").await;
+            let problem: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((code.as_u16(), problem["status"].as_u64()), (status, Some(u64::from(status))), "{path}");
+            assert_eq!(headers["content-type"], "application/problem+json", "{path}");
+            assert!(!body.contains("cheese"), "a panic's message stays in the log");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_method_should_have_been_is_kept() {
+        let (_, headers, _) = answer("POST", "/api/v1/panic", "*/*").await;
+        assert_eq!(headers["allow"], "GET,HEAD");
+    }
+
+    #[tokio::test]
+    async fn people_read_pages_and_the_console_its_own_errors() {
+        let (status, headers, body) = answer("GET", "/nothing", "text/html,*/*").await;
+        assert_eq!(
+            (status.as_u16(), &headers["content-type"]),
+            (404, &header::HeaderValue::from_static("text/html; charset=utf-8"))
+        );
+        assert!(body.contains("<h1>Not found</h1>"));
+        let (status, _, body) = answer("GET", "/rpc/panic", "*/*").await;
+        assert_eq!(status, 500);
+        assert!(matches!(serde_json::from_str(&body), Ok(AppError::Internal { .. })), "{body}");
+        let (_, headers, body) = answer("GET", "/nothing", "*/*").await;
+        assert_eq!(
+            (headers["content-type"].to_str().unwrap(), body.as_str()),
+            ("text/plain; charset=utf-8", "Not found\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn what_has_words_keeps_them() {
+        assert_eq!(answer("GET", "/api/v1/worded", "*/*").await.2, "{\"detail\":\"ours\"}");
+        assert_eq!(answer("GET", "/page", "*/*").await.2, "a page");
+    }
+}

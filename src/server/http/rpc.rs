@@ -39,3 +39,40 @@ async fn restated(response: Response) -> Response {
     }
     Response::from_parts(parts, Body::from(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware::from_fn, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn answer(error: AppError) -> Response {
+        let failing = get(move || async move {
+            (StatusCode::INTERNAL_SERVER_ERROR, [("serverfnerror", "/rpc/x")], serde_json::to_vec(&error).unwrap())
+        });
+        let app = Router::new().route("/rpc/x", failing).layer(from_fn(with_status));
+        app.oneshot(Request::builder().uri("/rpc/x").body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_error_gets_its_own_status_and_keeps_its_body() {
+        let forbidden = AppError::Forbidden(String::from("Needs the role operator; yours is viewer."));
+        let response = answer(forbidden.clone()).await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (403, &HeaderValue::from_static("application/json"))
+        );
+        let body = to_bytes(response.into_body(), 1_000).await.unwrap();
+        assert_eq!(serde_json::from_slice::<AppError>(&body).unwrap(), forbidden);
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_says_when_to_come_back() {
+        let response = answer(AppError::Busy { message: String::new(), retry_after_seconds: 3 }).await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (503, &HeaderValue::from_static("3"))
+        );
+    }
+}

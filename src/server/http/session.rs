@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use axum::{
     extract::{Request, State},
+    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{
-    AppState,
-    auth::{SignedIn, cookie, next},
-    config::Config,
-    ledger::{LedgerError, SessionLimits},
+use super::limits;
+use crate::{
+    server::{
+        AppState,
+        auth::{SignedIn, cookie, next},
+        config::Config,
+        ledger::{LedgerError, SessionLimits},
+    },
+    types::AppError,
 };
 
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -85,7 +90,9 @@ async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<SignedIn>
 }
 
 /// Logged here; whoever asked is told in their own way by [`super::own_errors`].
-fn unavailable(error: LedgerError) -> Response {
-    let status = crate::types::AppError::from(error).status();
-    axum::http::StatusCode::from_u16(status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR).into_response()
+pub fn unavailable(error: LedgerError) -> Response {
+    match AppError::from(error) {
+        AppError::Busy { .. } => limits::come_back(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }

@@ -12,7 +12,7 @@ use axum_extra::extract::cookie::CookieJar;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{address, request_id::RequestId};
+use super::{address, request_id::RequestId, session};
 use crate::{
     server::{
         AppState,
@@ -24,7 +24,7 @@ use crate::{
         ledger::{By, LedgerError, LinkUse, NewSession, Via},
         secrets,
     },
-    types::{AppError, Operator},
+    types::Operator,
 };
 
 /// Characters of an e-mail address at most.
@@ -190,12 +190,7 @@ fn refuse(refusal: Refusal, next: &str) -> Response {
         Refusal::Wrong => failed("wrong", next),
         Refusal::Throttled => failed("throttled", next),
         Refusal::Busy => failed("busy", next),
-        Refusal::Ledger(error) => {
-            let status = AppError::from(error).status();
-            axum::http::StatusCode::from_u16(status)
-                .unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
-                .into_response()
-        }
+        Refusal::Ledger(error) => session::unavailable(error),
     }
 }
 

@@ -69,7 +69,7 @@ impl Ledger {
         .await?;
         if made.rows_affected() == 0 {
             return Err(LedgerError::Conflict(format!(
-                "There is a token named {} already. Choose another name, or revoke that one first and choose another name.",
+                "There is a token named {} already, or was one. Choose another name.",
                 new.name
             )));
         }

@@ -18,7 +18,7 @@ use crate::server::AppState;
 /// A JSON body.
 pub struct Body<T>(pub T);
 
-/// A JSON body that may be left out, and then is the default.
+/// A JSON body that may be left out or null, and then is the default.
 pub struct OptionalBody<T>(pub T);
 
 /// The query.
@@ -49,7 +49,8 @@ impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
             return Ok(Self(T::default()));
         }
         let request = Request::from_parts(parts, axum::body::Body::from(bytes));
-        Body::from_request(request, state).await.map(|Body(value)| Self(value))
+        let Body(value) = Body::<Option<T>>::from_request(request, state).await?;
+        Ok(Self(value.unwrap_or_default()))
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{extract::Params, problem::Problem, shapes::DatabaseSummary, validate::Validation};
 use crate::{
-    server::AppState,
+    server::{AppState, ledger::LedgerError},
     types::{DatabaseFilter, DatabaseSort, DatabaseState, PAGE_ROWS, PagePosition},
 };
 
@@ -76,12 +76,22 @@ pub async fn list_databases(
     check(&query)?;
     let limit = query.limit.unwrap_or(PAGE_ROWS);
     let position = query.after.clone().map_or(PagePosition::First, PagePosition::After);
-    let page = state.ledger.database_page_of(&filter(query), &position, limit).await?;
+    let page = state.ledger.database_page_of(&filter(query), &position, limit).await.map_err(refused)?;
     Ok(Json(DatabaseList {
         items: page.rows.into_iter().map(DatabaseSummary::from).collect(),
         next: page.next,
         as_of: page.as_of,
     }))
+}
+
+/// The ledger knows a cursor as the screens do, as a page.
+fn refused(error: LedgerError) -> Problem {
+    match error {
+        LedgerError::Invalid { field: "page", .. } => {
+            Problem::invalid("after", "Write what `next` said on the page before.")
+        }
+        error => error.into(),
+    }
 }
 
 fn check(query: &DatabaseQuery) -> Result<(), Problem> {

@@ -36,7 +36,18 @@ pub fn completed(document: OpenApi) -> Value {
             add_problems(operation);
         }
     }
+    write_for_readers(&mut document);
     document
+}
+
+/// Comments of the code may name each other as `[`Quota`]`; outside of it that is a name.
+fn write_for_readers(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("[`", "`").replace("`]", "`"),
+        Value::Array(values) => values.iter_mut().for_each(write_for_readers),
+        Value::Object(values) => values.values_mut().for_each(write_for_readers),
+        _ => {}
+    }
 }
 
 pub async fn answer(json: String) -> Response {
