@@ -13,7 +13,10 @@ impl From<LedgerError> for AppError {
             LedgerError::Conflict(message) => Self::Conflict(message),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");
-                Self::Busy { message: String::from("The ledger is not available right now. Try again in a moment."), retry_after_seconds: 1 }
+                Self::Busy {
+                    message: String::from("The ledger is not available right now. Try again in a moment."),
+                    retry_after_seconds: 1,
+                }
             }
             error => internal(&error),
         }
@@ -38,7 +41,9 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         // Classes 08 (connection), 53 (resources) and 57 (operator intervention: shutdown, cannot connect now, statement timeout).
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class))),
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+        }
         _ => false,
     }
 }

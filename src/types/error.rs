@@ -19,7 +19,9 @@ pub enum AppError {
     #[error("{message}")]
     Busy { message: String, retry_after_seconds: u32 },
     /// The cause is in the server's log under this reference.
-    #[error("Something went wrong on our side. Try again; if it stays, quote reference {reference} to whoever runs this console.")]
+    #[error(
+        "Something went wrong on our side. Try again; if it stays, quote reference {reference} to whoever runs this console."
+    )]
     Internal { reference: String },
     /// The server could not be reached or its answer could not be read: seen in the browser only.
     #[error("The server did not answer. Check the connection and try again.")]

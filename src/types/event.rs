@@ -28,13 +28,18 @@ pub struct Event {
 impl Event {
     /// `before → after` in words, field by field: `state: creating → verifying`.
     pub fn changes(&self) -> Vec<(String, String, String)> {
-        let field = |side: &Option<serde_json::Value>, name: &str| match side.as_ref().and_then(|value| value.get(name)) {
+        let field = |side: &Option<serde_json::Value>, name: &str| match side.as_ref().and_then(|value| value.get(name))
+        {
             None | Some(serde_json::Value::Null) => String::from("–"),
             Some(serde_json::Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
-        let mut names: Vec<&String> =
-            [&self.before, &self.after].into_iter().flatten().filter_map(|value| value.as_object()).flat_map(|object| object.keys()).collect();
+        let mut names: Vec<&String> = [&self.before, &self.after]
+            .into_iter()
+            .flatten()
+            .filter_map(|value| value.as_object())
+            .flat_map(|object| object.keys())
+            .collect();
         names.sort();
         names.dedup();
         names

@@ -76,6 +76,7 @@ impl Operator {
 
     /// Why a control is off, for its tooltip; `None` when the operator may use it.
     pub fn why_not(&self, permission: Permission) -> Option<String> {
-        (!self.may(permission)).then(|| format!("Needs the role {}; yours is {}.", permission.role().as_str(), self.role.as_str()))
+        (!self.may(permission))
+            .then(|| format!("Needs the role {}; yours is {}.", permission.role().as_str(), self.role.as_str()))
     }
 }

@@ -36,7 +36,13 @@ impl Quota {
     ///
     /// # Errors
     /// [`AppError::Invalid`], naming the field.
-    pub fn parse(storage: &str, active_hours: &str, compute_hours: &str, written: &str, transfer: &str) -> Result<Self, AppError> {
+    pub fn parse(
+        storage: &str,
+        active_hours: &str,
+        compute_hours: &str,
+        written: &str,
+        transfer: &str,
+    ) -> Result<Self, AppError> {
         let size = |field: &str, text: &str| parse_bytes(text).map_err(|message| AppError::invalid(field, message));
         let hours = |field: &str, text: &str| parse_hours(text).map_err(|message| AppError::invalid(field, message));
         Ok(Self {
@@ -55,7 +61,11 @@ fn parse_hours(text: &str) -> Result<Option<i64>, String> {
     if matches!(text.as_str(), "" | "unlimited" | "none" | "∞") {
         return Ok(None);
     }
-    let hours: f64 = text.trim_end_matches('h').trim().parse().map_err(|_| String::from("Write a number of hours, or “unlimited”."))?;
+    let hours: f64 = text
+        .trim_end_matches('h')
+        .trim()
+        .parse()
+        .map_err(|_| String::from("Write a number of hours, or “unlimited”."))?;
     let seconds = hours * 3600.0;
     if !(1.0..=1e12).contains(&seconds) {
         return Err(String::from("Write more than 0 hours. For no limit write “unlimited”."));

@@ -9,7 +9,8 @@ pub fn bytes(n: i64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    let number = if unit == 0 || (value - value.round()).abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") };
+    let number =
+        if unit == 0 || (value - value.round()).abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") };
     format!("{number} {}", UNITS[unit])
 }
 
@@ -50,7 +51,8 @@ pub fn duration(seconds: i64) -> String {
     let (s, sign) = (seconds.abs(), if seconds < 0 { "-" } else { "" });
     let parts = [(s / 86_400, "d"), (s % 86_400 / 3_600, "h"), (s % 3_600 / 60, "min"), (s % 60, "s")];
     let Some(first) = parts.iter().position(|(n, _)| *n > 0) else { return String::from("0 s") };
-    let text: Vec<String> = parts[first..].iter().take(2).filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
+    let text: Vec<String> =
+        parts[first..].iter().take(2).filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
     format!("{sign}{}", text.join(" "))
 }
 

@@ -10,7 +10,8 @@ use crate::support::World;
 async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
     let world = World::with_pool(0).await;
     let server = world.serve_without_duties().await;
-    let document: Value = server.anonymous(Method::GET, "/api/v1/openapi.json").send().await.unwrap().json().await.unwrap();
+    let document: Value =
+        server.anonymous(Method::GET, "/api/v1/openapi.json").send().await.unwrap().json().await.unwrap();
     let reader = flotilla::server::cli::token::create(&world.ledger, "reader", &[Scope::Read], None).await.unwrap();
     let mut seen = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -26,7 +27,8 @@ async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
             assert_eq!(stranger.headers()["content-type"], "application/problem+json", "{method} {path}");
             if method != Method::GET {
                 let body = json!({ "owner": { "id": "a", "email": "a@b.example" } });
-                let other = server.anonymous(method.clone(), &concrete).bearer_auth(&reader).json(&body).send().await.unwrap();
+                let other =
+                    server.anonymous(method.clone(), &concrete).bearer_auth(&reader).json(&body).send().await.unwrap();
                 assert_eq!(other.status(), StatusCode::FORBIDDEN, "{method} {path}");
             }
         }
@@ -39,8 +41,9 @@ async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
 async fn every_server_function_refuses_those_who_are_not_signed_in() {
     let world = World::with_pool(0).await;
     let server = world.serve_without_duties().await;
-    let functions: Vec<(String, Method)> =
-        leptos::server_fn::axum::server_fn_paths().map(|(path, method)| (path.to_owned(), method.as_str().parse().unwrap())).collect();
+    let functions: Vec<(String, Method)> = leptos::server_fn::axum::server_fn_paths()
+        .map(|(path, method)| (path.to_owned(), method.as_str().parse().unwrap()))
+        .collect();
     assert!(functions.len() >= 15, "only {} server functions are known", functions.len());
     for (path, method) in functions {
         let answer = server
@@ -51,7 +54,11 @@ async fn every_server_function_refuses_those_who_are_not_signed_in() {
             .send()
             .await
             .unwrap();
-        assert!(answer.status().is_client_error() || answer.status().is_server_error(), "{method} {path}: {}", answer.status());
+        assert!(
+            answer.status().is_client_error() || answer.status().is_server_error(),
+            "{method} {path}: {}",
+            answer.status()
+        );
     }
     server.stop().await;
 }

@@ -27,7 +27,9 @@ fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
         let name = file.strip_prefix(&root).unwrap().display().to_string();
         let text = fs::read_to_string(&file).unwrap();
         let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
-        if !allowed.iter().any(|folder| name.starts_with(folder)) && code.into_iter().any(|line| words.iter().any(|word| line.contains(word))) {
+        if !allowed.iter().any(|folder| name.starts_with(folder))
+            && code.into_iter().any(|line| words.iter().any(|word| line.contains(word)))
+        {
             found.push(name);
         }
     }
@@ -42,7 +44,15 @@ fn only_the_ledger_writes_sql() {
 
 #[test]
 fn only_the_engine_calls_neon() {
-    let words = [".create_project(", ".update_quota(", ".delete_project(", ".suspend_endpoint(", ".start_endpoint(", ".get_project(", ".list_projects("];
+    let words = [
+        ".create_project(",
+        ".update_quota(",
+        ".delete_project(",
+        ".suspend_endpoint(",
+        ".start_endpoint(",
+        ".get_project(",
+        ".list_projects(",
+    ];
     assert_eq!(offenders(&words, &["server/engine/", "server/neon/"]), [""; 0]);
 }
 

@@ -40,7 +40,10 @@ async fn the_same_owner_in_parallel_gets_one_database_also_after_a_restart() {
     let (one, two) = (world.serve_without_duties().await, world.serve_without_duties().await);
     let mut claims = JoinSet::new();
     for number in 0..32 {
-        let request = [&one, &two][number % 2].api(Method::POST, "/api/v1/claims").header("idempotency-key", "k1").json(&body("ada"));
+        let request = [&one, &two][number % 2]
+            .api(Method::POST, "/api/v1/claims")
+            .header("idempotency-key", "k1")
+            .json(&body("ada"));
         claims.spawn(async move {
             let answer = request.send().await.unwrap();
             (answer.status(), answer.json::<Value>().await.unwrap())
@@ -89,7 +92,8 @@ async fn many_clients_on_two_replicas_are_handed_every_database_once() {
         });
     }
     let answers: Vec<(StatusCode, Value)> = clients.join_all().await.into_iter().flatten().collect();
-    let served: Vec<&Value> = answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).map(|(_, claim)| claim).collect();
+    let served: Vec<&Value> =
+        answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).map(|(_, claim)| claim).collect();
     let waiting = answers.iter().filter(|(status, _)| *status == StatusCode::ACCEPTED).count();
     assert_eq!((served.len(), waiting), (STOCK, CLAIMS - STOCK));
     let distinct: BTreeSet<String> = served.iter().map(|claim| claim["database"]["id"].to_string()).collect();
@@ -117,7 +121,13 @@ async fn bad_claims_are_refused_by_field_and_change_nothing() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
         assert!(problem["detail"].as_str().is_some_and(|text| !text.is_empty()));
     }
-    let not_json = server.api(Method::POST, "/api/v1/claims").header("content-type", "application/json").body("{").send().await.unwrap();
+    let not_json = server
+        .api(Method::POST, "/api/v1/claims")
+        .header("content-type", "application/json")
+        .body("{")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(not_json.status(), StatusCode::BAD_REQUEST);
     assert_eq!(not_json.headers()["content-type"], "application/problem+json");
     assert_eq!(server.available().await, 1);

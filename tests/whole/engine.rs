@@ -33,9 +33,13 @@ async fn a_pool_fills_is_claimed_from_refills_and_what_is_released_is_deleted() 
 
     let before = world.emulator.stats();
     assert_eq!(before.count("POST", "/projects"), 4, "one call for each database that exists");
-    let answer = server.api(Method::POST, &format!("/api/v1/databases/{id}/release")).json(&json!({})).send().await.unwrap();
+    let answer =
+        server.api(Method::POST, &format!("/api/v1/databases/{id}/release")).json(&json!({})).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
-    until("the project is deleted on Neon", || async { world.emulator.projects().await.unwrap().iter().any(|p| p.id == project && p.deleted) }).await;
+    until("the project is deleted on Neon", || async {
+        world.emulator.projects().await.unwrap().iter().any(|p| p.id == project && p.deleted)
+    })
+    .await;
     let released = server.get(&format!("/api/v1/databases/{id}")).await;
     assert_eq!(released["state"], DatabaseState::Deleted.as_str());
     let (_, again) = server.claim("ada").await;
@@ -80,12 +84,14 @@ async fn a_suspension_cuts_connections_and_the_next_one_wakes_the_database() {
     let (id, project, uri) = claimed(&server, "ada").await;
     let mut connection = PgConnection::connect(&uri).await.unwrap();
     connection.ping().await.unwrap();
-    let answer = server.api(Method::POST, &format!("/api/v1/databases/{id}/suspend")).json(&json!({})).send().await.unwrap();
+    let answer =
+        server.api(Method::POST, &format!("/api/v1/databases/{id}/suspend")).json(&json!({})).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
     assert!(connection.ping().await.is_err(), "a suspended database answers nobody");
     let mut woken = PgConnection::connect(&uri).await.unwrap();
     woken.ping().await.unwrap();
-    let state = || async { world.emulator.projects().await.unwrap().into_iter().find(|p| p.id == project).unwrap().state };
+    let state =
+        || async { world.emulator.projects().await.unwrap().into_iter().find(|p| p.id == project).unwrap().state };
     until("the endpoint is active again", || async { state().await == "active" }).await;
     server.state.engine.refresh_now(id.parse().unwrap()).await;
     let read = server.get(&format!("/api/v1/databases/{id}")).await;

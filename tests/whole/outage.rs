@@ -26,7 +26,8 @@ async fn claims_go_on_from_the_pool_while_the_network_to_neon_is_cut() {
     .await;
     world.emulator.faults().clear();
     server.until_available(6).await;
-    until("the console takes it back", || async { server.state.ledger.status().await.unwrap().problems.is_empty() }).await;
+    until("the console takes it back", || async { server.state.ledger.status().await.unwrap().problems.is_empty() })
+        .await;
     world.assert_sound().await;
     server.stop().await;
 }

@@ -15,7 +15,16 @@ async fn two_hundred_pages_twenty_at_a_time_are_all_complete() {
     let (_, claim) = server.claim("ada").await;
     let detail = format!("/databases/{}", claim["database"]["id"].as_str().unwrap());
     let cookie = server.sign_in(Role::Viewer).await;
-    let paths = ["/", "/databases", &detail, "/pools", "/pools/standard", "/engine", "/databases?state=claimed&sort=size", "/lookup?q=ada"];
+    let paths = [
+        "/",
+        "/databases",
+        &detail,
+        "/pools",
+        "/pools/standard",
+        "/engine",
+        "/databases?state=claimed&sort=size",
+        "/lookup?q=ada",
+    ];
     for round in 0..10 {
         let mut pages = JoinSet::new();
         for number in 0..20 {
@@ -27,9 +36,17 @@ async fn two_hundred_pages_twenty_at_a_time_are_all_complete() {
             });
         }
         for (path, status, html) in pages.join_all().await {
-            let expected = if path.starts_with("/lookup") { status.is_redirection() || status == StatusCode::OK } else { status == StatusCode::OK };
+            let expected = if path.starts_with("/lookup") {
+                status.is_redirection() || status == StatusCode::OK
+            } else {
+                status == StatusCode::OK
+            };
             assert!(expected, "{path}: {status}");
-            assert!(status.is_redirection() || html.trim_end().ends_with("</html>"), "{path} is not complete: …{}", &html[html.len().saturating_sub(200)..]);
+            assert!(
+                status.is_redirection() || html.trim_end().ends_with("</html>"),
+                "{path} is not complete: …{}",
+                &html[html.len().saturating_sub(200)..]
+            );
         }
     }
     server.stop().await;
@@ -40,7 +57,8 @@ async fn rows_stand_in_the_first_html_and_secrets_do_not() {
     let world = World::with_pool(0).await;
     world.stock(2).await;
     let server = world.serve_without_duties().await;
-    let hostile = json!({ "owner": { "id": "eve", "email": "eve@mail.example", "organisation": "<script>alert(1)</script>" } });
+    let hostile =
+        json!({ "owner": { "id": "eve", "email": "eve@mail.example", "organisation": "<script>alert(1)</script>" } });
     let (status, claim) = server.claim_with(hostile, None).await;
     assert_eq!(status, StatusCode::CREATED, "{claim}");
     let cookie = server.sign_in(Role::Admin).await;
@@ -66,15 +84,33 @@ async fn strangers_are_sent_to_the_sign_in_page_and_every_answer_has_its_headers
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert!(answer.headers()[header::LOCATION].to_str().unwrap().starts_with("/sign-in?next="));
     let cookie = server.sign_in(Role::Viewer).await;
-    for path in ["/", "/sign-in", "/no-such-page", "/api/v1/claims", "/databases/00000000-0000-7000-8000-000000000000", "/healthz"] {
+    for path in [
+        "/",
+        "/sign-in",
+        "/no-such-page",
+        "/api/v1/claims",
+        "/databases/00000000-0000-7000-8000-000000000000",
+        "/healthz",
+    ] {
         let answer = server.anonymous(Method::GET, path).header(header::COOKIE, &cookie).send().await.unwrap();
-        for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "permissions-policy"] {
+        for name in [
+            "content-security-policy",
+            "x-content-type-options",
+            "referrer-policy",
+            "cross-origin-opener-policy",
+            "permissions-policy",
+        ] {
             assert!(answer.headers().contains_key(name), "{path} lacks {name}");
         }
         let policy = answer.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"), "{path}: {policy}");
     }
-    let missing = server.anonymous(Method::GET, "/databases/00000000-0000-7000-8000-000000000000").header(header::COOKIE, &cookie).send().await.unwrap();
+    let missing = server
+        .anonymous(Method::GET, "/databases/00000000-0000-7000-8000-000000000000")
+        .header(header::COOKIE, &cookie)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     server.stop().await;
 }

@@ -49,17 +49,27 @@ pub struct Server {
 impl World {
     /// With a default pool `standard` of this target.
     pub async fn with_pool(target: i32) -> Self {
-        let server_url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`");
+        let server_url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`");
         let name = format!("flotilla_{}", Uuid::now_v7().simple());
         let mut admin = PgConnection::connect(&server_url).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).execute(&mut admin).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
+            .execute(&mut admin)
+            .await
+            .unwrap();
         admin.close().await.unwrap();
         let mut url = reqwest::Url::parse(&server_url).unwrap();
         url.set_path(&name);
         let ledger = Ledger::connect(url.as_str(), 20).await.unwrap();
         ledger.migrate().await.unwrap();
-        let pool =
-            NewPool { name: "standard", region_id: "aws-us-east-1", pg_version: 17, birth_plan: "free", target, is_default: true };
+        let pool = NewPool {
+            name: "standard",
+            region_id: "aws-us-east-1",
+            pg_version: 17,
+            birth_plan: "free",
+            target,
+            is_default: true,
+        };
         ledger.ensure_pool(&pool).await.unwrap();
         let mut settings = neon_emulator::Config::new(&server_url, NEON_KEY);
         settings.state_database = format!("neon_{}", Uuid::now_v7().simple());
@@ -115,9 +125,17 @@ impl World {
     /// Everything that must always hold, in the ledger and between the ledger and Neon.
     pub async fn assert_sound(&self) {
         assert_eq!(self.ledger.violations().await.unwrap(), []);
-        let ours: std::collections::BTreeSet<String> = self.ledger.living_projects().await.unwrap().into_iter().collect();
-        let theirs: std::collections::BTreeSet<String> =
-            self.emulator.projects().await.unwrap().into_iter().filter(|project| !project.deleted).map(|project| project.id).collect();
+        let ours: std::collections::BTreeSet<String> =
+            self.ledger.living_projects().await.unwrap().into_iter().collect();
+        let theirs: std::collections::BTreeSet<String> = self
+            .emulator
+            .projects()
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|project| !project.deleted)
+            .map(|project| project.id)
+            .collect();
         assert_eq!(ours, theirs, "the ledger's projects (left) and Neon's (right)");
     }
 }
@@ -209,7 +227,9 @@ impl Server {
         let email = format!("{}-{}@staff.example", role.as_str(), Uuid::now_v7().simple());
         let new = NewOperator { email: &email, name: "Test", role, password_hash: None };
         self.state.ledger.create_operator(&new, &By::cli()).await.unwrap();
-        let link = operator::sign_in_link(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60)).await.unwrap();
+        let link = operator::sign_in_link(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60))
+            .await
+            .unwrap();
         let answer = self.client.get(link).send().await.unwrap();
         assert!(answer.status().is_redirection(), "{}", answer.status());
         let cookie = answer.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();

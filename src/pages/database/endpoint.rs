@@ -16,7 +16,7 @@ pub fn EndpointPanel(live: Live<DatabaseDetail>) -> impl IntoView {
     view! {
         <Panel title="Compute" aside=ViewFn::from(buttons)>
             <dl class="divide-y divide-base-300">
-                <Fact name="Endpoint">{move || live.with(|detail| endpoint(detail))}</Fact>
+                <Fact name="Endpoint">{move || live.with(endpoint)}</Fact>
                 <Fact name="Last active">{move || live.with(|detail| moment(detail.row.last_active_at))}</Fact>
                 <Fact name="Size">
                     {move || live.with(|detail| super::facts::compute(detail.min_cu, detail.max_cu))}

@@ -4,6 +4,7 @@ mod migrate;
 mod openapi;
 pub mod operator;
 pub mod output;
+mod pool;
 pub mod token;
 
 use anyhow::Result;
@@ -44,6 +45,9 @@ pub enum Command {
     Engine,
     /// Bring the ledger's schema up to date and exit; every other command does so too
     Migrate,
+    /// Manage the pools
+    #[command(subcommand)]
+    Pool(pool::Command),
     /// Manage who may sign in to the console
     #[command(subcommand)]
     Operator(operator::Command),
@@ -67,6 +71,7 @@ impl Cli {
             }
             Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Demo(options) => demo::run(config, options).await,

@@ -49,7 +49,9 @@ pub fn kept(path: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyho
 /// When there is no free port, or the file cannot be used.
 pub fn kept_port(path: &Path, preferred: u16) -> anyhow::Result<u16> {
     let text = kept(path, || {
-        let listener = TcpListener::bind(("127.0.0.1", preferred)).or_else(|_| TcpListener::bind(("127.0.0.1", 0))).context("no free port")?;
+        let listener = TcpListener::bind(("127.0.0.1", preferred))
+            .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
+            .context("no free port")?;
         Ok(listener.local_addr()?.port().to_string())
     })?;
     text.parse().with_context(|| format!("{} holds no port: delete it and start again", path.display()))

@@ -23,8 +23,22 @@ const MIB: i64 = 1024 * 1024;
 
 /// The pools of the demonstration; the first is the default one.
 pub const POOLS: [NewPool<'static>; 2] = [
-    NewPool { name: "standard", region_id: "aws-us-east-1", pg_version: 17, birth_plan: "free", target: 40, is_default: true },
-    NewPool { name: "europe", region_id: "aws-eu-central-1", pg_version: 17, birth_plan: "free", target: 15, is_default: false },
+    NewPool {
+        name: "standard",
+        region_id: "aws-us-east-1",
+        pg_version: 17,
+        birth_plan: "free",
+        target: 40,
+        is_default: true,
+    },
+    NewPool {
+        name: "europe",
+        region_id: "aws-eu-central-1",
+        pg_version: 17,
+        birth_plan: "free",
+        target: 15,
+        is_default: false,
+    },
 ];
 
 /// What a simulated database has been through.
@@ -45,7 +59,13 @@ struct Past {
 ///
 /// # Errors
 /// The emulator's or the ledger's.
-pub async fn seed(count: u64, emulator: &Emulator, ledger: &Ledger, secrets: &Secrets, progress: impl Fn(u64)) -> anyhow::Result<()> {
+pub async fn seed(
+    count: u64,
+    emulator: &Emulator,
+    ledger: &Ledger,
+    secrets: &Secrets,
+    progress: impl Fn(u64),
+) -> anyhow::Result<()> {
     let now = Utc::now();
     for first in (0..count).step_by(CHUNK as usize) {
         let pasts: Vec<Past> = (first..count.min(first + CHUNK)).map(|number| past(number, count, now)).collect();
@@ -97,7 +117,11 @@ fn past(number: u64, count: u64, now: DateTime<Utc>) -> Past {
 /// Moves most moments of the night into the day.
 fn at_a_busy_hour(at: DateTime<Utc>, rng: &mut SmallRng, now: DateTime<Utc>) -> DateTime<Utc> {
     let hour = at.timestamp().rem_euclid(86_400) / 3_600;
-    let moved = if !(7..20).contains(&hour) && rng.random_bool(0.7) { at + Duration::hours(rng.random_range(6..11)) } else { at };
+    let moved = if !(7..20).contains(&hour) && rng.random_bool(0.7) {
+        at + Duration::hours(rng.random_range(6..11))
+    } else {
+        at
+    };
     if moved < now { moved } else { at.min(now - Duration::minutes(5)) }
 }
 
@@ -162,7 +186,10 @@ fn quota(plan: &str) -> Quota {
 }
 
 fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets, now: DateTime<Utc>) -> anyhow::Result<SeedRow> {
-    let sealed = made.as_ref().map(|project| secrets.seal(past.id, &connection(project)?).map_err(anyhow::Error::from)).transpose()?;
+    let sealed = made
+        .as_ref()
+        .map(|project| secrets.seal(past.id, &connection(project)?).map_err(anyhow::Error::from))
+        .transpose()?;
     let has_owner = past.state != "failed";
     let made = made.as_ref();
     Ok(SeedRow {
@@ -193,7 +220,9 @@ fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets, now: DateTim
         quota_logical_size_bytes: None,
         used_active_seconds: past.active_seconds,
         used_compute_seconds: past.active_seconds / 4,
-        last_error: (past.state == "failed").then(|| String::from("Neon failed while working on the call (500: internal error), eight times in a row.")),
+        last_error: (past.state == "failed").then(|| {
+            String::from("Neon failed while working on the call (500: internal error), eight times in a row.")
+        }),
     })
 }
 

@@ -44,7 +44,14 @@ pub async fn renew(config: &Config, ledger: &Ledger, access: &Access, folder: &P
 }
 
 /// Replaces the link whenever it has been used or is about to expire, until shutdown.
-pub async fn keep_fresh(config: &Config, ledger: &Ledger, access: &Access, folder: &Path, mut link: Link, shutdown: &CancellationToken) {
+pub async fn keep_fresh(
+    config: &Config,
+    ledger: &Ledger,
+    access: &Access,
+    folder: &Path,
+    mut link: Link,
+    shutdown: &CancellationToken,
+) {
     while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         if ledger.sign_in_link_is_open(&link.token_hash).await.unwrap_or(true) {
             continue;

@@ -56,7 +56,9 @@ struct Access {
 /// # Errors
 /// With a text that says what to do.
 pub async fn run(config: Config, options: Options) -> Result<()> {
-    remark("Flotilla demonstration. Everything stays on this machine; Ctrl-C stops it, the next start has the same fleet.")?;
+    remark(
+        "Flotilla demonstration. Everything stays on this machine; Ctrl-C stops it, the next start has the same fleet.",
+    )?;
     remark("  1/4 PostgreSQL …")?;
     let open = OpenLedger::open(&config).await?;
     let outcome = run_on(config, &options, &open).await;
@@ -99,7 +101,9 @@ async fn start_emulator(database_url: &str, key: &str, folder: &Path) -> Result<
     let mut settings = neon_emulator::Config::new(database_url, key);
     settings.api_listen.set_port(files::kept_port(&folder.join("neon-api.port"), API_PORT)?);
     settings.proxy_listen.set_port(files::kept_port(&folder.join("neon-proxy.port"), PROXY_PORT)?);
-    Emulator::start(settings).await.context("The emulated Neon did not start. Is another demonstration running in this folder?")
+    Emulator::start(settings)
+        .await
+        .context("The emulated Neon did not start. Is another demonstration running in this folder?")
 }
 
 async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, secrets: &Secrets) -> Result<()> {
@@ -108,7 +112,9 @@ async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, 
     }
     let there_are = ledger.simulated().await?;
     if !ledger.is_empty().await? {
-        remark(&format!("  3/4 the fleet of the last start, with {there_are} simulated databases (another size: delete the data folder first)"))?;
+        remark(&format!(
+            "  3/4 the fleet of the last start, with {there_are} simulated databases (another size: delete the data folder first)"
+        ))?;
         return Ok(());
     }
     remark(&format!("  3/4 a fleet of {} simulated databases …", options.databases))?;
@@ -134,7 +140,8 @@ async fn api_token(ledger: &Ledger, folder: &Path) -> Result<String> {
 }
 
 async fn ensure_operator(ledger: &Ledger) -> Result<()> {
-    let operator = NewOperator { email: OPERATOR, name: "Demo operator", role: OperatorRole::Admin, password_hash: None };
+    let operator =
+        NewOperator { email: OPERATOR, name: "Demo operator", role: OperatorRole::Admin, password_hash: None };
     match ledger.create_operator(&operator, &By::cli()).await {
         Ok(_) | Err(LedgerError::Conflict(_)) => Ok(()),
         Err(error) => Err(error.into()),

@@ -3,22 +3,46 @@
 use rand::{Rng, RngExt, SeedableRng, rngs::SmallRng};
 
 const GIVEN: [&str; 40] = [
-    "ada", "amir", "anika", "bruno", "carmen", "chidi", "dana", "eero", "elif", "emil", "farah", "felix", "grace", "hana", "hugo", "ines", "ivo", "jonas",
-    "kaito", "lara", "leon", "lucia", "malik", "maren", "mila", "nadia", "noor", "olga", "omar", "paula", "priya", "quinn", "rafa", "sofia", "tariq", "theo",
-    "uma", "vera", "yusuf", "zoe",
+    "ada", "amir", "anika", "bruno", "carmen", "chidi", "dana", "eero", "elif", "emil", "farah", "felix", "grace",
+    "hana", "hugo", "ines", "ivo", "jonas", "kaito", "lara", "leon", "lucia", "malik", "maren", "mila", "nadia",
+    "noor", "olga", "omar", "paula", "priya", "quinn", "rafa", "sofia", "tariq", "theo", "uma", "vera", "yusuf", "zoe",
 ];
 const FAMILY: [&str; 40] = [
-    "abara", "adler", "almeida", "banerjee", "berg", "castro", "chen", "costa", "dietrich", "duarte", "eriksen", "farouk", "fischer", "garcia", "haddad",
-    "hansen", "ito", "jansen", "kaya", "keller", "kovac", "lindt", "lopez", "mbeki", "meyer", "moreau", "nakamura", "novak", "okafor", "olsen", "park", "petrov",
-    "quist", "rossi", "sato", "silva", "tanaka", "ueda", "weber", "yilmaz",
+    "abara", "adler", "almeida", "banerjee", "berg", "castro", "chen", "costa", "dietrich", "duarte", "eriksen",
+    "farouk", "fischer", "garcia", "haddad", "hansen", "ito", "jansen", "kaya", "keller", "kovac", "lindt", "lopez",
+    "mbeki", "meyer", "moreau", "nakamura", "novak", "okafor", "olsen", "park", "petrov", "quist", "rossi", "sato",
+    "silva", "tanaka", "ueda", "weber", "yilmaz",
 ];
 const FIRST: [&str; 24] = [
-    "amber", "atlas", "birch", "bright", "cedar", "clear", "cobalt", "coral", "delta", "ember", "fern", "granite", "harbour", "indigo", "juniper", "kestrel",
-    "lumen", "maple", "north", "onyx", "prairie", "quartz", "river", "summit",
+    "amber", "atlas", "birch", "bright", "cedar", "clear", "cobalt", "coral", "delta", "ember", "fern", "granite",
+    "harbour", "indigo", "juniper", "kestrel", "lumen", "maple", "north", "onyx", "prairie", "quartz", "river",
+    "summit",
 ];
 const SECOND: [&str; 24] = [
-    "analytics", "bakery", "bank", "cargo", "clinic", "credit", "dental", "energy", "farms", "fitness", "foods", "freight", "games", "health", "homes", "labs",
-    "legal", "logistics", "media", "motors", "retail", "school", "studio", "travel",
+    "analytics",
+    "bakery",
+    "bank",
+    "cargo",
+    "clinic",
+    "credit",
+    "dental",
+    "energy",
+    "farms",
+    "fitness",
+    "foods",
+    "freight",
+    "games",
+    "health",
+    "homes",
+    "labs",
+    "legal",
+    "logistics",
+    "media",
+    "motors",
+    "retail",
+    "school",
+    "studio",
+    "travel",
 ];
 
 /// An owner that signs up.

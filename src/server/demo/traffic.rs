@@ -25,7 +25,13 @@ pub async fn answers(url: &str, shutdown: &CancellationToken) -> bool {
     let started = Instant::now();
     let client = reqwest::Client::new();
     while started.elapsed() < Duration::from_secs(30) {
-        if client.get(format!("{url}/readyz")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        if client
+            .get(format!("{url}/readyz"))
+            .timeout(Duration::from_secs(2))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
             return true;
         }
         if shutdown.run_until_cancelled(tokio::time::sleep(Duration::from_millis(50))).await.is_none() {
@@ -53,7 +59,9 @@ pub async fn keep_signing_up(access: &Access, per_hour: u32, shutdown: &Cancella
         match sign_up(&client, access, pool).await {
             Ok(Some(uri)) if rng.random_bool(0.6) => remember(&mut in_use, uri),
             Ok(_) => {}
-            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "a simulated signup was not answered"),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a simulated signup was not answered")
+            }
         }
         if let Some(uri) = in_use.get(rng.random_range(0..IN_USE)) {
             // It may sleep, be blocked or gone by now: that is its user's fate.

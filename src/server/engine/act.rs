@@ -50,7 +50,9 @@ impl Engine {
         match tokio::time::timeout(PATIENCE, self.inner.observe(&neon, id)).await {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(error)) => Outcome::Pending(format!("Not refreshed. {error}")),
-            Err(_) => Outcome::Pending(String::from("Not refreshed: Neon did not answer within 5 seconds. Try again in a moment.")),
+            Err(_) => Outcome::Pending(String::from(
+                "Not refreshed: Neon did not answer within 5 seconds. Try again in a moment.",
+            )),
         }
     }
 
@@ -69,7 +71,10 @@ impl Engine {
                 Ok(Ok(Ok(()))) => return Outcome::Done,
                 Ok(Ok(Err(error))) => reason = error,
                 Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "could not carry out at once what a person asked for");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "could not carry out at once what a person asked for"
+                    );
                     reason = String::from("The ledger did not answer.");
                     break;
                 }

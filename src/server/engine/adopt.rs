@@ -13,8 +13,13 @@ impl Inner {
             .find(|endpoint| endpoint.is_writable())
             .ok_or_else(|| NeonError::Garbled { detail: String::from("the project has no writable endpoint yet") })?;
         let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
-        let connection_uri = neon.connection_uri(&found.id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-        tracing::info!(neon.project_id = found.id, neon.project_name = name, "adopted a project whose creation was never answered");
+        let connection_uri =
+            neon.connection_uri(&found.id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
+        tracing::info!(
+            neon.project_id = found.id,
+            neon.project_name = name,
+            "adopted a project whose creation was never answered"
+        );
         Ok(Some(Created {
             project_id: found.id,
             branch_id: endpoint.branch_id,

@@ -48,7 +48,11 @@ impl Inner {
     }
 
     /// Calls Neon and writes down what came of it. The inner error is Neon's; the row then stays due.
-    pub(super) async fn apply_row(&self, neon: &NeonClient, row: &DueChange) -> Result<Result<(), NeonError>, LedgerError> {
+    pub(super) async fn apply_row(
+        &self,
+        neon: &NeonClient,
+        row: &DueChange,
+    ) -> Result<Result<(), NeonError>, LedgerError> {
         let by = By::duty(Duty::Apply.name());
         match make_change(neon, row).await {
             Ok(endpoint_state) => {
@@ -59,7 +63,12 @@ impl Inner {
                 let base_seconds = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
                 let counts = !matches!(error, NeonError::BudgetExhausted { .. } | NeonError::RateLimited { .. });
                 self.ledger
-                    .postpone(row.id, row.lease, Some(&error.to_string()), Backoff { base_seconds, cap_seconds: base_seconds.max(60.0), counts })
+                    .postpone(
+                        row.id,
+                        row.lease,
+                        Some(&error.to_string()),
+                        Backoff { base_seconds, cap_seconds: base_seconds.max(60.0), counts },
+                    )
                     .await?;
                 Ok(Err(error))
             }
@@ -73,12 +82,20 @@ async fn make_change(neon: &NeonClient, row: &DueChange) -> Result<Option<&'stat
         neon.update_quota(&row.project_id, &row.quota.into()).await?;
     }
     if row.compute_differs {
-        let settings = ComputeSettings { min_cu: row.min_cu, max_cu: row.max_cu, suspend_timeout_seconds: row.suspend_timeout_seconds };
+        let settings = ComputeSettings {
+            min_cu: row.min_cu,
+            max_cu: row.max_cu,
+            suspend_timeout_seconds: row.suspend_timeout_seconds,
+        };
         neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
     }
     match row.wish {
         None => Ok(None),
-        Some(EndpointWish::Suspend) => neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("idle")),
-        Some(EndpointWish::Resume) => neon.start_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("active")),
+        Some(EndpointWish::Suspend) => {
+            neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("idle"))
+        }
+        Some(EndpointWish::Resume) => {
+            neon.start_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("active"))
+        }
     }
 }

@@ -24,7 +24,8 @@ pub enum Duty {
 }
 
 impl Duty {
-    pub const ALL: [Self; 7] = [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 7] =
+        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +42,9 @@ impl Duty {
     pub fn purpose(self) -> &'static str {
         match self {
             Self::Refill => "Asks for new databases where a pool has fewer than its target.",
-            Self::Provision => "Creates them on Neon, makes sure that they answer, suspends them and puts them into the pool.",
+            Self::Provision => {
+                "Creates them on Neon, makes sure that they answer, suspends them and puts them into the pool."
+            }
             Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
             Self::Release => "Deletes released databases on Neon.",
             Self::Sync => "Reads the list of projects for last activity and size.",
@@ -87,7 +90,11 @@ pub(super) async fn keep_running(engine: Arc<Inner>, duty: Duty) {
     let Some(nudged) = engine.nudges.get(&duty) else { return };
     let mut told_idle: Option<Instant> = None;
     while !engine.shutdown.is_cancelled() {
-        let report = if may_run(&engine, duty).await { run_and_tell(&engine, duty, &mut told_idle).await } else { Report::idle() };
+        let report = if may_run(&engine, duty).await {
+            run_and_tell(&engine, duty, &mut told_idle).await
+        } else {
+            Report::idle()
+        };
         if report.more_is_due {
             // Let others run between two runs of a busy duty.
             tokio::task::yield_now().await;
@@ -108,7 +115,11 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
     match engine.ledger.lease_duty(duty.name(), engine.replica, DUTY_LEASE_SECONDS).await {
         Ok(is_ours) => is_ours,
         Err(error) => {
-            tracing::warn!(duty = duty.name(), error = &error as &dyn std::error::Error, "could not take the lease of a duty");
+            tracing::warn!(
+                duty = duty.name(),
+                error = &error as &dyn std::error::Error,
+                "could not take the lease of a duty"
+            );
             false
         }
     }
@@ -124,7 +135,11 @@ async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<In
     *told_idle = (outcome == DutyOutcome::Idle).then(Instant::now);
     let run = FinishedRun { duty: duty.name(), started_at, outcome, report: &report.to_json() };
     if let Err(error) = engine.ledger.record_run(&run).await {
-        tracing::warn!(duty = duty.name(), error = &error as &dyn std::error::Error, "could not write down how a duty went");
+        tracing::warn!(
+            duty = duty.name(),
+            error = &error as &dyn std::error::Error,
+            "could not write down how a duty went"
+        );
     }
     report
 }

@@ -45,19 +45,22 @@ use super::{
 };
 use crate::types::DutyStatus;
 
+#[cfg(doc)]
+use super::neon::Class;
 pub use duty::Duty;
 pub use report::Report;
 pub use timings::ClaimTimings;
-#[cfg(doc)]
-use super::neon::Class;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
 const CREATIONS_AT_ONCE: usize = 32;
+/// Connections to the ledger, per replica.
+const CONNECTIONS: u32 = 10;
 /// How long stopping waits for calls that are under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the engine works with.
 pub struct Parts {
+    /// Claims must not wait for the engine: it takes connections of its own to the same ledger.
     pub ledger: Ledger,
     pub neon: NeonClient,
     pub secrets: Arc<Secrets>,
@@ -93,7 +96,7 @@ impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
         let inner = Arc::new(Inner {
-            ledger: parts.ledger,
+            ledger: parts.ledger.with_connections(CONNECTIONS),
             neon: parts.neon,
             secrets: parts.secrets,
             timings: parts.timings,
@@ -118,10 +121,15 @@ impl Engine {
     pub async fn stop(&self) {
         self.inner.tasks.close();
         if tokio::time::timeout(STOP_PATIENCE, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!("some calls to Neon were still under way; their rows are due again when their leases run out");
+            tracing::warn!(
+                "some calls to Neon were still under way; their rows are due again when their leases run out"
+            );
         }
         if let Err(error) = self.inner.ledger.drop_duty_leases(self.inner.replica).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not give up the leases of the duties; they run out by themselves");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "could not give up the leases of the duties; they run out by themselves"
+            );
         }
     }
 

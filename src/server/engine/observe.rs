@@ -79,16 +79,21 @@ impl Inner {
     /// Three calls: usage and quota from the project, the size from its branch, the state from its endpoint.
     pub(super) async fn observe(&self, neon: &NeonClient, id: Uuid) -> Result<(), ObserveError> {
         let (project_id, branch_id, endpoint_id) = self.ledger.neon_ids(id).await?.ok_or(ObserveError::NoProject)?;
-        let (project, branch, endpoints) =
-            tokio::try_join!(neon.get_project(&project_id), neon.get_branch(&project_id, &branch_id), neon.endpoints(&project_id))?;
-        let endpoint = endpoints.into_iter().find(|endpoint| endpoint.id == endpoint_id).ok_or(ObserveError::NoProject)?;
+        let (project, branch, endpoints) = tokio::try_join!(
+            neon.get_project(&project_id),
+            neon.get_branch(&project_id, &branch_id),
+            neon.endpoints(&project_id)
+        )?;
+        let endpoint =
+            endpoints.into_iter().find(|endpoint| endpoint.id == endpoint_id).ok_or(ObserveError::NoProject)?;
         let seen = Observation {
             endpoint_state: endpoint.known_state().map(|state| state.as_str().to_owned()),
             pending_state: endpoint.pending_state,
             disabled: endpoint.disabled,
             last_active_at: endpoint.last_active.or(project.last_active_at),
+            size_bytes: branch.logical_size_bytes,
             usage: Usage {
-                logical_size_bytes: branch.logical_size_bytes.unwrap_or(0),
+                logical_size_bytes: branch.logical_size_bytes.unwrap_or_default(),
                 active_time_seconds: project.active_time_seconds,
                 compute_time_seconds: project.compute_time_seconds,
                 written_data_bytes: project.written_data_bytes,

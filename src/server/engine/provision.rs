@@ -49,7 +49,11 @@ impl Inner {
         // While Neon is away, one row at a time finds out whether it is back; the others keep their tries.
         let free = self.creations.available_permits();
         let limit = if self.neon_is_failing() { usize::from(free == super::CREATIONS_AT_ONCE) } else { free };
-        let rows = match self.ledger.take_due_creations(limit as i64, LEASE_SECONDS, &By::duty(Duty::Provision.name())).await {
+        let rows = match self
+            .ledger
+            .take_due_creations(limit as i64, LEASE_SECONDS, &By::duty(Duty::Provision.name()))
+            .await
+        {
             Ok(rows) => rows,
             Err(error) => return Report::ledger_failed(&error),
         };
@@ -158,7 +162,10 @@ impl Inner {
         // Neon as a whole is away, or asks us to wait: no fault of this row, and no try of it.
         if !error.may_have_been_carried_out() && error.is_worth_retrying() {
             let wait = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
-            return Ok(Step::Postponed(text, Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false }));
+            return Ok(Step::Postponed(
+                text,
+                Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false },
+            ));
         }
         if !error.is_outage() || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
             self.ledger.count_creation_failure(row.pool_id, &text, &By::duty(Duty::Provision.name())).await?;
@@ -172,7 +179,9 @@ impl Inner {
 
     /// `verifying` → `available`: a connection answers, and the endpoint sleeps.
     async fn verify(&self, row: &DueCreation) -> Result<Step, LedgerError> {
-        let (Some(project_id), Some(endpoint_id), Some(sealed)) = (&row.project_id, &row.endpoint_id, &row.sealed_credentials) else {
+        let (Some(project_id), Some(endpoint_id), Some(sealed)) =
+            (&row.project_id, &row.endpoint_id, &row.sealed_credentials)
+        else {
             return Ok(Step::Failed(String::from("The ledger has no project for a database that is being verified.")));
         };
         let uri = match self.secrets.open(row.id, sealed) {
@@ -208,7 +217,8 @@ impl Inner {
         let Some(project_id) = &row.project_id else { return String::new() };
         match self.client_for(row).operations(project_id, 10).await {
             Ok(operations) => {
-                let list: Vec<String> = operations.iter().map(|operation| format!("{} {}", operation.action, operation.status)).collect();
+                let list: Vec<String> =
+                    operations.iter().map(|operation| format!("{} {}", operation.action, operation.status)).collect();
                 format!(" Operations on Neon: {}.", list.join(", "))
             }
             Err(error) => format!(" The operations could not be read: {error}"),

@@ -13,6 +13,8 @@ use crate::server::{
 const AT_ONCE: usize = 16;
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const LEASE_SECONDS: f64 = 90.0;
+/// A creation that was never answered may still be under way: absence counts when it is seen twice, this far apart.
+const LOOK_AGAIN: Backoff = Backoff { base_seconds: 120.0, cap_seconds: 120.0, counts: true };
 
 impl Inner {
     pub(super) async fn release(self: &Arc<Self>) -> Report {
@@ -37,7 +39,11 @@ impl Inner {
     }
 
     /// Takes this row if it is free, deletes its project, and answers whether there was anything to do.
-    pub(super) async fn release_one(&self, neon: &NeonClient, id: Uuid) -> Result<Option<Result<(), NeonError>>, LedgerError> {
+    pub(super) async fn release_one(
+        &self,
+        neon: &NeonClient,
+        id: Uuid,
+    ) -> Result<Option<Result<(), NeonError>>, LedgerError> {
         match self.ledger.take_due_releases(Some(id), 1, LEASE_SECONDS).await?.pop() {
             Some(row) => Ok(Some(self.release_row(neon, &row).await?)),
             None => Ok(None),
@@ -46,14 +52,23 @@ impl Inner {
 
     async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NeonError>, LedgerError> {
         match delete(neon, row).await {
-            Ok(()) => {
+            Ok(Found::Nothing) if row.attempts == 0 => {
+                self.ledger.postpone(row.id, row.lease, None, LOOK_AGAIN).await?;
+                Ok(Ok(()))
+            }
+            Ok(_) => {
                 self.ledger.record_deleted(row, &By::duty(Duty::Release.name())).await?;
                 Ok(Ok(()))
             }
             Err(error) => {
                 let base_seconds = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
                 self.ledger
-                    .postpone(row.id, row.lease, Some(&error.to_string()), Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true })
+                    .postpone(
+                        row.id,
+                        row.lease,
+                        Some(&error.to_string()),
+                        Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true },
+                    )
                     .await?;
                 Ok(Err(error))
             }
@@ -61,14 +76,20 @@ impl Inner {
     }
 }
 
+/// What there was to delete.
+enum Found {
+    Project,
+    Nothing,
+}
+
 /// A row that failed before its project was known may have one all the same: it is looked up by name.
-async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<(), NeonError> {
+async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NeonError> {
     let project_id = match &row.project_id {
         Some(id) => Some(id.clone()),
         None => neon.find_project_by_name(&row.project_name).await?.map(|project| project.id),
     };
     match project_id {
-        Some(id) => neon.delete_project(&id).await.map(|_| ()),
-        None => Ok(()),
+        Some(id) => neon.delete_project(&id).await.map(|_| Found::Project),
+        None => Ok(Found::Nothing),
     }
 }

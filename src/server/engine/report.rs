@@ -52,7 +52,8 @@ impl Report {
 
     /// One sentence: `created 3, postponed 1: the project is busy`.
     pub fn summary(&self) -> String {
-        let mut parts: Vec<String> = self.done.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{what} {count}")).collect();
+        let mut parts: Vec<String> =
+            self.done.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{what} {count}")).collect();
         for (what, count) in [("postponed", self.postponed), ("failed", self.failed)] {
             if count > 0 {
                 parts.push(format!("{what} {count}"));
@@ -66,7 +67,8 @@ impl Report {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let done: serde_json::Map<String, Value> = self.done.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
+        let done: serde_json::Map<String, Value> =
+            self.done.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
         json!({ "summary": self.summary(), "done": done, "postponed": self.postponed, "failed": self.failed, "error": self.error })
     }
 }
@@ -84,7 +86,10 @@ mod tests {
         assert_eq!((report.outcome(), report.summary().as_str()), (DutyOutcome::Done, "created 2"));
         report.postponed = 1;
         report.error = Some(String::from("busy"));
-        assert_eq!((report.outcome(), report.summary().as_str()), (DutyOutcome::Partial, "created 2, postponed 1: busy"));
+        assert_eq!(
+            (report.outcome(), report.summary().as_str()),
+            (DutyOutcome::Partial, "created 2, postponed 1: busy")
+        );
     }
 
     #[test]

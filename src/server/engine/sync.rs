@@ -53,7 +53,11 @@ impl Inner {
         let listed: Vec<ListedProject> = page
             .items
             .into_iter()
-            .map(|item| ListedProject { project_id: item.id, last_active_at: item.last_active_at, size_bytes: item.synthetic_size_bytes })
+            .map(|item| ListedProject {
+                project_id: item.id,
+                last_active_at: item.last_active_at,
+                size_bytes: item.synthetic_size_bytes,
+            })
             .collect();
         match self.ledger.record_listed(&listed).await {
             Ok(changed) => state.changed += changed,

@@ -27,7 +27,8 @@ impl Inner {
         let health = self.neon.health();
         let failing = health.failing_since.filter(|since| (chrono::Utc::now() - since).num_seconds() >= OUTAGE_SECONDS);
         let error = health.last_error.unwrap_or_default();
-        let told = self.ledger.record_neon_status(health.last_ok_at, failing.map(|since| (since, error.as_str()))).await;
+        let told =
+            self.ledger.record_neon_status(health.last_ok_at, failing.map(|since| (since, error.as_str()))).await;
         let buckets = self.timings.take();
         let handed_over = match buckets.iter().any(|count| *count > 0) {
             true => self.ledger.record_claim_timings(self.replica, &buckets).await,

@@ -44,7 +44,12 @@ impl Ledger {
         Ok(self.take_changes(Some(id), 1, lease_seconds).await?.pop())
     }
 
-    async fn take_changes(&self, only: Option<Uuid>, limit: i64, lease_seconds: f64) -> Result<Vec<DueChange>, LedgerError> {
+    async fn take_changes(
+        &self,
+        only: Option<Uuid>,
+        limit: i64,
+        lease_seconds: f64,
+    ) -> Result<Vec<DueChange>, LedgerError> {
         let lease = Uuid::now_v7();
         let rows = sqlx::query!(
             r#"WITH due AS (
@@ -100,7 +105,12 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_applied(&self, row: &DueChange, endpoint_state: Option<&str>, by: &By) -> Result<bool, LedgerError> {
+    pub async fn record_applied(
+        &self,
+        row: &DueChange,
+        endpoint_state: Option<&str>,
+        by: &By,
+    ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
         let wish = row.wish.map(EndpointWish::as_str);
         let done = sqlx::query!(
@@ -131,8 +141,13 @@ impl Ledger {
             };
             after.insert(String::from("endpoint"), json!(text));
         }
-        let event =
-            NewEvent { kind: "database.applied", database_id: Some(row.id), pool_id: Some(row.pool_id), before: None, after: Some(after.into()) };
+        let event = NewEvent {
+            kind: "database.applied",
+            database_id: Some(row.id),
+            pool_id: Some(row.pool_id),
+            before: None,
+            after: Some(after.into()),
+        };
         insert_event(&mut *tx, &event, by).await?;
         tx.commit().await?;
         Ok(true)

@@ -129,7 +129,12 @@ impl Ledger {
     }
 
     /// The claim in one statement. `None` when nothing available was seen, or when the owner or the key already has a claim.
-    async fn take_available(&self, new: &NewClaim, watermark: i64, by: &By) -> Result<Option<(Claim, i64)>, sqlx::Error> {
+    async fn take_available(
+        &self,
+        new: &NewClaim,
+        watermark: i64,
+        by: &By,
+    ) -> Result<Option<(Claim, i64)>, sqlx::Error> {
         let taken = sqlx::query!(
             r#"WITH pool AS (
                  SELECT id, name, birth_plan FROM pools WHERE CASE WHEN $5::text IS NULL THEN is_default ELSE name = $5 END),
@@ -199,7 +204,12 @@ impl Ledger {
                 neon_project_id: row.neon_project_id,
                 sealed_credentials: row.sealed_credentials,
             };
-            let owner = Owner { id: new.owner.id.clone(), email: new.owner.email.clone(), organisation: new.owner.organisation.clone(), plan: row.plan };
+            let owner = Owner {
+                id: new.owner.id.clone(),
+                email: new.owner.email.clone(),
+                organisation: new.owner.organisation.clone(),
+                plan: row.plan,
+            };
             let claim = Claim {
                 id: row.id,
                 status: ClaimStatus::Served,
@@ -234,7 +244,9 @@ impl Ledger {
         match earlier {
             None => Ok(None),
             Some(row) if row.by_key && row.request_hash != new.parameters_hash.as_slice() => {
-                Err(LedgerError::Conflict(String::from("This Idempotency-Key was used with other parameters. Use a new key for a new claim.")))
+                Err(LedgerError::Conflict(String::from(
+                    "This Idempotency-Key was used with other parameters. Use a new key for a new claim.",
+                )))
             }
             Some(row) => Ok(Some(self.claim_by_id(row.id).await?)),
         }
@@ -286,7 +298,10 @@ impl Ledger {
         .await?;
         let Some(id) = queued else {
             tx.rollback().await?;
-            return self.earlier_claim(new).await?.ok_or_else(|| LedgerError::Conflict(String::from("The claim changed meanwhile. Send it again.")));
+            return self
+                .earlier_claim(new)
+                .await?
+                .ok_or_else(|| LedgerError::Conflict(String::from("The claim changed meanwhile. Send it again.")));
         };
         let event = super::NewEvent {
             kind: "claim.waiting",
@@ -347,7 +362,9 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn pools_with_waiting(&self) -> Result<Vec<i32>, LedgerError> {
-        Ok(sqlx::query_scalar!("SELECT DISTINCT pool_id FROM claims WHERE status = 'waiting'").fetch_all(&self.db).await?)
+        Ok(sqlx::query_scalar!("SELECT DISTINCT pool_id FROM claims WHERE status = 'waiting'")
+            .fetch_all(&self.db)
+            .await?)
     }
 }
 

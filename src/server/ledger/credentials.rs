@@ -17,7 +17,9 @@ impl Ledger {
             .fetch_optional(&self.db)
             .await?
             .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
-        let sealed = row.sealed_credentials.ok_or_else(|| LedgerError::Conflict(String::from("This database has no connection string yet.")))?;
+        let sealed = row
+            .sealed_credentials
+            .ok_or_else(|| LedgerError::Conflict(String::from("This database has no connection string yet.")))?;
         let revealed = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM (SELECT FROM events WHERE id > (SELECT coalesce(max(id), 0) - 20000 FROM events)
                AND kind = 'database.revealed' AND actor = $1 AND at > now() - interval '1 hour' LIMIT $2) AS recent"#,
@@ -27,9 +29,17 @@ impl Ledger {
         .fetch_one(&self.db)
         .await?;
         if revealed >= REVEALS_PER_HOUR {
-            return Err(LedgerError::Conflict(format!("You have revealed {REVEALS_PER_HOUR} connection strings within an hour. Wait before the next.")));
+            return Err(LedgerError::Conflict(format!(
+                "You have revealed {REVEALS_PER_HOUR} connection strings within an hour. Wait before the next."
+            )));
         }
-        let event = NewEvent { kind: "database.revealed", database_id: Some(id), pool_id: Some(row.pool_id), before: None, after: None };
+        let event = NewEvent {
+            kind: "database.revealed",
+            database_id: Some(id),
+            pool_id: Some(row.pool_id),
+            before: None,
+            after: None,
+        };
         insert_event(&self.db, &event, by).await?;
         Ok(sealed)
     }

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
-use crate::types::{BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, EndpointWish, Owner, Quota, Time, Usage};
+use crate::types::{
+    BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, EndpointWish, Owner, Quota, Time, Usage,
+};
 
 /// Events shown with a database.
 const EVENTS_SHOWN: i64 = 100;
@@ -13,7 +15,8 @@ pub(super) const ROW_COLUMNS: &str = "d.id, d.state, d.origin, p.name AS pool, d
     o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.size_bytes, d.quota_logical_size_bytes, d.requested_at, \
     d.claimed_at, d.last_active_at, d.observed_at, (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS pending";
 
-pub(super) const ROW_TABLES: &str = "databases AS d JOIN pools AS p ON p.id = d.pool_id LEFT JOIN owners AS o ON o.id = d.owner_id";
+pub(super) const ROW_TABLES: &str =
+    "databases AS d JOIN pools AS p ON p.id = d.pool_id LEFT JOIN owners AS o ON o.id = d.owner_id";
 
 #[derive(sqlx::FromRow)]
 pub(super) struct RowRecord {
@@ -62,7 +65,12 @@ impl From<RowRecord> for DatabaseRow {
     }
 }
 
-fn owner(id: Option<String>, email: Option<String>, organisation: Option<String>, plan: Option<String>) -> Option<Owner> {
+fn owner(
+    id: Option<String>,
+    email: Option<String>,
+    organisation: Option<String>,
+    plan: Option<String>,
+) -> Option<Owner> {
     Some(Owner { id: id?, email: email?, organisation, plan: plan? })
 }
 
@@ -90,7 +98,8 @@ impl Ledger {
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let events = self.database_events(id, EVENTS_SHOWN).await?;
-        let unfinished = d.pending || d.state.is_in_flight() || matches!(d.state, DatabaseState::Releasing | DatabaseState::Failed);
+        let unfinished =
+            d.pending || d.state.is_in_flight() || matches!(d.state, DatabaseState::Releasing | DatabaseState::Failed);
         Ok(DatabaseDetail {
             row: DatabaseRow {
                 id,

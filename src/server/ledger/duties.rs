@@ -65,7 +65,9 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn drop_duty_leases(&self, replica: Uuid) -> Result<(), LedgerError> {
-        sqlx::query!("UPDATE duties SET lease_until = NULL, leased_by = NULL WHERE leased_by = $1", replica).execute(&self.db).await?;
+        sqlx::query!("UPDATE duties SET lease_until = NULL, leased_by = NULL WHERE leased_by = $1", replica)
+            .execute(&self.db)
+            .await?;
         Ok(())
     }
 

@@ -36,8 +36,15 @@ impl Ledger {
             EndpointWish::Resume => "database.resume",
         };
         let before = row.observed_endpoint_state.map(|state| json!({ "endpoint": state }));
-        let after = Some(json!({ "endpoint": match wish { EndpointWish::Suspend => "idle", EndpointWish::Resume => "active" } }));
-        insert_event(&mut *tx, &NewEvent { kind, database_id: Some(id), pool_id: Some(row.pool_id), before, after }, by).await?;
+        let after = Some(
+            json!({ "endpoint": match wish { EndpointWish::Suspend => "idle", EndpointWish::Resume => "active" } }),
+        );
+        insert_event(
+            &mut *tx,
+            &NewEvent { kind, database_id: Some(id), pool_id: Some(row.pool_id), before, after },
+            by,
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -47,7 +54,8 @@ impl Ledger {
     /// `Invalid`, `NotFound`, `Conflict` when the database is not claimed.
     pub async fn set_suspend_timeout(&self, id: Uuid, seconds: i32, by: &By) -> Result<(), LedgerError> {
         if !(matches!(seconds, 0 | -1) || (60..=LONGEST_TIMEOUT_SECONDS).contains(&seconds)) {
-            let message = format!("Choose Neon's default (0), never (-1), or from 60 to {LONGEST_TIMEOUT_SECONDS} seconds.");
+            let message =
+                format!("Choose Neon's default (0), never (-1), or from 60 to {LONGEST_TIMEOUT_SECONDS} seconds.");
             return Err(LedgerError::Invalid { field: "seconds", message });
         }
         let mut tx = self.db.begin().await?;

@@ -17,7 +17,10 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn violations(&self) -> Result<Vec<Violation>, LedgerError> {
         let checks: [(&'static str, Vec<String>); 5] = [
-            ("an owner holds at most one database per pool, and each claimed database has exactly one served claim", self.claims_without_match().await?),
+            (
+                "an owner holds at most one database per pool, and each claimed database has exactly one served claim",
+                self.claims_without_match().await?,
+            ),
             ("nothing goes from claimed to available", self.returned_to_pool().await?),
             ("the last event of a database tells its state", self.states_without_event().await?),
             ("the roll-up and the deltas equal the count", self.counts_off().await?),

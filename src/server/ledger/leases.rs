@@ -18,7 +18,13 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn postpone(&self, id: Uuid, lease: Uuid, error: Option<&str>, backoff: Backoff) -> Result<bool, LedgerError> {
+    pub async fn postpone(
+        &self,
+        id: Uuid,
+        lease: Uuid,
+        error: Option<&str>,
+        backoff: Backoff,
+    ) -> Result<bool, LedgerError> {
         let done = sqlx::query!(
             "UPDATE databases
              SET lease_until = NULL, leased_by = NULL, attempts = attempts + $3::boolean::integer,

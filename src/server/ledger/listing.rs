@@ -8,7 +8,10 @@ use super::{
     Ledger, LedgerError,
     databases::{ROW_COLUMNS, ROW_TABLES, RowRecord},
 };
-use crate::types::{DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS, PagePosition, Time, Total};
+use crate::types::{
+    DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS, PagePosition,
+    Time, Total,
+};
 
 /// An exact total is given up to here; above it the answer is "more than".
 const COUNTED_ROWS: i64 = 10_000;
@@ -20,7 +23,11 @@ impl Ledger {
     ///
     /// # Errors
     /// `Invalid` for a filter text that is too short or a cursor that is not one of ours.
-    pub async fn database_page(&self, filter: &DatabaseFilter, position: &PagePosition) -> Result<DatabasePage, LedgerError> {
+    pub async fn database_page(
+        &self,
+        filter: &DatabaseFilter,
+        position: &PagePosition,
+    ) -> Result<DatabasePage, LedgerError> {
         self.database_page_of(filter, position, PAGE_ROWS).await
     }
 
@@ -28,7 +35,12 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::database_page`].
-    pub async fn database_page_of(&self, filter: &DatabaseFilter, position: &PagePosition, limit: i64) -> Result<DatabasePage, LedgerError> {
+    pub async fn database_page_of(
+        &self,
+        filter: &DatabaseFilter,
+        position: &PagePosition,
+        limit: i64,
+    ) -> Result<DatabasePage, LedgerError> {
         check_text(filter)?;
         let (cursor, backwards) = match position {
             PagePosition::First => (None, false),
@@ -39,14 +51,17 @@ impl Ledger {
         push_filter(&mut query, filter);
         push_position(&mut query, filter.sort, cursor.as_ref(), backwards);
         query.push(" LIMIT ").push_bind(limit + 1);
-        let mut rows: Vec<DatabaseRow> = query.build_query_as::<RowRecord>().fetch_all(&self.db).await?.into_iter().map(DatabaseRow::from).collect();
+        let mut rows: Vec<DatabaseRow> =
+            query.build_query_as::<RowRecord>().fetch_all(&self.db).await?.into_iter().map(DatabaseRow::from).collect();
         let more = rows.len() as i64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(0));
         if backwards {
             rows.reverse();
         }
         let (has_next, has_previous) = if backwards { (true, more) } else { (more, cursor.is_some()) };
-        let cursor_of = |row: Option<&DatabaseRow>, wanted: bool| row.filter(|_| wanted).map(|row| Cursor::of(row, filter.sort).to_text());
+        let cursor_of = |row: Option<&DatabaseRow>, wanted: bool| {
+            row.filter(|_| wanted).map(|row| Cursor::of(row, filter.sort).to_text())
+        };
         Ok(DatabasePage {
             next: cursor_of(rows.last(), has_next),
             previous: cursor_of(rows.first(), has_previous),
@@ -61,8 +76,11 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn filter_choices(&self) -> Result<FilterChoices, LedgerError> {
-        let pools = sqlx::query!("SELECT name, region_id FROM pools ORDER BY name LIMIT 1000").fetch_all(&self.db).await?;
-        let plans = sqlx::query_scalar!("SELECT name FROM plans ORDER BY created_at, name LIMIT 1000").fetch_all(&self.db).await?;
+        let pools =
+            sqlx::query!("SELECT name, region_id FROM pools ORDER BY name LIMIT 1000").fetch_all(&self.db).await?;
+        let plans = sqlx::query_scalar!("SELECT name FROM plans ORDER BY created_at, name LIMIT 1000")
+            .fetch_all(&self.db)
+            .await?;
         let mut regions: Vec<String> = pools.iter().map(|pool| pool.region_id.clone()).collect();
         regions.sort();
         regions.dedup();
@@ -71,7 +89,12 @@ impl Ledger {
 
     /// From the roll-up where state and pool are all that is asked for; else by counting, up to a bound.
     async fn total(&self, filter: &DatabaseFilter) -> Result<Total, LedgerError> {
-        let plain = DatabaseFilter { state: filter.state, pool: filter.pool.clone(), sort: filter.sort, ..DatabaseFilter::default() };
+        let plain = DatabaseFilter {
+            state: filter.state,
+            pool: filter.pool.clone(),
+            sort: filter.sort,
+            ..DatabaseFilter::default()
+        };
         let all_are_listed = matches!(filter.sort, DatabaseSort::Created | DatabaseSort::Size);
         if *filter == plain && all_are_listed {
             let count = sqlx::query_scalar!(
@@ -94,10 +117,13 @@ impl Ledger {
 
 fn check_text(filter: &DatabaseFilter) -> Result<(), LedgerError> {
     match filter.text.as_deref().map(str::trim) {
-        Some(text) if !text.is_empty() && text.chars().count() < SHORTEST_TEXT => {
-            Err(LedgerError::Invalid { field: "text", message: format!("Write at least {SHORTEST_TEXT} characters to search for.") })
+        Some(text) if !text.is_empty() && text.chars().count() < SHORTEST_TEXT => Err(LedgerError::Invalid {
+            field: "text",
+            message: format!("Write at least {SHORTEST_TEXT} characters to search for."),
+        }),
+        Some(text) if text.len() > 200 => {
+            Err(LedgerError::Invalid { field: "text", message: String::from("Search for at most 200 characters.") })
         }
-        Some(text) if text.len() > 200 => Err(LedgerError::Invalid { field: "text", message: String::from("Search for at most 200 characters.") }),
         _ => Ok(()),
     }
 }
@@ -130,7 +156,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
     }
     if let Some(percent) = filter.storage_percent {
         // The lowest bound that the index covers is 80 %.
-        query.push(" AND d.state = 'claimed' AND d.storage_permille >= 800 AND d.storage_permille >= ").push_bind(i32::from(percent) * 10);
+        query
+            .push(" AND d.state = 'claimed' AND d.storage_permille >= 800 AND d.storage_permille >= ")
+            .push_bind(i32::from(percent) * 10);
     }
     match filter.sort {
         DatabaseSort::Claimed => query.push(" AND d.claimed_at IS NOT NULL"),
@@ -189,14 +217,16 @@ impl Cursor {
     }
 
     fn parse(text: &str, sort: DatabaseSort) -> Result<Self, LedgerError> {
-        let parsed = text.split_once('.').and_then(|(key, id)| Some((key.parse::<i64>().ok()?, Uuid::try_parse(id).ok()?)));
+        let parsed =
+            text.split_once('.').and_then(|(key, id)| Some((key.parse::<i64>().ok()?, Uuid::try_parse(id).ok()?)));
         let key = |number: i64| match sort {
             DatabaseSort::Size => Some(Key::Size(number)),
             _ => Time::from_timestamp_micros(number).map(Key::Time),
         };
-        parsed
-            .and_then(|(number, id)| Some(Self { key: key(number)?, id }))
-            .ok_or_else(|| LedgerError::Invalid { field: "page", message: String::from("This link to a page is not valid. Start from the first page.") })
+        parsed.and_then(|(number, id)| Some(Self { key: key(number)?, id })).ok_or_else(|| LedgerError::Invalid {
+            field: "page",
+            message: String::from("This link to a page is not valid. Start from the first page."),
+        })
     }
 }
 

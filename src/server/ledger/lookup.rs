@@ -18,7 +18,10 @@ impl Ledger {
     pub async fn look_up(&self, query: &str) -> Result<LookupAnswer, LedgerError> {
         let searched = searchable(query);
         if searched.chars().count() < 3 {
-            return Err(LedgerError::Invalid { field: "q", message: String::from("Write at least 3 characters to look up.") });
+            return Err(LedgerError::Invalid {
+                field: "q",
+                message: String::from("Write at least 3 characters to look up."),
+            });
         }
         let mut rows = self.exact_hits(&searched).await?;
         if rows.is_empty() {
@@ -42,7 +45,10 @@ impl Ledger {
 
     async fn partial_hits(&self, text: &str) -> Result<Vec<RowRecord>, LedgerError> {
         let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE d.search_text LIKE "));
-        query.push_bind(like_pattern(text)).push(" ORDER BY (d.state = 'claimed') DESC, d.requested_at DESC LIMIT ").push_bind(LOOKUP_HITS as i64 + 1);
+        query
+            .push_bind(like_pattern(text))
+            .push(" ORDER BY (d.state = 'claimed') DESC, d.requested_at DESC LIMIT ")
+            .push_bind(LOOKUP_HITS as i64 + 1);
         Ok(query.build_query_as().fetch_all(&self.db).await?)
     }
 }
@@ -57,7 +63,9 @@ fn hit(record: RowRecord, searched: &str) -> LookupHit {
         ("endpoint", record.neon_endpoint_id.clone()),
         ("database id", Some(record.id.to_string())),
     ];
-    let found = candidates.into_iter().find_map(|(field, value)| value.filter(|value| value.to_lowercase().contains(&wanted)).map(|value| (field, value)));
+    let found = candidates.into_iter().find_map(|(field, value)| {
+        value.filter(|value| value.to_lowercase().contains(&wanted)).map(|value| (field, value))
+    });
     let (field, value) = found.unwrap_or(("database id", record.id.to_string()));
     LookupHit { field: field.to_owned(), value, database: DatabaseRow::from(record) }
 }
@@ -66,11 +74,14 @@ fn hit(record: RowRecord, searched: &str) -> LookupHit {
 /// message), an e-mail address in it, else the text itself.
 fn searchable(query: &str) -> String {
     let text = without_passwords(query.trim());
-    let words = || text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.@+".contains(c))).filter(|word| !word.is_empty());
+    let words =
+        || text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.@+".contains(c))).filter(|word| !word.is_empty());
     if let Some(endpoint) = words().find_map(endpoint_id) {
         return endpoint;
     }
-    if let Some(email) = words().find(|word| word.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && domain.contains('.'))) {
+    if let Some(email) =
+        words().find(|word| word.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && domain.contains('.')))
+    {
         return email.trim_matches('.').to_owned();
     }
     text.chars().take(200).collect()
@@ -131,7 +142,11 @@ mod tests {
 
     #[test]
     fn passwords_are_taken_out() {
-        for pasted in ["postgresql://u:hunter2@db.example/x", "host=db password=hunter2 user=u", "postgres://u:p@hunter2@db.example/x"] {
+        for pasted in [
+            "postgresql://u:hunter2@db.example/x",
+            "host=db password=hunter2 user=u",
+            "postgres://u:p@hunter2@db.example/x",
+        ] {
             assert!(!searchable(pasted).contains("hunter2"), "{pasted} → {}", searchable(pasted));
         }
     }

@@ -41,15 +41,18 @@ pub use events::NewEvent;
 pub use fleet::TIMING_BUCKETS;
 pub use invariants::Violation;
 pub use leases::Backoff;
-pub use pools::NewPool;
 pub use observations::{ListedProject, Observation};
+pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
+pub use pools::NewPool;
 pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
-pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
 pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
+
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -59,8 +62,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Connects with a pool of at most `connections`. No statement runs longer than 15 seconds, none waits longer than 5 for a lock
-    /// or a connection.
+    /// Connects with a pool of at most `connections`. No statement runs longer than 15 seconds, none waits longer than 5 for a lock.
     ///
     /// # Errors
     /// When PostgreSQL does not answer within 10 seconds.
@@ -71,8 +73,19 @@ impl Ledger {
             ("idle_in_transaction_session_timeout", "30s"),
             ("jit", "off"),
         ]);
-        let db = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_with(options).await?;
+        let db =
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
         Ok(Self { db, watermarks: Arc::default() })
+    }
+
+    /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
+    #[must_use]
+    pub fn with_connections(&self, connections: u32) -> Self {
+        let db = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with((*self.db.connect_options()).clone());
+        Self { db, watermarks: Arc::clone(&self.watermarks) }
     }
 
     /// Brings the schema up to date. Several replicas may call this at once: one migrates, the others wait for it.

@@ -8,7 +8,11 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_neon_status(&self, last_ok_at: Option<Time>, failing: Option<(Time, &str)>) -> Result<(), LedgerError> {
+    pub async fn record_neon_status(
+        &self,
+        last_ok_at: Option<Time>,
+        failing: Option<(Time, &str)>,
+    ) -> Result<(), LedgerError> {
         let (failing_since, error) = failing.unzip();
         sqlx::query!(
             "UPDATE neon_status

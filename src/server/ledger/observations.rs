@@ -13,6 +13,8 @@ pub struct Observation {
     pub pending_state: Option<String>,
     pub disabled: bool,
     pub last_active_at: Option<Time>,
+    /// Of the branch; `None` while Neon has not measured it.
+    pub size_bytes: Option<i64>,
     pub usage: Usage,
     pub period_start: Option<Time>,
     pub period_end: Option<Time>,
@@ -49,7 +51,7 @@ impl Ledger {
         sqlx::query!(
             "UPDATE databases
              SET observed_at = now(), observed_endpoint_state = $2, observed_pending_state = $3, observed_disabled = $4,
-                 last_active_at = coalesce($5, last_active_at), size_bytes = $6, used_active_seconds = $7, used_compute_seconds = $8,
+                 last_active_at = coalesce($5, last_active_at), size_bytes = coalesce($6, size_bytes), used_active_seconds = $7, used_compute_seconds = $8,
                  used_written_bytes = $9, used_transfer_bytes = $10, period_start = $11, period_end = $12, observed_quota = $13
              WHERE id = $1",
             id,
@@ -57,7 +59,7 @@ impl Ledger {
             seen.pending_state,
             seen.disabled,
             seen.last_active_at,
-            seen.usage.logical_size_bytes,
+            seen.size_bytes,
             seen.usage.active_time_seconds,
             seen.usage.compute_time_seconds,
             seen.usage.written_data_bytes,

@@ -41,6 +41,36 @@ impl Ledger {
         Ok(sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", pool.name).fetch_one(&self.db).await?)
     }
 
+    /// Makes a pool.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken or there is a default pool already, `Invalid` for a name or a plan that cannot be.
+    pub async fn create_pool(&self, pool: &NewPool<'_>) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let id = sqlx::query_scalar!(
+            "INSERT INTO pools (name, region_id, pg_version, birth_plan, target, is_default) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+            pool.name,
+            pool.region_id,
+            pool.pg_version,
+            pool.birth_plan,
+            pool.target,
+            pool.is_default
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|error| refusal(error, pool))?;
+        tell(
+            &mut tx,
+            "pool.created",
+            id,
+            json!({}),
+            json!({ "target": pool.target, "region": pool.region_id }),
+            &By::cli(),
+        )
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// All pools, the default one first.
     ///
     /// # Errors
@@ -54,7 +84,11 @@ impl Ledger {
     /// # Errors
     /// `NotFound`.
     pub async fn pool(&self, name: &str, range: PoolRange) -> Result<PoolDetail, LedgerError> {
-        let summary = self.pool_summaries(Some(name)).await?.pop().ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        let summary = self
+            .pool_summaries(Some(name))
+            .await?
+            .pop()
+            .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
         let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", name).fetch_one(&self.db).await?;
         let creation = sqlx::query!(
             r#"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50, percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
@@ -159,7 +193,10 @@ impl Ledger {
     /// `NotFound`, `Invalid`.
     pub async fn set_target(&self, name: &str, target: i32, by: &By) -> Result<(), LedgerError> {
         if !(0..=LARGEST_TARGET).contains(&target) {
-            return Err(LedgerError::Invalid { field: "target", message: format!("Choose a target from 0 to {LARGEST_TARGET}.") });
+            return Err(LedgerError::Invalid {
+                field: "target",
+                message: format!("Choose a target from 0 to {LARGEST_TARGET}."),
+            });
         }
         let mut tx = self.db.begin().await?;
         let pool = sqlx::query!("SELECT id, target FROM pools WHERE name = $1 FOR UPDATE", name)
@@ -167,7 +204,8 @@ impl Ledger {
             .await?
             .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
         sqlx::query!("UPDATE pools SET target = $2 WHERE id = $1", pool.id, target).execute(&mut *tx).await?;
-        tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by).await?;
+        tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by)
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -205,6 +243,26 @@ impl Ledger {
         .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
         tell(&mut tx, "pool.resumed", id, json!({ "creating": "paused" }), json!({ "creating": "yes" }), by).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
+    let sqlx::Error::Database(inner) = &error else { return LedgerError::Sql(error) };
+    match inner.constraint() {
+        Some("pools_name_key") => LedgerError::Conflict(format!("There is a pool {} already.", pool.name)),
+        Some("pools_one_default") => {
+            LedgerError::Conflict(String::from("There is a default pool already; make this one without --default."))
+        }
+        Some("pools_birth_plan_fkey") => {
+            LedgerError::Invalid { field: "birth_plan", message: format!("There is no plan {}.", pool.birth_plan) }
+        }
+        Some("pools_name_check") => LedgerError::Invalid {
+            field: "name",
+            message: String::from(
+                "A pool's name begins with a lower-case letter, then letters, digits and hyphens, 32 at most.",
+            ),
+        },
+        _ => LedgerError::Sql(error),
     }
 }
 

@@ -51,7 +51,12 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn take_due_creations(&self, limit: i64, lease_seconds: f64, by: &By) -> Result<Vec<DueCreation>, LedgerError> {
+    pub async fn take_due_creations(
+        &self,
+        limit: i64,
+        lease_seconds: f64,
+        by: &By,
+    ) -> Result<Vec<DueCreation>, LedgerError> {
         let lease = Uuid::now_v7();
         let rows = sqlx::query!(
             r#"WITH due AS (
@@ -115,7 +120,13 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_created(&self, row: &DueCreation, made: &NewProjectRecord<'_>, verify_after: f64, by: &By) -> Result<bool, LedgerError> {
+    pub async fn record_created(
+        &self,
+        row: &DueCreation,
+        made: &NewProjectRecord<'_>,
+        verify_after: f64,
+        by: &By,
+    ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
         let done = sqlx::query!(
             "UPDATE databases
@@ -218,7 +229,13 @@ impl Ledger {
         .await?;
         if opened {
             let after = Some(json!({ "breaker": "open", "error": error, "failures": BREAKER_FAILURES }));
-            let event = NewEvent { kind: "pool.breaker", database_id: None, pool_id: Some(pool_id), before: Some(json!({ "breaker": "closed" })), after };
+            let event = NewEvent {
+                kind: "pool.breaker",
+                database_id: None,
+                pool_id: Some(pool_id),
+                before: Some(json!({ "breaker": "closed" })),
+                after,
+            };
             insert_event(&mut *tx, &event, by).await?;
         }
         Ok(tx.commit().await?)

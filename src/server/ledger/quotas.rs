@@ -23,7 +23,10 @@ impl Ledger {
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         if !matches!(row.state, DatabaseState::Available | DatabaseState::Claimed) {
-            return Err(LedgerError::Conflict(format!("The quota of a database that is {} cannot be changed.", row.state.as_str())));
+            return Err(LedgerError::Conflict(format!(
+                "The quota of a database that is {} cannot be changed.",
+                row.state.as_str()
+            )));
         }
         let before = Quota {
             logical_size_bytes: row.quota_logical_size_bytes,
@@ -49,17 +52,31 @@ impl Ledger {
         .execute(&mut *tx)
         .await?;
         let (before, after) = changed(&before, quota);
-        let event = NewEvent { kind: "database.quota", database_id: Some(id), pool_id: Some(row.pool_id), before: Some(before), after: Some(after) };
+        let event = NewEvent {
+            kind: "database.quota",
+            database_id: Some(id),
+            pool_id: Some(row.pool_id),
+            before: Some(before),
+            after: Some(after),
+        };
         insert_event(&mut *tx, &event, by).await?;
         Ok(tx.commit().await?)
     }
 }
 
 fn check(quota: &Quota) -> Result<(), LedgerError> {
-    let limits =
-        [quota.logical_size_bytes, quota.active_time_seconds, quota.compute_time_seconds, quota.written_data_bytes, quota.data_transfer_bytes];
+    let limits = [
+        quota.logical_size_bytes,
+        quota.active_time_seconds,
+        quota.compute_time_seconds,
+        quota.written_data_bytes,
+        quota.data_transfer_bytes,
+    ];
     if limits.into_iter().flatten().any(|limit| limit < 1) {
-        return Err(LedgerError::Invalid { field: "quota", message: String::from("A limit must be at least 1. Leave it out for no limit.") });
+        return Err(LedgerError::Invalid {
+            field: "quota",
+            message: String::from("A limit must be at least 1. Leave it out for no limit."),
+        });
     }
     Ok(())
 }
@@ -94,6 +111,9 @@ mod tests {
     fn only_what_differs_is_told() {
         let before = Quota { logical_size_bytes: Some(1), active_time_seconds: Some(2), ..Quota::default() };
         let after = Quota { logical_size_bytes: None, ..before };
-        assert_eq!(changed(&before, &after), (json!({ "logical_size_bytes": 1 }), json!({ "logical_size_bytes": "unlimited" })));
+        assert_eq!(
+            changed(&before, &after),
+            (json!({ "logical_size_bytes": 1 }), json!({ "logical_size_bytes": "unlimited" }))
+        );
     }
 }

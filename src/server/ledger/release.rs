@@ -34,7 +34,12 @@ impl Ledger {
         match row.state {
             DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
             DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Failed => {}
-            state => return Err(LedgerError::Conflict(format!("A database that is {} cannot be released yet. Wait until it is available.", state.as_str()))),
+            state => {
+                return Err(LedgerError::Conflict(format!(
+                    "A database that is {} cannot be released yet. Wait until it is available.",
+                    state.as_str()
+                )));
+            }
         }
         sqlx::query!(
             "UPDATE databases SET state = 'releasing', releasing_at = now(), wanted_endpoint = NULL, attempts = 0, next_attempt_at = now(),
@@ -44,7 +49,9 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await?;
-        sqlx::query!("UPDATE claims SET released_at = now() WHERE database_id = $1 AND released_at IS NULL", id).execute(&mut *tx).await?;
+        sqlx::query!("UPDATE claims SET released_at = now() WHERE database_id = $1 AND released_at IS NULL", id)
+            .execute(&mut *tx)
+            .await?;
         let event = NewEvent {
             kind: "database.released",
             database_id: Some(id),
@@ -79,7 +86,12 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn take_due_releases(&self, only: Option<Uuid>, limit: i64, lease_seconds: f64) -> Result<Vec<DueRelease>, LedgerError> {
+    pub async fn take_due_releases(
+        &self,
+        only: Option<Uuid>,
+        limit: i64,
+        lease_seconds: f64,
+    ) -> Result<Vec<DueRelease>, LedgerError> {
         let lease = Uuid::now_v7();
         let rows = sqlx::query_as!(
             DueRelease,

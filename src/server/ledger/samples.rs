@@ -69,9 +69,13 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn record_claim_timings(&self, replica: Uuid, buckets: &[i64]) -> Result<(), LedgerError> {
-        sqlx::query!("INSERT INTO claim_timings (at, replica, buckets) VALUES (now(), $1, $2) ON CONFLICT DO NOTHING", replica, buckets)
-            .execute(&self.db)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO claim_timings (at, replica, buckets) VALUES (now(), $1, $2) ON CONFLICT DO NOTHING",
+            replica,
+            buckets
+        )
+        .execute(&self.db)
+        .await?;
         Ok(())
     }
 

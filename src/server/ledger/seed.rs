@@ -55,7 +55,9 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn simulated(&self) -> Result<i64, LedgerError> {
-        Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM databases WHERE origin = 'simulated'"#).fetch_one(&self.db).await?)
+        Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM databases WHERE origin = 'simulated'"#)
+            .fetch_one(&self.db)
+            .await?)
     }
 
     /// Writes databases, owners, claims and their events, all in the past. One transaction.

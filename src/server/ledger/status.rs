@@ -11,8 +11,11 @@ impl Ledger {
     pub async fn status(&self) -> Result<Status, LedgerError> {
         let now = chrono::Utc::now();
         let pools = self.pools().await?;
-        let neon = sqlx::query!("SELECT last_ok_at, failing_since, last_error FROM neon_status").fetch_one(&self.db).await?;
-        let duties = sqlx::query!("SELECT name, failures_in_a_row FROM duties WHERE failures_in_a_row >= 3 LIMIT 20").fetch_all(&self.db).await?;
+        let neon =
+            sqlx::query!("SELECT last_ok_at, failing_since, last_error FROM neon_status").fetch_one(&self.db).await?;
+        let duties = sqlx::query!("SELECT name, failures_in_a_row FROM duties WHERE failures_in_a_row >= 3 LIMIT 20")
+            .fetch_all(&self.db)
+            .await?;
         let mut problems: Vec<Problem> = pools.iter().flat_map(|pool| pool_problems(pool, now)).collect();
         if let Some(since) = neon.failing_since {
             let available: i64 = pools.iter().map(|pool| pool.available).sum();
@@ -28,7 +31,10 @@ impl Ledger {
         }
         problems.extend(duties.into_iter().map(|duty| Problem {
             level: StatusLevel::Warning,
-            text: format!("The duty {} has failed {} times in a row; it goes on trying.", duty.name, duty.failures_in_a_row),
+            text: format!(
+                "The duty {} has failed {} times in a row; it goes on trying.",
+                duty.name, duty.failures_in_a_row
+            ),
             href: String::from("/engine"),
         }));
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
@@ -49,20 +55,38 @@ fn pool_problems(pool: &PoolSummary, now: Time) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut tell = |level, text| problems.push(Problem { level, text, href: href.clone() });
     if pool.waiting > 0 {
-        tell(StatusLevel::Bad, format!("{} claims wait for a database of pool {}: it is empty. They are served first come, first served.", pool.waiting, pool.name));
+        tell(
+            StatusLevel::Bad,
+            format!(
+                "{} claims wait for a database of pool {}: it is empty. They are served first come, first served.",
+                pool.waiting, pool.name
+            ),
+        );
     } else if pool.available == 0 && pool.target > 0 {
         tell(StatusLevel::Bad, format!("Pool {} is empty; {} databases are on their way.", pool.name, pool.in_flight));
     } else if pool.available * 4 < i64::from(pool.target) {
-        tell(StatusLevel::Warning, format!("Pool {} is down to {} of {}; {} are on their way.", pool.name, pool.available, pool.target, pool.in_flight));
+        tell(
+            StatusLevel::Warning,
+            format!(
+                "Pool {} is down to {} of {}; {} are on their way.",
+                pool.name, pool.available, pool.target, pool.in_flight
+            ),
+        );
     }
     if pool.paused_at.is_some() {
         let reason = pool.paused_reason.as_deref().unwrap_or("no reason given");
-        tell(StatusLevel::Warning, format!("Pool {} is paused ({reason}): nothing is created until it is resumed.", pool.name));
+        tell(
+            StatusLevel::Warning,
+            format!("Pool {} is paused ({reason}): nothing is created until it is resumed.", pool.name),
+        );
     }
     if let Some(until) = pool.breaker_until {
         let error = pool.breaker_error.as_deref().unwrap_or("unknown");
         let wait = duration((until - now).num_seconds().max(1));
-        tell(StatusLevel::Bad, format!("Pool {} stopped creating after failures in a row ({error}); it tries again in {wait}.", pool.name));
+        tell(
+            StatusLevel::Bad,
+            format!("Pool {} stopped creating after failures in a row ({error}); it tries again in {wait}.", pool.name),
+        );
     }
     problems
 }
