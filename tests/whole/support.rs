@@ -72,7 +72,8 @@ impl World {
         };
         ledger.ensure_pool(&pool).await.unwrap();
         let mut settings = neon_emulator::Config::new(&server_url, NEON_KEY);
-        settings.state_database = format!("neon_{}", Uuid::now_v7().simple());
+        // The end of such an id is random; the name may have 30 characters.
+        settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
         settings.operation_time_scale = 0.02;
         let emulator = Emulator::start(settings).await.unwrap();
         Self { database_url: url.to_string(), ledger, emulator, secret_key: Secrets::generate_key() }

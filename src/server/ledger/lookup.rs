@@ -89,7 +89,9 @@ fn searchable(query: &str) -> String {
 
 /// `ep-round-unit-afbn7qv4-pooler.c-2.us-west-2.aws.neon.tech` → `ep-round-unit-afbn7qv4`.
 fn endpoint_id(word: &str) -> Option<String> {
-    let label = word.split('.').next()?.trim_start_matches("endpoint");
+    let label = word.split('.').next()?;
+    // What is left of `endpoint%3Dep-…` when it was cut at the per cent sign.
+    let label = label.strip_prefix("3D").or_else(|| label.strip_prefix("3d")).unwrap_or(label);
     let label = label.strip_suffix("-pooler").unwrap_or(label);
     (label.starts_with("ep-") && label.matches('-').count() >= 2).then(|| label.to_owned())
 }
