@@ -114,6 +114,11 @@ impl Refresh {
         self.wanted.try_update(|wanted| *wanted += 1);
     }
 
+    /// Why the last refresh failed, if it did.
+    pub fn failure(self) -> Option<String> {
+        self.failed.try_get().flatten()
+    }
+
     pub fn set_every(self, seconds: u32) {
         if self.every.try_get_untracked() != Some(seconds) {
             self.every.try_set(seconds);

@@ -118,6 +118,11 @@ fn Secret(name: &'static str, text: String, what: &'static str) -> impl IntoView
 
 #[component]
 fn RevealDialog(actions: Actions) -> impl IntoView {
+    // Sent by the browser itself it would be written down but not shown, so it can only be sent once there is somebody to show it.
+    let is_ready = RwSignal::new(false);
+    Effect::new(move || is_ready.set(true));
+    let pending = actions.reveal.pending();
+    let is_off = Signal::derive(move || pending.get() || !is_ready.get());
     view! {
         <Dialog id=REVEAL title="Reveal the connection string?">
             <ActionForm action=actions.reveal>
@@ -134,9 +139,7 @@ fn RevealDialog(actions: Actions) -> impl IntoView {
                 </div>
                 <div class="modal-action">
                     <CancelButton dialog=REVEAL />
-                    <span class="needs-wasm">
-                        <SubmitButton text="Reveal" pending=actions.reveal.pending() glyph=Glyph::Eye why_not=None />
-                    </span>
+                    <SubmitButton text="Reveal" pending=is_off glyph=Glyph::Eye why_not=None />
                 </div>
             </ActionForm>
         </Dialog>

@@ -7,6 +7,7 @@ use crate::components::{
     CancelButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton, TextField, Timestamp,
 };
 use crate::pages::look::{self, LookBadge};
+use crate::pages::pools::compute;
 use crate::pages::session;
 use crate::types::{DatabaseDetail, DatabaseState, EndpointState, Permission, duration};
 
@@ -19,7 +20,7 @@ pub fn EndpointPanel(live: Live<DatabaseDetail>) -> impl IntoView {
                 <Fact name="Endpoint">{move || live.with(|detail| endpoint(detail))}</Fact>
                 <Fact name="Last active">{move || live.with(|detail| moment(detail.row.last_active_at))}</Fact>
                 <Fact name="Size">
-                    {move || live.with(|detail| super::facts::compute(detail.min_cu, detail.max_cu))}
+                    {move || live.with(|detail| compute(detail.min_cu, detail.max_cu))}
                 </Fact>
                 <Fact name="Suspended after">{move || live.with(|detail| timeout_text(detail.suspend_timeout_seconds))}</Fact>
             </dl>
