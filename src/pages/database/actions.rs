@@ -63,6 +63,8 @@ impl Actions {
             Some(Ok(connection)) => {
                 browser::close_dialog(REVEAL);
                 actions.connection.set(Some(connection));
+                // The only copy is the one that is hidden in time.
+                actions.reveal.clear();
                 page.now();
             }
             Some(Err(error)) => answer.refuse(&error),
