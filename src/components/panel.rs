@@ -37,8 +37,9 @@ pub fn Panel(
     #[prop(default = "")] class: &'static str,
     children: Children,
 ) -> impl IntoView {
+    let label = title.clone();
     view! {
-        <section class=format!("panel {class}") aria-label=title.clone()>
+        <section class=format!("panel {class}") aria-label=label>
             <div class="flex min-h-11 flex-wrap items-center justify-between gap-2 border-b border-base-300 px-4 py-2">
                 <h2 class="text-sm font-semibold">{title}</h2>
                 {aside.map(|aside| move || aside.run())}

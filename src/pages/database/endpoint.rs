@@ -83,7 +83,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
         _ => String::from("Write 60 to 604800 seconds, 0 for Neon's default, or -1 for never."),
     };
     view! {
-        <Dialog id=SUSPEND title="Suspend this database?">
+        <Dialog id=SUSPEND refusal=actions.refusal title="Suspend this database?">
             <ActionForm action=actions.suspend>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />
@@ -96,7 +96,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                 </div>
             </ActionForm>
         </Dialog>
-        <Dialog id=RESUME title="Resume this database?">
+        <Dialog id=RESUME refusal=actions.refusal title="Resume this database?">
             <ActionForm action=actions.resume>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />
@@ -109,7 +109,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                 </div>
             </ActionForm>
         </Dialog>
-        <Dialog id=TIMEOUT title="Suspend timeout">
+        <Dialog id=TIMEOUT refusal=actions.refusal title="Suspend timeout">
             <ActionForm action=actions.set_timeout>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />
