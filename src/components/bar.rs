@@ -15,11 +15,11 @@ pub fn Meter(
     #[prop(into)]
     label: String,
 ) -> impl IntoView {
-    let (value, max) = match limit {
-        Some(limit) if limit > 0.0 => (used.clamp(0.0, limit), limit),
-        _ => (0.0, 1.0),
+    let Some(limit) = limit.filter(|limit| *limit > 0.0) else {
+        return view! { <div class="h-1.5 w-full rounded-full bg-base-200"></div> }.into_any();
     };
-    view! { <progress class=format!("progress h-1.5 {}", tone.progress()) value=value.to_string() max=max.to_string() aria-label=label></progress> }
+    let (value, max) = (used.clamp(0.0, limit), limit);
+    view! { <progress class=format!("progress h-1.5 {}", tone.progress()) value=value.to_string() max=max.to_string() aria-label=label></progress> }.into_any()
 }
 
 /// One part of a [`StackedBar`].

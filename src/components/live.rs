@@ -9,6 +9,9 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::{Clock, Glyph, Icon, Timestamp, browser};
 
+/// How long an answer may take before it is asked for anew.
+const PATIENCE_MS: f64 = 15_000.0;
+
 /// A value that refreshes itself. Made by the page, outside of any suspense, so that it lives as long as the page.
 pub struct Live<T: Send + Sync + 'static> {
     value: RwSignal<Option<T>>,
@@ -22,7 +25,8 @@ pub struct Refresh {
     wanted: RwSignal<u32>,
     /// Why the last refresh failed.
     failed: RwSignal<Option<String>>,
-    under_way: RwSignal<bool>,
+    /// When the refresh that is under way began, in milliseconds.
+    under_way: StoredValue<Option<f64>>,
     /// Raised when another page of data has been put in: answers asked for before it are dropped.
     generation: StoredValue<u32>,
     /// Seconds between refreshes; 0 is never.
@@ -42,7 +46,7 @@ impl<T: Clone + Send + Sync + 'static> Live<T> {
         let refresh = Refresh {
             wanted: RwSignal::new(0),
             failed: RwSignal::new(None),
-            under_way: RwSignal::new(false),
+            under_way: StoredValue::new(None),
             generation: StoredValue::new(0),
             every: RwSignal::new(every),
         };
@@ -51,7 +55,7 @@ impl<T: Clone + Send + Sync + 'static> Live<T> {
 
     /// Puts in what came with the page.
     pub fn start_with(self, value: T) {
-        self.refresh.generation.try_update_value(|generation| *generation += 1);
+        self.refresh.forget();
         self.refresh.failed.try_set(None);
         self.value.try_set(Some(value));
     }
@@ -89,10 +93,10 @@ impl<T: Clone + Send + Sync + 'static> Live<T> {
             let answer = untrack(ask);
             spawn_local(async move {
                 let answer = answer.await;
-                self.refresh.under_way.try_set(false);
                 if self.refresh.generation.try_get_value() != generation {
                     return;
                 }
+                self.refresh.under_way.try_set_value(None);
                 match answer {
                     Ok(value) => {
                         self.refresh.failed.try_set(None);
@@ -114,25 +118,42 @@ impl Refresh {
         self.wanted.try_update(|wanted| *wanted += 1);
     }
 
+    /// Why the last refresh failed, if it did.
+    pub fn failure(self) -> Option<String> {
+        self.failed.try_get().flatten()
+    }
+
     pub fn set_every(self, seconds: u32) {
         if self.every.try_get_untracked() != Some(seconds) {
             self.every.try_set(seconds);
         }
     }
 
-    /// False when one is under way or the page is gone.
+    /// False when one is under way or the page is gone. One that takes too long is given up.
     fn begin(self) -> bool {
-        if self.under_way.try_get_untracked() != Some(false) {
-            return false;
+        let now = browser::now_ms();
+        match self.under_way.try_get_value() {
+            None => return false,
+            Some(Some(began)) if now - began < PATIENCE_MS => return false,
+            Some(Some(_)) => self.forget(),
+            Some(None) => {}
         }
-        self.under_way.try_set(true);
+        self.under_way.try_set_value(Some(now));
         true
+    }
+
+    /// Whatever answer is still on its way no longer counts.
+    fn forget(self) {
+        self.generation.try_update_value(|generation| *generation += 1);
+        self.under_way.try_set_value(None);
     }
 
     fn drive(self, ask: impl Fn() + Copy + 'static) {
         Effect::new(move |before: Option<u32>| {
             let wanted = self.wanted.get();
             if before.is_some_and(|before| before != wanted) {
+                // What is on its way may have been read before whatever somebody wants to see now.
+                self.forget();
                 ask();
             }
             wanted

@@ -28,7 +28,7 @@ pub use bar::{Meter, Segment, StackedBar};
 pub use button::{OpenDialog, SubmitButton};
 pub use chart::{Chart, ChartData, Mark, Series};
 pub use copy::CopyButton;
-pub use dialog::{CancelButton, Dialog};
+pub use dialog::{CancelButton, Dialog, Refusal};
 pub use empty::EmptyState;
 pub use field::{ReasonField, TextField};
 pub use icon::{Glyph, Icon};

@@ -28,7 +28,7 @@ pub fn PageHead(
 #[component]
 pub fn Panel(
     #[prop(into)] title: String,
-    /// At the right of the title.
+    /// At the right of the title; follows the signals that it reads.
     #[prop(optional, into)]
     aside: Option<ViewFn>,
     /// Without the inner margin, for tables and lists.
@@ -37,11 +37,12 @@ pub fn Panel(
     #[prop(default = "")] class: &'static str,
     children: Children,
 ) -> impl IntoView {
+    let label = title.clone();
     view! {
-        <section class=format!("panel {class}")>
+        <section class=format!("panel {class}") aria-label=label>
             <div class="flex min-h-11 flex-wrap items-center justify-between gap-2 border-b border-base-300 px-4 py-2">
                 <h2 class="text-sm font-semibold">{title}</h2>
-                {aside.map(|aside| aside.run())}
+                {aside.map(|aside| move || aside.run())}
             </div>
             <div class=if flush { "" } else { "p-4" }>{children()}</div>
         </section>

@@ -73,20 +73,28 @@ impl Clock {
         Some(((now - at.timestamp_millis() as f64) / 1000.0).floor() as i64)
     }
 
-    fn write(self, at: DateTime<Utc>) -> String {
-        match (self.age_seconds(at), self.style.try_get()) {
-            (Some(age), Some(TimeStyle::Relative)) => relative_text(at, age),
-            (Some(_), Some(TimeStyle::Local)) => local_text(at),
-            _ => utc_text(at),
-        }
+    /// As the operator likes it; `None` before hydration.
+    fn write(self, at: DateTime<Utc>) -> Option<String> {
+        let age = self.age_seconds(at)?;
+        Some(match self.style.try_get()? {
+            TimeStyle::Relative => relative_text(at, age),
+            TimeStyle::Utc => utc_text(at),
+            TimeStyle::Local => local_text(at),
+        })
     }
 }
 
 /// A moment, written as the operator likes it.
 #[component]
-pub fn Timestamp(at: DateTime<Utc>) -> impl IntoView {
+pub fn Timestamp(
+    at: DateTime<Utc>,
+    /// Shorter before hydration, for tables: the year is left to the tooltip.
+    #[prop(default = false)]
+    compact: bool,
+) -> impl IntoView {
     let clock = use_context::<Clock>();
-    let text = move || clock.map_or_else(|| utc_text(at), |clock| clock.write(at));
+    let at_first = if compact { short_text(at) } else { utc_text(at) };
+    let text = move || clock.and_then(|clock| clock.write(at)).unwrap_or_else(|| at_first.clone());
     view! {
         <time class="whitespace-nowrap tabular-nums" datetime=iso(at) title=utc_text(at)>
             {text}
@@ -137,6 +145,13 @@ fn date_and_time(at: DateTime<Utc>) -> String {
     format!("{:04}-{:02}-{:02} {:02}:{:02}", at.year(), at.month(), at.day(), at.hour(), at.minute())
 }
 
+/// `23 Nov 02:12`.
+fn short_text(at: DateTime<Utc>) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.get(at.month0() as usize).copied().unwrap_or_default();
+    format!("{} {month} {:02}:{:02}", at.day(), at.hour(), at.minute())
+}
+
 fn local_text(at: DateTime<Utc>) -> String {
     let offset = browser::offset_minutes(at.timestamp_millis() as f64);
     date_and_time(at + chrono::TimeDelta::minutes(offset))
@@ -152,7 +167,7 @@ fn relative_text(at: DateTime<Utc>, age_seconds: i64) -> String {
     };
     match age_seconds {
         -1..=1 => String::from("just now"),
-        n if n.abs() >= 31 * 86_400 => utc_text(at),
+        n if n.abs() >= 31 * 86_400 => format!("{:04}-{:02}-{:02}", at.year(), at.month(), at.day()),
         n if n < 0 => format!("in {}", amount(-n)),
         n => format!("{} ago", amount(n)),
     }
@@ -169,6 +184,7 @@ mod tests {
     #[test]
     fn moments_are_written_in_utc() {
         assert_eq!(utc_text(moment()), "2027-01-15 08:00 UTC");
+        assert_eq!(short_text(moment()), "15 Jan 08:00");
         assert_eq!(iso(moment()), "2027-01-15T08:00:00Z");
     }
 
@@ -178,6 +194,6 @@ mod tests {
         assert_eq!(relative_text(moment(), 59), "59 s ago");
         assert_eq!(relative_text(moment(), 7_300), "2 h ago");
         assert_eq!(relative_text(moment(), -300), "in 5 min");
-        assert_eq!(relative_text(moment(), 40 * 86_400), "2027-01-15 08:00 UTC");
+        assert_eq!(relative_text(moment(), 40 * 86_400), "2027-01-15");
     }
 }

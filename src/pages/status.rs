@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::look;
-use crate::components::{Freshness, Icon, Live, TimeStyleSwitch};
+use crate::components::{Freshness, Glyph, Icon, Live, TimeStyleSwitch};
 use crate::rpc::fleet::status;
 use crate::types::{Problem, Status, StatusLevel, grouped};
 
@@ -39,7 +39,10 @@ pub fn StatusStrip() -> impl IntoView {
 fn Strip(live: Live<Status>) -> impl IntoView {
     let count = move |read: fn(&Status) -> i64| move || live.with(|status| grouped(read(status)));
     view! {
-        <div class="min-w-0" role="status">{move || live.with(headline)}</div>
+        <div class="min-w-0" role="status">{move || match live.refresh().failure() {
+                Some(error) => cut_off(error),
+                None => live.with(headline).into_any(),
+            }}</div>
         <dl class="hidden items-center gap-x-4 text-xs text-muted md:flex">
             <div class="flex gap-1.5">
                 <dt>"Available"</dt>
@@ -58,6 +61,22 @@ fn Strip(live: Live<Status>) -> impl IntoView {
             <Freshness as_of=Signal::derive(move || live.with(|status| status.as_of)) refresh=live.refresh() />
         </span>
     }
+}
+
+/// The browser no longer gets answers: after a night the session has ended, or the server is gone.
+fn cut_off(error: String) -> AnyView {
+    view! {
+        <span class="inline-flex min-w-0 items-center gap-2 text-sm">
+            <span class="text-warning">
+                <Icon glyph=Glyph::Alert class="size-4 shrink-0" />
+            </span>
+            <span class="truncate">{error}</span>
+            <a class="link shrink-0" href="" rel="external">
+                "Reload"
+            </a>
+        </span>
+    }
+    .into_any()
 }
 
 /// The worst problem as a link to where more is said, and how many more there are.

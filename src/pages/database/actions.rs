@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use uuid::Uuid;
 
 use super::quota_form::Draft;
-use crate::components::{Glyph, Icon, Refresh, Toasts, Tone, browser};
+use crate::components::{Glyph, Icon, Refresh, Refusal, Toasts, Tone, browser};
 use crate::pages::session;
 use crate::rpc::database as rpc;
 use crate::types::{AppError, Connection, DatabaseDetail, Outcome, Permission};
@@ -20,6 +20,7 @@ pub const RELEASE: &str = "release";
 #[derive(Clone, Copy)]
 pub struct Actions {
     pub id: Uuid,
+    pub refusal: Refusal,
     pub draft: Draft,
     pub timeout: RwSignal<String>,
     pub confirmation: RwSignal<String>,
@@ -38,6 +39,7 @@ impl Actions {
     pub fn new(id: Uuid, page: Refresh) -> Self {
         let actions = Self {
             id,
+            refusal: Refusal::new(),
             draft: Draft::new(),
             timeout: RwSignal::new(String::new()),
             confirmation: RwSignal::new(String::new()),
@@ -50,7 +52,7 @@ impl Actions {
             reveal: ServerAction::new(),
             release: ServerAction::new(),
         };
-        let answer = Answer { page, toasts: use_context::<Toasts>() };
+        let answer = Answer { page, refusal: actions.refusal, toasts: use_context::<Toasts>() };
         Effect::new(move || answer.to(QUOTA, "The new quota is in force.", actions.set_quota.value().get()));
         Effect::new(move || answer.to(SUSPEND, "Suspended: connections are cut.", actions.suspend.value().get()));
         Effect::new(move || answer.to(RESUME, "Resumed: it is running.", actions.resume.value().get()));
@@ -63,9 +65,11 @@ impl Actions {
             Some(Ok(connection)) => {
                 browser::close_dialog(REVEAL);
                 actions.connection.set(Some(connection));
+                // The only copy is the one that is hidden in time.
+                actions.reveal.clear();
                 page.now();
             }
-            Some(Err(error)) => answer.refuse(&error),
+            Some(Err(error)) => answer.refuse(REVEAL, &error),
             None => {}
         });
         actions
@@ -82,11 +86,12 @@ impl Actions {
 #[derive(Clone, Copy)]
 struct Answer {
     page: Refresh,
+    refusal: Refusal,
     toasts: Option<Toasts>,
 }
 
 impl Answer {
-    fn to(self, dialog: &str, done: &str, result: Option<Result<Outcome, AppError>>) {
+    fn to(self, dialog: &'static str, done: &str, result: Option<Result<Outcome, AppError>>) {
         let Some(result) = result else { return };
         match result {
             Ok(outcome) => {
@@ -99,12 +104,17 @@ impl Answer {
                     }
                 }
             }
-            Err(error) => self.refuse(&error),
+            Err(error) => self.refuse(dialog, &error),
         }
     }
 
-    fn refuse(self, error: &AppError) {
-        self.say(Tone::Bad, error.to_string());
+    /// In the dialog if there is one, else as a toast.
+    fn refuse(self, dialog: &'static str, error: &AppError) {
+        if dialog.is_empty() {
+            self.say(Tone::Bad, error.to_string());
+        } else {
+            self.refusal.show(dialog, error.to_string());
+        }
     }
 
     fn say(self, tone: Tone, text: String) {

@@ -17,6 +17,7 @@ const SHOWN_FOR_SECONDS: u32 = 30;
 #[component]
 pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
     let has_credentials = Memo::new(move |_| live.with(|detail| detail.host.is_some()).unwrap_or(false));
+    let left = hide_in_time(actions.connection);
     let reveal = move || {
         let none = (!has_credentials.get()).then(|| String::from("There is nothing to connect to."));
         let why_not = session::why_not(Permission::Reveal).or(none);
@@ -28,8 +29,9 @@ pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                 {move || live.with(|detail| fact("Host", detail.host.clone(), "host name"))}
                 {move || live.with(|detail| fact("Database", detail.database_name.clone(), "database name"))}
                 {move || live.with(|detail| fact("Role", detail.role_name.clone(), "role"))}
-                <Secrets actions />
+                {move || secrets(actions.connection.try_get().flatten())}
             </dl>
+            <TimeLeft connection=actions.connection left />
         </Panel>
         <RevealDialog actions />
     }
@@ -43,12 +45,11 @@ fn fact(name: &'static str, value: Option<String>, what: &'static str) -> AnyVie
     view! { <Fact name>{value}</Fact> }.into_any()
 }
 
-/// Masked, or the real ones with the seconds that are left.
-#[component]
-fn Secrets(actions: Actions) -> impl IntoView {
+/// Hides what was revealed when its time is over. Returns the seconds that are left.
+fn hide_in_time(connection: RwSignal<Option<Connection>>) -> RwSignal<u32> {
     let left = RwSignal::new(0_u32);
     Effect::new(move || {
-        if actions.connection.with(Option::is_none) {
+        if connection.with(Option::is_none) {
             return;
         }
         left.set(SHOWN_FOR_SECONDS);
@@ -58,39 +59,54 @@ fn Secrets(actions: Actions) -> impl IntoView {
                 *left
             });
             if seconds == Some(0) {
-                actions.connection.try_set(None);
+                connection.try_set(None);
             }
         };
         if let Ok(handle) = set_interval_with_handle(tick, Duration::from_secs(1)) {
             on_cleanup(move || handle.clear());
         }
     });
-    let hide = move |_| {
-        actions.connection.try_set(None);
-    };
-    move || {
-        match actions.connection.try_get().flatten() {
+    left
+}
+
+/// Masked, or the real ones.
+fn secrets(connection: Option<Connection>) -> AnyView {
+    match connection {
         None => view! {
             <Fact name="Password">
-                <span class="text-muted" aria-label="hidden">
+                <span class="text-muted" aria-hidden="true">
                     "••••••••••••"
                 </span>
+                <span class="sr-only">"hidden"</span>
             </Fact>
         }
         .into_any(),
-        Some(connection) => view! {
-            <Revealed connection />
-            <div class="flex items-center justify-between gap-3 pt-2 text-sm" role="status">
-                <span class="text-warning">
-                    {move || format!("Hidden again in {} s. That you looked is in the history.", left.try_get().unwrap_or(0))}
-                </span>
-                <button type="button" class="btn btn-sm" on:click=hide>
-                    "Hide now"
-                </button>
-            </div>
-        }
-        .into_any(),
+        Some(connection) => view! { <Revealed connection /> }.into_any(),
     }
+}
+
+/// How long they are still to be seen, and a way to end it.
+#[component]
+fn TimeLeft(connection: RwSignal<Option<Connection>>, left: RwSignal<u32>) -> impl IntoView {
+    let hide = move |_| {
+        connection.try_set(None);
+    };
+    let is_shown = move || connection.try_with(Option::is_some).unwrap_or(false);
+    move || {
+        is_shown().then(|| {
+            view! {
+                <div class="flex flex-wrap items-center justify-between gap-3 pt-3 text-sm">
+                    <span class="text-warning">
+                        {move || {
+                            format!("Hidden again in {} s. That you looked is in the history.", left.try_get().unwrap_or(0))
+                        }}
+                    </span>
+                    <button type="button" class="btn btn-sm" on:click=hide>
+                        "Hide now"
+                    </button>
+                </div>
+            }
+        })
     }
 }
 
@@ -118,8 +134,13 @@ fn Secret(name: &'static str, text: String, what: &'static str) -> impl IntoView
 
 #[component]
 fn RevealDialog(actions: Actions) -> impl IntoView {
+    // Sent by the browser itself it would be written down but not shown, so it can only be sent once there is somebody to show it.
+    let is_ready = RwSignal::new(false);
+    Effect::new(move || is_ready.set(true));
+    let pending = actions.reveal.pending();
+    let is_off = Signal::derive(move || pending.get() || !is_ready.get());
     view! {
-        <Dialog id=REVEAL title="Reveal the connection string?">
+        <Dialog id=REVEAL refusal=actions.refusal title="Reveal the connection string?">
             <ActionForm action=actions.reveal>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=actions.id.to_string() />
@@ -134,9 +155,7 @@ fn RevealDialog(actions: Actions) -> impl IntoView {
                 </div>
                 <div class="modal-action">
                     <CancelButton dialog=REVEAL />
-                    <span class="needs-wasm">
-                        <SubmitButton text="Reveal" pending=actions.reveal.pending() glyph=Glyph::Eye why_not=None />
-                    </span>
+                    <SubmitButton text="Reveal" pending=is_off glyph=Glyph::Eye why_not=None />
                 </div>
             </ActionForm>
         </Dialog>

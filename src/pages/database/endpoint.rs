@@ -7,6 +7,7 @@ use crate::components::{
     CancelButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton, TextField, Timestamp,
 };
 use crate::pages::look::{self, LookBadge};
+use crate::pages::pools::compute;
 use crate::pages::session;
 use crate::types::{DatabaseDetail, DatabaseState, EndpointState, Permission, duration};
 
@@ -19,7 +20,7 @@ pub fn EndpointPanel(live: Live<DatabaseDetail>) -> impl IntoView {
                 <Fact name="Endpoint">{move || live.with(endpoint)}</Fact>
                 <Fact name="Last active">{move || live.with(|detail| moment(detail.row.last_active_at))}</Fact>
                 <Fact name="Size">
-                    {move || live.with(|detail| super::facts::compute(detail.min_cu, detail.max_cu))}
+                    {move || live.with(|detail| compute(detail.min_cu, detail.max_cu))}
                 </Fact>
                 <Fact name="Suspended after">{move || live.with(|detail| timeout_text(detail.suspend_timeout_seconds))}</Fact>
             </dl>
@@ -82,7 +83,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
         _ => String::from("Write 60 to 604800 seconds, 0 for Neon's default, or -1 for never."),
     };
     view! {
-        <Dialog id=SUSPEND title="Suspend this database?">
+        <Dialog id=SUSPEND refusal=actions.refusal title="Suspend this database?">
             <ActionForm action=actions.suspend>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />
@@ -95,7 +96,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                 </div>
             </ActionForm>
         </Dialog>
-        <Dialog id=RESUME title="Resume this database?">
+        <Dialog id=RESUME refusal=actions.refusal title="Resume this database?">
             <ActionForm action=actions.resume>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />
@@ -108,7 +109,7 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                 </div>
             </ActionForm>
         </Dialog>
-        <Dialog id=TIMEOUT title="Suspend timeout">
+        <Dialog id=TIMEOUT refusal=actions.refusal title="Suspend timeout">
             <ActionForm action=actions.set_timeout>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=id.get_value() />

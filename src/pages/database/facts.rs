@@ -87,8 +87,3 @@ pub fn Copyable(text: String, what: &'static str) -> impl IntoView {
         </span>
     }
 }
-
-/// `0.25 CU`, `0.25–2 CU`.
-pub fn compute(min: f64, max: f64) -> String {
-    crate::pages::pools::compute(min, max)
-}

@@ -31,9 +31,7 @@ pub fn DatabasesPage() -> impl IntoView {
         live.refresh().set_every(if query.with(|query| query.position == PagePosition::First) { EVERY } else { 0 })
     });
     view! {
-        <PageHead title="Databases">
-            <Freshness as_of=Signal::derive(move || live.with(|page| page.as_of)) refresh=live.refresh() />
-        </PageHead>
+        <PageHead title="Databases" />
         <Transition fallback=|| view! { <div class="skeleton mb-4 h-24"></div> }>
             {move || Suspend::new(async move {
                 match choices.await {
@@ -61,6 +59,12 @@ fn Listing(live: Live<DatabasePage>, query: Memo<DatabaseQuery>) -> impl IntoVie
     let filter = move || query.try_with(|query| query.filter.clone()).unwrap_or_default();
     view! {
         <section class="panel" aria-label="Databases">
+            <div class="flex min-h-11 flex-wrap items-center justify-between gap-2 border-b border-base-300 px-4 py-2">
+                <p class="text-sm font-semibold tabular-nums" role="status">
+                    {move || live.with(|page| total_text(page.total))}
+                </p>
+                <Freshness as_of=Signal::derive(move || live.with(|page| page.as_of)) refresh=live.refresh() />
+            </div>
             {move || {
                 live.get()
                     .map(|page| {
@@ -71,11 +75,10 @@ fn Listing(live: Live<DatabasePage>, query: Memo<DatabaseQuery>) -> impl IntoVie
                         }
                     })
             }}
-            <div class="flex flex-wrap items-center justify-between gap-3 border-t border-base-300 px-4 py-2.5">
-                <p class="text-sm text-muted tabular-nums" role="status">
-                    {move || live.with(|page| total_text(page.total))}
-                </p>
-                {move || live.with(|page| view! { <Pages filter=filter() next=page.next.clone() previous=page.previous.clone() /> })}
+            <div class="flex justify-end border-t border-base-300 px-4 py-2.5 empty:hidden">
+                {move || {
+                    live.with(|page| view! { <Pages filter=filter() next=page.next.clone() previous=page.previous.clone() /> })
+                }}
             </div>
         </section>
     }

@@ -43,8 +43,10 @@ fn Row(row: DatabaseRow) -> impl IntoView {
                 <RowBadges row=row.clone() />
             </td>
             <td data-label="Pool">
-                <span class="block">{row.pool.clone()}</span>
-                <span class="block text-xs text-muted">{row.region.clone()}</span>
+                <span class="inline-block">
+                    <span class="block">{row.pool.clone()}</span>
+                    <span class="block text-xs text-muted">{row.region.clone()}</span>
+                </span>
             </td>
             <td data-label="Size" class="min-w-32">
                 <Size used=row.size_bytes limit=row.quota_size_bytes />
@@ -95,7 +97,7 @@ fn When(label: &'static str, at: Option<Time>) -> impl IntoView {
     view! {
         <td data-label=label class="when">
             {match at {
-                Some(at) => view! { <Timestamp at /> }.into_any(),
+                Some(at) => view! { <Timestamp at compact=true /> }.into_any(),
                 None => view! { <span class="text-muted">"–"</span> }.into_any(),
             }}
         </td>

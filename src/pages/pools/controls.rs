@@ -2,9 +2,9 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use crate::components::Refresh;
 use crate::components::{
-    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, SubmitButton, TextField, Toasts, Tone, browser,
+    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Toasts,
+    Tone, browser,
 };
 use crate::pages::session;
 use crate::rpc::pools::{PausePool, ResumePool, SetTarget};
@@ -17,6 +17,7 @@ const RESUME: &str = "resume-pool";
 /// What can be done, and what stands in the form. Belongs to the page.
 #[derive(Clone, Copy)]
 pub struct PoolActions {
+    refusal: Refusal,
     target: RwSignal<String>,
     set_target: ServerAction<SetTarget>,
     pause: ServerAction<PausePool>,
@@ -26,6 +27,7 @@ pub struct PoolActions {
 impl PoolActions {
     pub fn new(refresh: Refresh) -> Self {
         let actions = Self {
+            refusal: Refusal::new(),
             target: RwSignal::new(String::new()),
             set_target: ServerAction::new(),
             pause: ServerAction::new(),
@@ -42,11 +44,7 @@ impl PoolActions {
                     toasts.say(Tone::Good, done);
                 }
             }
-            Some(Err(error)) => {
-                if let Some(toasts) = toasts {
-                    toasts.say(Tone::Bad, error.to_string());
-                }
-            }
+            Some(Err(error)) => actions.refusal.show(dialog, error.to_string()),
         };
         Effect::new(move || report(TARGET, "The new target is set.", actions.set_target.value().get()));
         Effect::new(move || report(PAUSE, "The pool is paused.", actions.pause.value().get()));
@@ -112,7 +110,7 @@ fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
         }
     };
     view! {
-        <Dialog id=TARGET title=format!("Target of pool {name}")>
+        <Dialog id=TARGET refusal=actions.refusal title=format!("Target of pool {name}")>
             <ActionForm action=actions.set_target>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="name" value=name.clone() />
@@ -132,7 +130,7 @@ fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
 #[component]
 fn PauseDialog(name: String, actions: PoolActions) -> impl IntoView {
     view! {
-        <Dialog id=PAUSE title=format!("Pause pool {name}?")>
+        <Dialog id=PAUSE refusal=actions.refusal title=format!("Pause pool {name}?")>
             <ActionForm action=actions.pause>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="name" value=name.clone() />
@@ -151,7 +149,7 @@ fn PauseDialog(name: String, actions: PoolActions) -> impl IntoView {
 #[component]
 fn ResumeDialog(name: String, actions: PoolActions) -> impl IntoView {
     view! {
-        <Dialog id=RESUME title=format!("Resume pool {name}?")>
+        <Dialog id=RESUME refusal=actions.refusal title=format!("Resume pool {name}?")>
             <ActionForm action=actions.resume>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="name" value=name.clone() />
