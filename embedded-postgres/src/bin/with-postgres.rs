@@ -1,6 +1,6 @@
 //! Runs a command beside a temporary PostgreSQL: `with-postgres -- cargo test`.
 //!
-//! The command finds it in `TEST_DATABASE_URL` and `DATABASE_URL`, as a superuser. It takes the place of this process, so
+//! The command finds it in `TEST_DATABASE_URL`, as a superuser. It takes the place of this process, so
 //! that signals reach it and its exit code is the answer; the server ends with it.
 
 use std::env;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         }
     };
     let url = server.url("postgres");
-    let error = Command::new(program).args(arguments).env("TEST_DATABASE_URL", &url).env("DATABASE_URL", &url).exec();
+    let error = Command::new(program).args(arguments).env("TEST_DATABASE_URL", &url).exec();
     // Only reached if the command could not be started.
     eprintln!("with-postgres: cannot run {}: {error}", program.display());
     drop(server);
