@@ -61,6 +61,7 @@ fn Engine(live: Live<Vec<DutyStatus>>) -> impl IntoView {
 fn DutyCard(duty: DutyStatus) -> impl IntoView {
     let outcome = duty.last_outcome.as_deref().map(look::of_outcome);
     let failing = (duty.failures_in_a_row > 0).then(|| format!("Failed {} times in a row.", duty.failures_in_a_row));
+    let is_quiet = duty.runs.is_empty();
     let runs = duty.runs.into_iter().map(|run| view! { <Run run /> }).collect_view();
     view! {
         <section class="panel">
@@ -75,7 +76,16 @@ fn DutyCard(duty: DutyStatus) -> impl IntoView {
                 <p class="mt-1 text-sm text-muted">{duty.purpose}</p>
                 {failing.map(|text| view! { <p class="mt-1 text-sm text-error">{text}</p> })}
             </div>
-            <ul class="max-h-64 divide-y divide-base-300 overflow-y-auto" tabindex="0" aria-label="Recent runs">{runs}</ul>
+            {if is_quiet {
+                view! { <p class="px-4 py-3 text-sm text-muted">"No run has had anything to do yet."</p> }.into_any()
+            } else {
+                view! {
+                    <ul class="max-h-64 divide-y divide-base-300 overflow-y-auto" tabindex="0" aria-label="Recent runs">
+                        {runs}
+                    </ul>
+                }
+                    .into_any()
+            }}
         </section>
     }
 }

@@ -6,6 +6,9 @@ use super::path;
 use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
 use crate::types::{Event, PoolRange, bytes, duration};
 
+/// How an event writes a side that holds nothing.
+const NOTHING: &str = "–";
+
 /// Newest first.
 #[component]
 pub fn History(
@@ -47,7 +50,7 @@ fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
                         <Timestamp at=event.at />
                     </span>
                 </p>
-                <p class="text-xs break-words text-muted">{format!("{} via {}", event.actor, via(&event.via))}</p>
+                <p class="text-xs break-words text-muted">{who(&event)}</p>
                 {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">{format!("“{reason}”")}</p> })}
                 <ul class="mt-0.5 text-xs">{changes}</ul>
             </div>
@@ -60,8 +63,7 @@ fn Change(name: String, before: String, after: String) -> impl IntoView {
     view! {
         <li class="break-words tabular-nums">
             <span class="text-muted">{name} ": "</span>
-            {before}
-            " → "
+            {(before != NOTHING).then(|| format!("{before} → "))}
             <span class="font-medium">{after}</span>
         </li>
     }
@@ -87,6 +89,7 @@ fn words(kind: &str) -> String {
         "database.quota" => return String::from("Quota changed"),
         "database.reveal" | "database.revealed" => return String::from("Connection revealed"),
         "database.claim" | "database.claimed" => return String::from("Claimed"),
+        "operator.link" => return String::from("Sign-in link made"),
         "pool.target" => return String::from("Target set"),
         _ => {}
     }
@@ -116,6 +119,12 @@ fn mark(kind: &str) -> (Tone, Glyph) {
     }
 }
 
+/// By whom and which way, without saying it twice.
+fn who(event: &Event) -> String {
+    let way = via(&event.via);
+    if way.ends_with(event.actor.as_str()) { format!("by {way}") } else { format!("{} via {way}", event.actor) }
+}
+
 fn via(via: &str) -> &str {
     match via {
         "api" => "the API",
@@ -131,7 +140,7 @@ fn readable(name: &str, value: String) -> String {
     match value.parse::<i64>() {
         Ok(n) if name.ends_with("_bytes") => bytes(n),
         Ok(n) if name.ends_with("_seconds") && n >= 0 => duration(n),
-        _ if value == "–" && (name.ends_with("_bytes") || name.ends_with("_seconds")) => String::from("unlimited"),
+        _ if value == NOTHING && (name.ends_with("_bytes") || name.ends_with("_seconds")) => String::from("unlimited"),
         _ => value,
     }
 }

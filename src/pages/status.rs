@@ -39,7 +39,7 @@ pub fn StatusStrip() -> impl IntoView {
 fn Strip(live: Live<Status>) -> impl IntoView {
     let count = move |read: fn(&Status) -> i64| move || live.with(|status| grouped(read(status)));
     view! {
-        <div class="min-w-0" role="status">{move || match live.refresh().failure() {
+        <div class="flex min-w-0 items-center" role="status">{move || match live.refresh().failure() {
                 Some(error) => cut_off(error),
                 None => live.with(headline).into_any(),
             }}</div>

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
 use self::plot::Plot;
-use self::scale::{Scale, hour_text, is_long};
+use self::scale::{Scale, hour_text, is_long, nearest};
 use super::utc_text;
 
 /// How a series is drawn.
@@ -41,6 +41,8 @@ pub struct ChartData {
 
 #[component]
 pub fn Chart(
+    /// Above it.
+    title: &'static str,
     /// What it shows, in one sentence, for screen readers.
     label: &'static str,
     #[prop(into)] data: Signal<ChartData>,
@@ -50,15 +52,20 @@ pub fn Chart(
     let pointed = RwSignal::new(None::<usize>);
     let point = move |event: web_sys::PointerEvent| {
         let width = event_target::<web_sys::Element>(&event).client_width();
-        let last = data.try_with(|data| data.at.len().saturating_sub(1)).unwrap_or(0);
         let share = f64::from(event.offset_x()) / f64::from(width.max(1));
-        pointed.try_set(Some((share * last as f64).round().clamp(0.0, last as f64) as usize));
+        pointed.try_set(data.try_with(|data| nearest(&data.at, share)).flatten());
     };
     let leave = move |_| {
         pointed.try_set(None);
     };
     view! {
-        <figure class="flex flex-col gap-2">
+        <figure class="flex min-w-0 flex-col gap-2">
+            <p class="flex flex-wrap items-baseline justify-between gap-x-4 text-sm">
+                <span class="font-medium">{title}</span>
+                <span class="text-xs text-muted tabular-nums">
+                    {move || data.try_with(|data| moment(data, pointed.try_get().flatten()))}
+                </span>
+            </p>
             {move || data.try_get().map(|data| legend(&data, pointed.try_get().flatten(), write))}
             <div class="grid grid-cols-[auto_1fr] gap-x-2">
                 {move || data.try_with(|data| axis(&Scale::of(data), write))}
@@ -66,17 +73,24 @@ pub fn Chart(
                     {move || data.try_get().map(|data| view! { <Plot data label pointed /> })}
                 </div>
                 <span></span>
-                {move || data.try_with(moments)}
+                {move || data.try_with(|data| moments(data))}
             </div>
             {move || data.try_with(|data| numbers(data, label, write))}
         </figure>
     }
 }
 
+/// The moment whose values the legend shows.
+fn moment(data: &ChartData, pointed: Option<usize>) -> String {
+    match pointed.and_then(|index| data.at.get(index)) {
+        Some(at) => utc_text(*at),
+        None => String::from("latest values"),
+    }
+}
+
 /// Names with their latest values, or those under the pointer.
 fn legend(data: &ChartData, pointed: Option<usize>, write: fn(f64) -> String) -> impl IntoView + use<> {
     let index = pointed.unwrap_or(usize::MAX).min(data.at.len().saturating_sub(1));
-    let at = data.at.get(index).map(|at| if pointed.is_some() { utc_text(*at) } else { String::from("Latest") });
     let entries = data.series.iter().map(|series| {
         let value = series.values.get(index).map(|value| write(*value));
         let swatch = if series.mark == Mark::Dashes { "swatch swatch-dashed" } else { "swatch" };
@@ -90,7 +104,7 @@ fn legend(data: &ChartData, pointed: Option<usize>, write: fn(f64) -> String) ->
     });
     view! {
         <figcaption class="flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">
-            {entries.collect_view()} <span class="ml-auto tabular-nums">{at}</span>
+            {entries.collect_view()}
         </figcaption>
     }
 }
@@ -103,12 +117,12 @@ fn axis(scale: &Scale, write: fn(f64) -> String) -> impl IntoView + use<> {
 
 /// Moments below, evenly spaced.
 fn moments(data: &ChartData) -> impl IntoView + use<> {
-    let last = data.at.len().saturating_sub(1);
     let long = is_long(&data.at);
-    let ticks = (0..=4)
-        .filter_map(|i| data.at.get(last * i / 4))
-        .map(|at| view! { <span>{hour_text(*at, long)}</span> })
-        .collect_view();
+    let ends = data.at.first().copied().zip(data.at.last().copied());
+    let ticks = ends.map(|(first, last)| {
+        let at = |quarter| hour_text(first + (last - first) / 4 * quarter, long);
+        (0..=4).map(|quarter| view! { <span>{at(quarter)}</span> }).collect_view()
+    });
     view! { <div class="mt-2 flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">{ticks}</div> }
 }
 

@@ -4,29 +4,29 @@ use std::fmt::Write;
 
 use leptos::prelude::*;
 
-use super::scale::{HEIGHT, Scale, WIDTH};
+use super::scale::{HEIGHT, Scale, WIDTH, position};
 use super::{ChartData, Mark, Series};
 
 #[component]
 pub fn Plot(data: ChartData, label: &'static str, pointed: RwSignal<Option<usize>>) -> impl IntoView {
     let scale = Scale::of(&data);
-    let grid = scale.ticks().into_iter().map(|value| line(0.0, WIDTH, scale.y(value))).collect_view();
-    let bars = stacked_bars(&data, &scale);
-    let lines = data
-        .series
-        .iter()
-        .filter(|series| series.mark != Mark::Bars)
-        .map(|series| curve(series, &scale))
-        .collect_view();
-    let count = data.at.len();
+    let x: Vec<f64> = (0..data.at.len()).map(|i| position(&data.at, i) * WIDTH).collect();
+    let grid = scale.ticks().into_iter().map(|value| gridline(scale.y(value))).collect_view();
+    let bars = stacked_bars(&data, &x, &scale);
+    let lines = data.series.iter().filter(|series| series.mark != Mark::Bars);
+    let lines = lines.map(|series| curve(series, &x, &scale)).collect_view();
     let cursor = move || {
-        pointed
-            .try_get()
-            .flatten()
-            .map(|i| view! { <path class="cursor" d=format!("M{:.1} 0V{HEIGHT}", x(i, count)) /> })
+        let x = x.get(pointed.try_get().flatten()?)?;
+        Some(view! { <path class="cursor" d=format!("M{x:.1} 0V{HEIGHT}") /> })
     };
     view! {
-        <svg class="plot size-full overflow-visible" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=label>
+        <svg
+            class="plot size-full overflow-visible"
+            viewBox=format!("0 0 {WIDTH} {HEIGHT}")
+            preserveAspectRatio="none"
+            role="img"
+            aria-label=label
+        >
             {grid}
             {bars}
             {lines}
@@ -35,21 +35,16 @@ pub fn Plot(data: ChartData, label: &'static str, pointed: RwSignal<Option<usize
     }
 }
 
-fn x(i: usize, count: usize) -> f64 {
-    if count < 2 { WIDTH / 2.0 } else { i as f64 * WIDTH / (count - 1) as f64 }
+fn gridline(y: f64) -> impl IntoView {
+    view! { <path class="gridline" d=format!("M0 {y:.1}H{WIDTH}") /> }
 }
 
-fn line(from: f64, to: f64, y: f64) -> impl IntoView {
-    view! { <path class="gridline" d=format!("M{from:.1} {y:.1}H{to:.1}") /> }
-}
-
-fn curve(series: &Series, scale: &Scale) -> impl IntoView + use<> {
-    let count = series.values.len();
-    let mut path = String::with_capacity(count * 12);
-    for (i, value) in series.values.iter().enumerate() {
-        let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, x(i, count), scale.y(*value));
+fn curve(series: &Series, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
+    let mut path = String::with_capacity(x.len() * 12);
+    for (i, (x, value)) in x.iter().zip(&series.values).enumerate() {
+        let _ = write!(path, "{}{x:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, scale.y(*value));
     }
-    let area = (series.mark == Mark::Area && count > 1).then(|| format!("{path}V{HEIGHT}H0Z"));
+    let area = (series.mark == Mark::Area && x.len() > 1).then(|| format!("{path}V{HEIGHT}H0Z"));
     view! {
         <g class=series.class>
             {area.map(|area| view! { <path class="area" d=area /> })}
@@ -59,19 +54,19 @@ fn curve(series: &Series, scale: &Scale) -> impl IntoView + use<> {
 }
 
 /// All bars of one series are one path, each standing on those of the series before it.
-fn stacked_bars(data: &ChartData, scale: &Scale) -> impl IntoView + use<> {
-    let count = data.at.len();
-    let width = (WIDTH / count.max(1) as f64 * 0.7).min(40.0);
-    let mut floor = vec![0.0; count];
-    let paths = data.series.iter().filter(|series| series.mark == Mark::Bars).map(|series| {
+fn stacked_bars(data: &ChartData, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
+    let width = (WIDTH / x.len().max(1) as f64 * 0.7).min(24.0);
+    let mut floor = vec![0.0; x.len()];
+    let mut paths = Vec::new();
+    for series in data.series.iter().filter(|series| series.mark == Mark::Bars) {
         let mut path = String::new();
-        for (i, value) in series.values.iter().enumerate().take(count).filter(|(_, value)| **value > 0.0) {
-            let (bottom, top) = (scale.y(floor[i]), scale.y(floor[i] + value));
-            floor[i] += value;
-            let left = (x(i, count) - width / 2.0).clamp(0.0, WIDTH - width);
+        for ((x, floor), value) in x.iter().zip(&mut floor).zip(&series.values).filter(|(_, value)| **value > 0.0) {
+            let (bottom, top) = (scale.y(*floor), scale.y(*floor + value));
+            *floor += value;
+            let left = (x - width / 2.0).clamp(0.0, WIDTH - width);
             let _ = write!(path, "M{left:.1} {bottom:.1}V{top:.1}h{width:.1}V{bottom:.1}Z");
         }
-        view! { <path class=format!("bar {}", series.class) d=path /> }
-    });
+        paths.push(view! { <path class=format!("bar {}", series.class) d=path /> });
+    }
     paths.collect_view()
 }

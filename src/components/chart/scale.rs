@@ -33,7 +33,8 @@ impl Scale {
             .flat_map(|series| &series.values)
             .copied()
             .fold(0.0, f64::max);
-        Self::up_to(stacked.max(single))
+        // A little air above the highest value.
+        Self::up_to(stacked.max(single) * 1.04)
     }
 
     /// Steps of 1, 2, 2.5 or 5 times a power of ten, at least 1, so that counts have whole ticks.
@@ -56,6 +57,21 @@ impl Scale {
     pub fn y(&self, value: f64) -> f64 {
         HEIGHT - (value / self.top).clamp(0.0, 1.0) * HEIGHT
     }
+}
+
+/// Where a moment stands between the first and the last, from 0 to 1. Samples may be missing, so it is time that counts.
+pub fn position(at: &[DateTime<Utc>], i: usize) -> f64 {
+    let share = || {
+        let (first, last) = (at.first()?.timestamp_millis(), at.last()?.timestamp_millis());
+        (last > first).then(|| (at.get(i).map_or(last, DateTime::timestamp_millis) - first) as f64 / (last - first) as f64)
+    };
+    share().unwrap_or(0.5)
+}
+
+/// The moment that stands nearest to a position.
+pub fn nearest(at: &[DateTime<Utc>], share: f64) -> Option<usize> {
+    let distance = |i: &usize| (position(at, *i) - share).abs();
+    (0..at.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
 /// Whether days matter more than hours.
@@ -84,6 +100,15 @@ mod tests {
             assert!(ticks.last().is_some_and(|top| *top >= highest), "{highest}: {ticks:?}");
             assert!((2..=6).contains(&ticks.len()), "{highest}: {ticks:?}");
         }
+    }
+
+    #[test]
+    fn moments_stand_where_their_time_is() {
+        let at: Vec<_> = [0, 10, 100].into_iter().filter_map(|s| DateTime::from_timestamp(s, 0)).collect();
+        assert_eq!((position(&at, 0), position(&at, 1), position(&at, 2)), (0.0, 0.1, 1.0));
+        assert_eq!((nearest(&at, 0.0), nearest(&at, 0.2), nearest(&at, 0.9)), (Some(0), Some(1), Some(2)));
+        assert_eq!(nearest(&[], 0.5), None);
+        assert_eq!(position(&at[..1], 0), 0.5);
     }
 
     #[test]

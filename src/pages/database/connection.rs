@@ -7,12 +7,14 @@ use leptos::{form::ActionForm, prelude::*};
 use super::actions::{Actions, REVEAL};
 use super::facts::Copyable;
 use crate::components::{
-    CancelButton, CopyButton, Dialog, Fact, Glyph, Icon, Live, OpenDialog, Panel, ReasonField, SubmitButton,
+    CancelButton, CopyButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton,
 };
 use crate::pages::session;
 use crate::types::{Connection, DatabaseDetail, Permission};
 
 const SHOWN_FOR_SECONDS: u32 = 30;
+const NEEDS_SCRIPT: &str =
+    r#"<p class="text-sm text-warning">Showing a secret for a limited time needs JavaScript.</p>"#;
 
 #[component]
 pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
@@ -148,10 +150,7 @@ fn RevealDialog(actions: Actions) -> impl IntoView {
                         "Whoever has it can read and change this owner's data. It is shown for 30 seconds; your name, the time and the reason go into the history first."
                     </p>
                     <ReasonField id="reveal-reason" />
-                    <p class="before-wasm flex items-center gap-2 text-sm text-warning">
-                        <Icon glyph=Glyph::Info />
-                        "This page is still loading; the secret can only be shown once it has."
-                    </p>
+                    <noscript inner_html=NEEDS_SCRIPT></noscript>
                 </div>
                 <div class="modal-action">
                     <CancelButton dialog=REVEAL />

@@ -11,6 +11,8 @@ use crate::components::{Glyph, Icon, browser};
 use crate::pages::path;
 use crate::types::{DatabaseFilter, DatabaseState, FilterChoices, PagePosition};
 
+/// Only where no script runs. As a text, because that is what a browser that runs scripts makes of it.
+const APPLY: &str = r#"<button class="btn btn-sm" type="submit">Apply</button>"#;
 /// How long typing may pause before the text is searched for.
 const TYPING: Duration = Duration::from_millis(300);
 
@@ -79,9 +81,7 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
                 label="Storage ≥ 80 %"
                 ticked=Signal::derive(move || query.try_with(|query| query.filter.storage_percent.is_some()).unwrap_or(false))
             />
-            <button class="btn btn-sm before-wasm" type="submit">
-                "Apply"
-            </button>
+            <noscript inner_html=APPLY></noscript>
             <a class="btn btn-ghost btn-sm" href=path::DATABASES>
                 <Icon glyph=Glyph::Cross class="size-3.5" />
                 "Clear"
@@ -106,9 +106,9 @@ fn Choice(name: &'static str, label: &'static str, options: Vec<String>, current
     });
     let is_any = move || current.try_with(String::is_empty).unwrap_or(true);
     view! {
-        <label class="flex flex-col gap-1 text-xs text-muted">
+        <label class="flex min-w-32 flex-1 flex-col gap-1 text-xs text-muted sm:flex-none">
             {label}
-            <select class="select select-sm w-36 text-base-content" name=name>
+            <select class="select select-sm w-full text-base-content sm:w-32" name=name>
                 <option value="" selected=is_any prop:selected=is_any>
                     "Any"
                 </option>

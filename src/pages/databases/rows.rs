@@ -36,14 +36,14 @@ pub fn Rows(rows: Vec<DatabaseRow>, filter: DatabaseFilter) -> impl IntoView {
 fn Row(row: DatabaseRow) -> impl IntoView {
     view! {
         <tr class="row-link">
-            <td class="max-w-80">
+            <td class="max-w-72">
                 <Who row=row.clone() />
             </td>
-            <td data-label="State">
+            <td data-label="State" class="min-w-40">
                 <RowBadges row=row.clone() />
             </td>
             <td data-label="Pool">
-                <span class="inline-block">
+                <span class="inline-block whitespace-nowrap">
                     <span class="block">{row.pool.clone()}</span>
                     <span class="block text-xs text-muted">{row.region.clone()}</span>
                 </span>
@@ -84,7 +84,7 @@ fn Who(row: DatabaseRow) -> impl IntoView {
 fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
     let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
     view! {
-        <span class="flex items-baseline justify-between gap-2 tabular-nums">
+        <span class="flex items-baseline justify-between gap-2 whitespace-nowrap tabular-nums">
             <span>{bytes(used)}</span>
             <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
         </span>

@@ -61,39 +61,64 @@ fn Health(live: Live<FleetHealth>) -> impl IntoView {
     }
 }
 
-/// The last 24 hours.
+/// The last 24 hours: the fleet, and beside it what is so much smaller that it needs a scale of its own.
 #[component]
 fn Day(live: Live<FleetHealth>) -> impl IntoView {
-    let data = Signal::derive(move || live.with(|health| chart_of(&health.history)).unwrap_or_default());
+    let chart = move |draw: fn(&[FleetPoint]) -> ChartData| {
+        Signal::derive(move || live.with(|health| draw(&health.history)).unwrap_or_default())
+    };
     let is_drawable = Memo::new(move |_| live.with(|health| health.history.len() > 1).unwrap_or(false));
     view! {
         <Panel title="The last 24 hours">
             {move || {
                 if is_drawable.get() {
-                    view! { <Chart label="Claimed, available and active databases over the last 24 hours" data write=whole /> }.into_any()
+                    view! {
+                        <div class="grid gap-6 md:grid-cols-2">
+                            <Chart title="Claimed" label="Claimed databases over the last 24 hours" data=chart(claimed) write=whole />
+                            <Chart
+                                title="In use and in reserve"
+                                label="Active and available databases over the last 24 hours"
+                                data=chart(in_use)
+                                write=whole
+                            />
+                        </div>
+                    }
+                        .into_any()
                 } else {
-                    view! { <EmptyState glyph=Glyph::Fleet title="No samples yet">"The engine samples the fleet from time to time; the chart begins with the second sample."</EmptyState> }.into_any()
+                    view! {
+                        <EmptyState glyph=Glyph::Fleet title="No samples yet">
+                            "The engine samples the fleet from time to time; the chart begins with the second sample."
+                        </EmptyState>
+                    }
+                        .into_any()
                 }
             }}
         </Panel>
     }
 }
 
-fn chart_of(history: &[FleetPoint]) -> ChartData {
-    let values = |read: fn(&FleetPoint) -> i64| history.iter().map(|point| read(point) as f64).collect::<Vec<_>>();
-    ChartData {
-        at: history.iter().map(|point| point.at).collect(),
-        series: vec![
-            Series { label: "Claimed", mark: Mark::Area, class: "text-chart-1", values: values(|point| point.claimed) },
-            Series { label: "Active", mark: Mark::Line, class: "text-chart-2", values: values(|point| point.active) },
-            Series {
-                label: "Available",
-                mark: Mark::Line,
-                class: "text-chart-3",
-                values: values(|point| point.available),
-            },
-        ],
-    }
+fn chart_of(history: &[FleetPoint], series: Vec<Series>) -> ChartData {
+    ChartData { at: history.iter().map(|point| point.at).collect(), series }
+}
+
+fn series(
+    history: &[FleetPoint],
+    label: &'static str,
+    mark: Mark,
+    class: &'static str,
+    read: fn(&FleetPoint) -> i64,
+) -> Series {
+    Series { label, mark, class, values: history.iter().map(|point| read(point) as f64).collect() }
+}
+
+fn claimed(history: &[FleetPoint]) -> ChartData {
+    chart_of(history, vec![series(history, "Claimed", Mark::Area, "text-chart-1", |point| point.claimed)])
+}
+
+fn in_use(history: &[FleetPoint]) -> ChartData {
+    let active = series(history, "Active", Mark::Area, "text-chart-2", |point| point.active);
+    let available = series(history, "Available", Mark::Line, "text-chart-3", |point| point.available);
+    chart_of(history, vec![active, available])
 }
 
 /// A count as a person writes it.

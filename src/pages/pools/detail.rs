@@ -174,8 +174,8 @@ fn Past(live: Live<PoolDetail>) -> impl IntoView {
                 if is_drawable.get() {
                     view! {
                         <div class="grid gap-6 xl:grid-cols-2">
-                            <Chart label="Databases available and in flight against the target" data=levels write=whole />
-                            <Chart label="Claims and creations per interval" data=flows write=whole />
+                            <Chart title="Ready" label="Databases available and in flight against the target" data=levels write=whole />
+                            <Chart title="Claims and creations" label="Claims and creations per interval" data=flows write=whole />
                         </div>
                     }
                         .into_any()
