@@ -45,7 +45,7 @@ fn Row(row: DatabaseRow) -> impl IntoView {
             <td data-label="Pool">
                 <span class="inline-block">
                     <span class="block">{row.pool.clone()}</span>
-                    <span class="block text-xs text-muted">{row.region.clone()}</span>
+                    <span class="block whitespace-nowrap text-xs text-muted">{row.region.clone()}</span>
                 </span>
             </td>
             <td data-label="Size" class="min-w-32">
@@ -85,8 +85,8 @@ fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
     let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
     view! {
         <span class="flex items-baseline justify-between gap-2 tabular-nums">
-            <span>{bytes(used)}</span>
-            <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
+            <span class="whitespace-nowrap">{bytes(used)}</span>
+            <span class="whitespace-nowrap text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
         </span>
         <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" />
     }
