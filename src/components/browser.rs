@@ -29,7 +29,7 @@ fn element<T: JsCast>(id: &str) -> Option<T> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }
 
-/// Opens a dialog unless its button's own command has done it.
+/// Opens a dialog unless its button's own command did so before WebAssembly had arrived.
 pub fn show_dialog(id: &str) {
     if let Some(dialog) = element::<HtmlDialogElement>(id)
         && !dialog.open()

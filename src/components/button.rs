@@ -26,7 +26,11 @@ pub fn OpenDialog(
             commandfor=dialog
             disabled=why_not.is_some()
             title=why_not
-            on:click=move |_| browser::show_dialog(&id)
+            on:click=move |event| {
+                // Instead of the command, which would find the dialog open.
+                event.prevent_default();
+                browser::show_dialog(&id);
+            }
         >
             <Icon glyph />
             {text}

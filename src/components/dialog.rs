@@ -68,7 +68,10 @@ pub fn Dialog(
 pub fn CancelButton(#[prop(into)] dialog: String) -> impl IntoView {
     let id = dialog.clone();
     view! {
-        <button type="button" class="btn btn-ghost" command="close" commandfor=dialog on:click=move |_| browser::close_dialog(&id)>
+        <button type="button" class="btn btn-ghost" command="close" commandfor=dialog on:click=move |event| {
+            event.prevent_default();
+            browser::close_dialog(&id);
+        }>
             "Cancel"
         </button>
     }

@@ -26,7 +26,7 @@ pub fn layer(
 }
 
 /// Refuses an unsafe request that carries our cookie and does not say where it comes from: every browser that holds such a
-/// cookie does.
+/// cookie does. A program with a token may send what it likes beside it: another site cannot make a browser add one.
 pub async fn refuse_blind_cookies(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if is_blind(request.method(), request.headers()) && cookie::is_present(request.headers(), &state.config) {
         return StatusCode::FORBIDDEN.into_response();
@@ -35,7 +35,8 @@ pub async fn refuse_blind_cookies(State(state): State<AppState>, request: Reques
 }
 
 fn is_blind(method: &Method, headers: &HeaderMap) -> bool {
-    !method.is_safe() && !headers.contains_key(header::ORIGIN) && !headers.contains_key("sec-fetch-site")
+    let says_where_from = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    !method.is_safe() && !says_where_from && !headers.contains_key(header::AUTHORIZATION)
 }
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod tests {
         assert!(is_blind(&Method::DELETE, &says("referer")));
         assert!(!is_blind(&Method::POST, &says("origin")));
         assert!(!is_blind(&Method::POST, &says("sec-fetch-site")));
+        assert!(!is_blind(&Method::POST, &says("authorization")));
         assert!(!is_blind(&Method::GET, &HeaderMap::new()));
     }
 }

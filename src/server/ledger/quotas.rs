@@ -12,7 +12,19 @@ impl Ledger {
     /// # Errors
     /// `NotFound`, `Conflict` when the database is in no state to have its quota changed, `Invalid` for a limit below 1.
     pub async fn set_quota(&self, id: Uuid, quota: &Quota, by: &By) -> Result<(), LedgerError> {
-        check(quota)?;
+        self.change_quota(id, |_| *quota, by).await
+    }
+
+    /// [`Ledger::set_quota`], from the limits as they are: nobody changes them in between.
+    ///
+    /// # Errors
+    /// As [`Ledger::set_quota`].
+    pub async fn change_quota(
+        &self,
+        id: Uuid,
+        change: impl FnOnce(Quota) -> Quota,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: DatabaseState", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
@@ -35,7 +47,9 @@ impl Ledger {
             written_data_bytes: row.quota_written_bytes,
             data_transfer_bytes: row.quota_transfer_bytes,
         };
-        if before == *quota {
+        let quota = change(before);
+        check(&quota)?;
+        if before == quota {
             return Ok(());
         }
         sqlx::query!(
@@ -51,7 +65,7 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await?;
-        let (before, after) = changed(&before, quota);
+        let (before, after) = changed(&before, &quota);
         let event = NewEvent {
             kind: "database.quota",
             database_id: Some(id),

@@ -63,8 +63,7 @@ pub async fn change_quota(
 ) -> Result<Response, Problem> {
     check(&change)?;
     let by = token.because(change.reason.as_deref())?;
-    let quota = change.applied_to(state.ledger.database(id).await?.quota);
-    state.ledger.set_quota(id, &quota, &by).await?;
+    state.ledger.change_quota(id, |quota| change.applied_to(quota), &by).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }
