@@ -63,7 +63,8 @@ impl Scale {
 pub fn position(at: &[DateTime<Utc>], i: usize) -> f64 {
     let share = || {
         let (first, last) = (at.first()?.timestamp_millis(), at.last()?.timestamp_millis());
-        (last > first).then(|| (at.get(i).map_or(last, DateTime::timestamp_millis) - first) as f64 / (last - first) as f64)
+        (last > first)
+            .then(|| (at.get(i).map_or(last, DateTime::timestamp_millis) - first) as f64 / (last - first) as f64)
     };
     share().unwrap_or(0.5)
 }

@@ -58,7 +58,7 @@ pub fn DatabasesPage() -> impl IntoView {
 fn Listing(live: Live<DatabasePage>, query: Memo<DatabaseQuery>) -> impl IntoView {
     let filter = move || query.try_with(|query| query.filter.clone()).unwrap_or_default();
     view! {
-        <section class="panel" aria-label="Databases">
+        <div class="panel">
             <div class="flex min-h-11 flex-wrap items-center justify-between gap-2 border-b border-base-300 px-4 py-2">
                 <p class="text-sm font-semibold tabular-nums" role="status">
                     {move || live.with(|page| total_text(page.total))}
@@ -80,7 +80,7 @@ fn Listing(live: Live<DatabasePage>, query: Memo<DatabaseQuery>) -> impl IntoVie
                     live.with(|page| view! { <Pages filter=filter() next=page.next.clone() previous=page.previous.clone() /> })
                 }}
             </div>
-        </section>
+        </div>
     }
 }
 
