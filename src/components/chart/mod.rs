@@ -73,7 +73,7 @@ pub fn Chart(
                     {move || data.try_get().map(|data| view! { <Plot data label pointed /> })}
                 </div>
                 <span></span>
-                {move || data.try_with(|data| moments(data))}
+                {move || data.try_with(moments)}
             </div>
             {move || data.try_with(|data| numbers(data, label, write))}
         </figure>
