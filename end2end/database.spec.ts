@@ -75,15 +75,22 @@ test('a revealed password can be hidden, and hides itself', async ({ page, reque
   await expect(page.getByRole('listitem').filter({ hasText: 'journey: the owner asked' }).first()).toBeVisible()
 })
 
-test('releasing asks to type the name and then deletes the project', async ({ page, request }) => {
-  const claimed = await claim(request)
-  await openClaimed(page, claimed)
-  await page.getByRole('button', { name: 'Release', exact: true }).click()
-  const dialog = page.getByRole('dialog', { name: 'Release this database?' })
-  await dialog.getByLabel('Reason').fill('journey: the owner left')
-  await dialog.getByLabel('Confirmation').fill('somebody else')
-  await expect(dialog.getByRole('button', { name: 'Release for good' })).toHaveClass(/btn-disabled/)
-  await dialog.getByLabel('Confirmation').fill(claimed.owner.email)
-  await dialog.getByRole('button', { name: 'Release for good' }).click()
-  await expect(page.getByText('It is deleted.')).toBeVisible({ timeout: 20_000 })
+test.describe('a confirmation that the server refuses', () => {
+  // The browser tells of every answer that is no success.
+  test.use({ expectedComplaints: [/status of 422/] })
+
+  test('releasing asks to type the name and then deletes the project', async ({ page, request }) => {
+    const claimed = await claim(request)
+    await openClaimed(page, claimed)
+    await page.getByRole('button', { name: 'Release', exact: true }).click()
+    const dialog = page.getByRole('dialog', { name: 'Release this database?' })
+    await dialog.getByLabel('Reason').fill('journey: the owner left')
+    await dialog.getByLabel('Confirmation').fill('somebody else')
+    await expect(dialog.getByRole('button', { name: 'Release for good' })).toHaveClass(/btn-disabled/)
+    await dialog.getByLabel('Confirmation').press('Enter')
+    await expect(dialog.getByRole('alert')).toHaveText(`Type ${claimed.owner.email} to confirm.`)
+    await dialog.getByLabel('Confirmation').fill(claimed.owner.email)
+    await dialog.getByRole('button', { name: 'Release for good' }).click()
+    await expect(page.getByText('It is deleted.')).toBeVisible({ timeout: 20_000 })
+  })
 })
