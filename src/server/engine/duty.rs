@@ -47,7 +47,7 @@ impl Duty {
             }
             Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
             Self::Release => "Deletes released databases on Neon.",
-            Self::Sync => "Reads the list of projects for last activity and size.",
+            Self::Sync => "Sweeps over Neon's list of projects for last activity, size and quotas.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }

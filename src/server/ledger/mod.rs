@@ -26,6 +26,7 @@ mod samples;
 mod seed;
 mod sessions;
 mod status;
+mod sweeps;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
@@ -49,6 +50,7 @@ pub use refill::Deficit;
 pub use release::DueRelease;
 pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use sweeps::{Sweep, SweptPage};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
 /// How long to wait for a connection.
