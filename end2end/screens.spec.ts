@@ -78,7 +78,7 @@ test('hydration moves nothing', async ({ page, request }) => {
   })
   for (const [name, path] of Object.entries(await screens(request))) {
     await open(page, path)
-    expect.soft(await page.evaluate(() => (window as unknown as { moved: number }).moved), name).toBeLessThan(0.05)
+    expect.soft(await page.evaluate(() => (window as unknown as { moved: number }).moved), name).toBeLessThan(0.02)
   }
 })
 

@@ -1,6 +1,6 @@
-//! Moments: UTC in the server's HTML, so that browser and server agree; relative once hydrated; UTC or local at a click.
+//! Moments: relative to now, UTC or local at a click. The browser begins with the server's now, so that hydration changes no text and moves nothing.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use leptos::prelude::*;
@@ -37,16 +37,20 @@ impl TimeStyle {
     }
 }
 
-/// The time now and how it is written. `None` before hydration.
+/// The time now and how it is written.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    now_ms: RwSignal<Option<f64>>,
+    /// Milliseconds since 1970: when the server rendered the page, then by the browser's clock.
+    now_ms: RwSignal<f64>,
     style: RwSignal<TimeStyle>,
 }
 
 /// Starts the clock of the page: it ticks every second while the page is seen.
 pub fn provide_clock() {
-    let clock = Clock { now_ms: RwSignal::new(None), style: RwSignal::new(TimeStyle::Relative) };
+    // Runs on the server; the browser finds the value in the page.
+    let rendered_at = SharedValue::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
+    let now_ms = RwSignal::new(rendered_at.into_inner() as f64);
+    let clock = Clock { now_ms, style: RwSignal::new(TimeStyle::Relative) };
     provide_context(clock);
     Effect::new(move || {
         if let Some(style) = browser::remembered(REMEMBERED_AS)
@@ -54,10 +58,10 @@ pub fn provide_clock() {
         {
             clock.style.set(style);
         }
-        clock.now_ms.set(Some(browser::now_ms()));
+        clock.now_ms.set(browser::now_ms());
         let tick = move || {
             if browser::is_visible() {
-                clock.now_ms.try_set(Some(browser::now_ms()));
+                clock.now_ms.try_set(browser::now_ms());
             }
         };
         if let Ok(handle) = set_interval_with_handle(tick, Duration::from_secs(1)) {
@@ -67,13 +71,13 @@ pub fn provide_clock() {
 }
 
 impl Clock {
-    /// Seconds that have passed since then; `None` before hydration.
+    /// Seconds that have passed since then; `None` when the page is gone.
     pub fn age_seconds(self, at: DateTime<Utc>) -> Option<i64> {
-        let now = self.now_ms.try_get()??;
+        let now = self.now_ms.try_get()?;
         Some(((now - at.timestamp_millis() as f64) / 1000.0).floor() as i64)
     }
 
-    /// As the operator likes it; `None` before hydration.
+    /// As the operator likes it; `None` when the page is gone.
     fn write(self, at: DateTime<Utc>) -> Option<String> {
         let age = self.age_seconds(at)?;
         Some(match self.style.try_get()? {
@@ -86,15 +90,9 @@ impl Clock {
 
 /// A moment, written as the operator likes it.
 #[component]
-pub fn Timestamp(
-    at: DateTime<Utc>,
-    /// Shorter before hydration, for tables: the year is left to the tooltip.
-    #[prop(default = false)]
-    compact: bool,
-) -> impl IntoView {
+pub fn Timestamp(at: DateTime<Utc>) -> impl IntoView {
     let clock = use_context::<Clock>();
-    let at_first = if compact { short_text(at) } else { utc_text(at) };
-    let text = move || clock.and_then(|clock| clock.write(at)).unwrap_or_else(|| at_first.clone());
+    let text = move || clock.and_then(|clock| clock.write(at)).unwrap_or_else(|| utc_text(at));
     view! {
         <time class="whitespace-nowrap tabular-nums" datetime=iso(at) title=utc_text(at)>
             {text}
@@ -145,13 +143,6 @@ fn date_and_time(at: DateTime<Utc>) -> String {
     format!("{:04}-{:02}-{:02} {:02}:{:02}", at.year(), at.month(), at.day(), at.hour(), at.minute())
 }
 
-/// `23 Nov 02:12`.
-fn short_text(at: DateTime<Utc>) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.get(at.month0() as usize).copied().unwrap_or_default();
-    format!("{} {month} {:02}:{:02}", at.day(), at.hour(), at.minute())
-}
-
 fn local_text(at: DateTime<Utc>) -> String {
     let offset = browser::offset_minutes(at.timestamp_millis() as f64);
     date_and_time(at + chrono::TimeDelta::minutes(offset))
@@ -184,7 +175,6 @@ mod tests {
     #[test]
     fn moments_are_written_in_utc() {
         assert_eq!(utc_text(moment()), "2027-01-15 08:00 UTC");
-        assert_eq!(short_text(moment()), "15 Jan 08:00");
         assert_eq!(iso(moment()), "2027-01-15T08:00:00Z");
     }
 

@@ -97,7 +97,7 @@ fn When(label: &'static str, at: Option<Time>) -> impl IntoView {
     view! {
         <td data-label=label class="when">
             {match at {
-                Some(at) => view! { <Timestamp at compact=true /> }.into_any(),
+                Some(at) => view! { <Timestamp at /> }.into_any(),
                 None => view! { <span class="text-muted">"–"</span> }.into_any(),
             }}
         </td>
