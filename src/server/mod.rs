@@ -14,6 +14,7 @@ pub mod neon;
 pub mod secrets;
 pub mod start;
 pub mod telemetry;
+pub mod trace;
 
 use std::sync::Arc;
 

@@ -207,8 +207,15 @@ impl Inner {
     async fn serve_waiting(&self, pool_id: i32) -> Result<u32, LedgerError> {
         let by = super::ledger::By::duty(Duty::Provision.name());
         let mut served = 0;
-        while self.ledger.serve_waiting(pool_id, &by).await?.is_some() {
+        while let Some(claim) = self.ledger.serve_waiting(pool_id, &by).await? {
             served += 1;
+            tracing::debug!(
+                request_id = claim.request_id,
+                claim.id = %claim.id,
+                database.id = %claim.database_id,
+                claim.waited_seconds = claim.waited_seconds,
+                "served a claim that waited"
+            );
             self.claim_served.notify_waiters();
         }
         if served > 0 {

@@ -33,8 +33,10 @@ use std::{sync::Arc, time::Duration};
 use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
+use super::trace;
+
 pub use apply::DueChange;
-pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
+pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner, ServedClaim};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
@@ -141,9 +143,10 @@ impl Via {
 }
 
 impl By {
-    /// A duty of the engine.
+    /// A duty of the engine, within the thread of its run or of the wish that it carries out.
     pub fn duty(name: &str) -> Self {
-        Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id: None }
+        let request_id = trace::current().map(|id| id.to_string());
+        Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id }
     }
 
     /// Somebody at the command line.

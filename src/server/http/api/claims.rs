@@ -136,6 +136,7 @@ pub async fn create_claim(
     } else {
         claim
     };
+    tracing::debug!(claim.id = %claim.id, claim.status = ?claim.status, claim.is_new = is_new, "answered a claim");
     let is_warm = is_new && matches!(claim.kind, ClaimKind::Warm);
     let response = answer(&state, claim, is_new)?;
     if is_warm {
