@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod http;
 pub mod ledger;
+pub mod metrics;
 pub mod neon;
 pub mod secrets;
 pub mod start;
@@ -26,4 +27,5 @@ pub struct AppState {
     pub engine: engine::Engine,
     pub secrets: Arc<secrets::Secrets>,
     pub timings: Arc<engine::ClaimTimings>,
+    pub metrics: Arc<metrics::Metrics>,
 }

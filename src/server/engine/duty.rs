@@ -129,10 +129,11 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
 }
 
 async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
-    let (started_at, run_id) = (chrono::Utc::now(), trace::fresh());
+    let (started_at, began, run_id) = (chrono::Utc::now(), Instant::now(), trace::fresh());
     let span = tracing::error_span!("duty", duty = duty.name(), request_id = %run_id);
     let report = trace::follow(Arc::clone(&run_id), span.clone(), duty.run(engine)).await;
     let outcome = report.outcome();
+    engine.metrics.duty_ran(duty, outcome, began.elapsed());
     if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {
         return report;
     }

@@ -25,6 +25,7 @@ mod release;
 mod samples;
 mod seed;
 mod sessions;
+mod standing;
 mod status;
 mod tokens;
 
@@ -51,6 +52,7 @@ pub use refill::Deficit;
 pub use release::DueRelease;
 pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use standing::{DutyStanding, Standing};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
 /// How long to wait for a connection.
