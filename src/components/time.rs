@@ -48,7 +48,8 @@ pub struct Clock {
 /// Starts the clock of the page: it ticks every second while the page is seen.
 pub fn provide_clock() {
     // Runs on the server; the browser finds the value in the page.
-    let rendered_at = SharedValue::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
+    let rendered_at =
+        SharedValue::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
     let now_ms = RwSignal::new(rendered_at.into_inner() as f64);
     let clock = Clock { now_ms, style: RwSignal::new(TimeStyle::Relative) };
     provide_context(clock);

@@ -36,6 +36,11 @@ pub struct Config {
     #[arg(long, env = "PORT", global = true, default_value_t = 8080)]
     pub port: u16,
 
+    /// Address and port on which /metrics and the health checks answer without a token, as 10.0.0.5:9464: for a network that only monitoring
+    /// reaches. Without it, /metrics is read on the main address with an API token of the scope read
+    #[arg(long, env = "FLOTILLA_METRICS_LISTEN", global = true, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<String>,
+
     /// Where browsers reach Flotilla, as https://fleet.example.com; the default is the address it listens on
     #[arg(long, env = "FLOTILLA_PUBLIC_URL", global = true, value_name = "URL")]
     pub public_url: Option<String>,
@@ -130,6 +135,10 @@ impl Config {
 
     pub fn listen_address(&self) -> SocketAddr {
         SocketAddr::new(self.listen, self.port)
+    }
+
+    pub fn metrics_listen(&self) -> Option<&str> {
+        self.metrics_listen.as_deref().map(str::trim).filter(|address| !address.is_empty())
     }
 
     /// Where browsers reach this server, without a slash at the end.

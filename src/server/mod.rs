@@ -10,10 +10,12 @@ pub mod engine;
 pub mod error;
 pub mod http;
 pub mod ledger;
+pub mod metrics;
 pub mod neon;
 pub mod secrets;
 pub mod start;
 pub mod telemetry;
+pub mod trace;
 
 use std::sync::Arc;
 
@@ -25,4 +27,5 @@ pub struct AppState {
     pub engine: engine::Engine,
     pub secrets: Arc<secrets::Secrets>,
     pub timings: Arc<engine::ClaimTimings>,
+    pub metrics: Arc<metrics::Metrics>,
 }

@@ -15,6 +15,7 @@ use super::{
     engine::{ClaimTimings, Engine, Parts},
     http,
     ledger::Ledger,
+    metrics::Metrics,
     neon::{NeonClient, NeonConfig},
     secrets::Secrets,
 };
@@ -106,8 +107,11 @@ pub async fn run(config: Config, role: Role, shutdown: CancellationToken) -> Res
 pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: CancellationToken) -> Result<()> {
     // Bound before the engine starts, so that a taken port costs nothing.
     let listener = if role.serves { Some(bind(&config).await?) } else { None };
+    let for_metrics = bind_for_metrics(&config).await?;
     let state = assemble(config, ledger, role, &shutdown).await?;
     stop_on_signal(shutdown.clone())?;
+    let metrics =
+        for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener, shutdown.clone())));
     let work = async {
         let outcome = match listener {
             Some(listener) => {
@@ -132,6 +136,9 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
         }
     };
     let (outcome, ()) = tokio::join!(work, engine);
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
     outcome
 }
 
@@ -142,19 +149,29 @@ async fn bind(config: &Config) -> Result<TcpListener> {
         .with_context(|| format!("{address} cannot be listened on. Is another Flotilla running? Choose another PORT"))
 }
 
+async fn bind_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
+    let Some(address) = config.metrics_listen() else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("FLOTILLA_METRICS_LISTEN: {address} cannot be listened on. Write an address of this machine and a free port, as 127.0.0.1:9464")
+    })?;
+    Ok(Some(listener))
+}
+
 async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &CancellationToken) -> Result<AppState> {
     let secrets = Arc::new(secrets(&config)?);
     let neon = NeonClient::new(neon_config(&config)?)?;
     let timings = Arc::new(ClaimTimings::default());
+    let metrics = Arc::new(Metrics::new()?);
     let engine = Engine::start(Parts {
         ledger: ledger.clone(),
         neon,
         secrets: secrets.clone(),
         timings: timings.clone(),
+        metrics: metrics.clone(),
         run_duties: role.runs_duties,
         shutdown: shutdown.clone(),
     });
-    Ok(AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings })
+    Ok(AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics })
 }
 
 fn secrets(config: &Config) -> Result<Secrets> {

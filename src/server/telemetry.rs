@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Libraries that say more than an operator wants to read.
@@ -31,10 +32,20 @@ pub enum TelemetryError {
 /// # Errors
 /// A filter that cannot be read, or a second call.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    init_to(io::stderr, io::stderr().is_terminal(), format, filter)
+}
+
+/// [`init`], with the lines going elsewhere, coloured or not.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_to<W>(writer: W, is_coloured: bool, format: LogFormat, filter: &str) -> Result<(), TelemetryError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
     let filter = parse(from_environment.as_deref().unwrap_or(filter))?;
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(is_coloured);
     let outcome = match format {
         LogFormat::Text => lines.with_target(false).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),

@@ -63,6 +63,25 @@ async fn every_server_function_refuses_those_who_are_not_signed_in() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_tokens_that_may_read() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let stranger = server.anonymous(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    let admin = server.sign_in(Role::Admin).await;
+    let session = server.anonymous(Method::GET, "/metrics").header(header::COOKIE, admin).send().await.unwrap();
+    assert_eq!(session.status(), StatusCode::UNAUTHORIZED, "a session is no token");
+    for (scope, expected) in
+        [(Scope::Claim, StatusCode::FORBIDDEN), (Scope::Read, StatusCode::OK), (Scope::Manage, StatusCode::OK)]
+    {
+        let token = flotilla::server::cli::token::create(&world.ledger, scope.as_str(), &[scope], None).await.unwrap();
+        let answer = server.anonymous(Method::GET, "/metrics").bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{}", scope.as_str());
+    }
+    server.stop().await;
+}
+
 /// Pairs of a form and the least role that may send it.
 const ACTIONS: [(&str, Role); 5] = [
     ("/rpc/refresh", Role::Support),

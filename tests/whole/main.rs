@@ -6,6 +6,8 @@ mod access;
 mod architecture;
 mod claims;
 mod engine;
+mod metrics;
 mod outage;
 mod pages;
 mod support;
+mod trace;

@@ -11,6 +11,7 @@ use flotilla::{
         engine::{ClaimTimings, Engine, Parts},
         http,
         ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
+        metrics::Metrics,
         neon::{NeonClient, NeonConfig},
         secrets::Secrets,
     },
@@ -97,6 +98,7 @@ impl World {
         let ledger = Ledger::connect(&self.database_url, 20).await.unwrap();
         let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap());
         let timings = Arc::new(ClaimTimings::default());
+        let metrics = Arc::new(Metrics::new().unwrap());
         let shutdown = CancellationToken::new();
         let mut neon = NeonConfig::new(self.emulator.api_url(), NEON_KEY.into());
         neon.timeout = Duration::from_secs(10);
@@ -105,10 +107,11 @@ impl World {
             neon: NeonClient::new(neon).unwrap(),
             secrets: secrets.clone(),
             timings: timings.clone(),
+            metrics: metrics.clone(),
             run_duties,
             shutdown: shutdown.clone(),
         });
-        let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings };
+        let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics };
         let served = tokio::spawn(http::serve(state.clone(), listener, shutdown.clone()));
         let name = format!("test {}", Uuid::now_v7());
         let token = token::create(&ledger, &name, &[Scope::Claim, Scope::Read, Scope::Manage], None).await.unwrap();

@@ -7,6 +7,7 @@ use crate::{
     server::{
         ledger::{Backoff, By, DueChange, LedgerError},
         neon::{Class, ComputeSettings, NeonClient, NeonError},
+        trace,
     },
     types::EndpointWish,
 };
@@ -28,7 +29,9 @@ impl Inner {
         let mut tasks = tokio::task::JoinSet::new();
         for row in rows {
             let (engine, neon) = (Arc::clone(self), neon.clone());
-            tasks.spawn(async move { engine.apply_row(&neon, &row).await });
+            let wished_by = row.request_id.clone();
+            let work = async move { engine.apply_row(&neon, &row).await };
+            tasks.spawn(trace::carry_on(wished_by.as_deref(), work));
         }
         while let Some(joined) = tasks.join_next().await {
             match joined {

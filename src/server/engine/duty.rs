@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{Inner, Report};
-use crate::server::ledger::{DutyOutcome, FinishedRun};
+use crate::server::{
+    ledger::{DutyOutcome, FinishedRun},
+    trace,
+};
 
 /// How long a duty that must run once holds its lease without renewing it.
 const DUTY_LEASE_SECONDS: f64 = 30.0;
@@ -126,14 +129,17 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
 }
 
 async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
-    let started_at = chrono::Utc::now();
-    let report = duty.run(engine).await;
+    let (started_at, began, run_id) = (chrono::Utc::now(), Instant::now(), trace::fresh());
+    let span = tracing::error_span!("duty", duty = duty.name(), request_id = %run_id);
+    let report = trace::follow(Arc::clone(&run_id), span.clone(), duty.run(engine)).await;
     let outcome = report.outcome();
+    engine.metrics.duty_ran(duty, outcome, began.elapsed());
     if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {
         return report;
     }
     *told_idle = (outcome == DutyOutcome::Idle).then(Instant::now);
-    let run = FinishedRun { duty: duty.name(), started_at, outcome, report: &report.to_json() };
+    span.in_scope(|| tracing::debug!(duty.outcome = outcome.as_str(), "{}: {}", duty.name(), report.summary()));
+    let run = FinishedRun { duty: duty.name(), started_at, outcome, report: &report.to_json(&run_id) };
     if let Err(error) = engine.ledger.record_run(&run).await {
         tracing::warn!(
             duty = duty.name(),

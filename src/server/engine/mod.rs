@@ -40,7 +40,8 @@ use uuid::Uuid;
 
 use super::{
     ledger::{Claim, ClaimStatus, Ledger, LedgerError},
-    neon::NeonClient,
+    metrics::Metrics,
+    neon::{NeonClient, NeonHealth},
     secrets::Secrets,
 };
 use crate::types::DutyStatus;
@@ -65,6 +66,7 @@ pub struct Parts {
     pub neon: NeonClient,
     pub secrets: Arc<Secrets>,
     pub timings: Arc<ClaimTimings>,
+    pub metrics: Arc<Metrics>,
     /// `false` for a replica that only serves: it still carries out what a person waits for.
     pub run_duties: bool,
     pub shutdown: CancellationToken,
@@ -81,6 +83,7 @@ struct Inner {
     neon: NeonClient,
     secrets: Arc<Secrets>,
     timings: Arc<ClaimTimings>,
+    metrics: Arc<Metrics>,
     replica: Uuid,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -100,6 +103,7 @@ impl Engine {
             neon: parts.neon,
             secrets: parts.secrets,
             timings: parts.timings,
+            metrics: parts.metrics,
             replica: Uuid::now_v7(),
             shutdown: parts.shutdown,
             tasks: TaskTracker::new(),
@@ -165,6 +169,11 @@ impl Engine {
         }
     }
 
+    /// How Neon does, and what was asked of it, as this process sees it.
+    pub fn neon_health(&self) -> NeonHealth {
+        self.inner.neon.health()
+    }
+
     /// Every duty with its purpose and its last runs.
     ///
     /// # Errors
@@ -207,8 +216,16 @@ impl Inner {
     async fn serve_waiting(&self, pool_id: i32) -> Result<u32, LedgerError> {
         let by = super::ledger::By::duty(Duty::Provision.name());
         let mut served = 0;
-        while self.ledger.serve_waiting(pool_id, &by).await?.is_some() {
+        while let Some(claim) = self.ledger.serve_waiting(pool_id, &by).await? {
             served += 1;
+            self.metrics.cold_claim_served(claim.waited_seconds);
+            tracing::debug!(
+                request_id = claim.request_id,
+                claim.id = %claim.id,
+                database.id = %claim.database_id,
+                claim.waited_seconds = claim.waited_seconds,
+                "served a claim that waited"
+            );
             self.claim_served.notify_waiters();
         }
         if served > 0 {

@@ -14,6 +14,7 @@ use crate::{
     server::{
         ledger::{LedgerError, Observation},
         neon::{Class, NeonClient, NeonError},
+        trace,
     },
     types::{Quota, Usage},
 };
@@ -65,13 +66,13 @@ impl Engine {
             return;
         }
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move {
+        self.inner.tasks.spawn(trace::carry_on(None, async move {
             let neon = inner.neon.with_class(Class::Sync).with_deadline(LOOK_DEADLINE);
             if let Err(error) = inner.observe(&neon, id).await {
                 tracing::debug!(database.id = %id, error = &error as &dyn std::error::Error, "could not ask about a database that is looked at");
             }
             drop(permit);
-        });
+        }));
     }
 }
 

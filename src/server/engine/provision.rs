@@ -16,6 +16,7 @@ use crate::{
     server::{
         ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord},
         neon::{Class, Created, NeonClient, NeonError, NewProject, answers, uri},
+        trace,
     },
     types::DatabaseState,
 };
@@ -60,11 +61,11 @@ impl Inner {
         for row in rows {
             let engine = Arc::clone(self);
             let permit = Arc::clone(&self.creations).acquire_owned().await;
-            self.tasks.spawn(async move {
+            self.tasks.spawn(trace::carry_on(None, async move {
                 engine.carry(&row).await;
                 drop(permit);
                 engine.nudge(Duty::Provision);
-            });
+            }));
         }
         self.creation_results.take()
     }

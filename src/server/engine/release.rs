@@ -8,6 +8,7 @@ use super::{Duty, Inner, Report};
 use crate::server::{
     ledger::{Backoff, By, DueRelease, LedgerError},
     neon::{Class, NeonClient, NeonError},
+    trace,
 };
 
 const AT_ONCE: usize = 16;
@@ -26,7 +27,7 @@ impl Inner {
         };
         let mut report = Report { more_is_due: rows.len() == AT_ONCE, ..Report::idle() };
         for row in rows {
-            match self.release_row(&neon, &row).await {
+            match trace::carry_on(row.request_id.as_deref(), self.release_row(&neon, &row)).await {
                 Ok(Ok(())) => report.count("deleted"),
                 Ok(Err(error)) => {
                     report.postponed += 1;

@@ -66,10 +66,11 @@ impl Report {
         }
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    /// With the id under which the run logged.
+    pub(super) fn to_json(&self, run_id: &str) -> Value {
         let done: serde_json::Map<String, Value> =
             self.done.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
-        json!({ "summary": self.summary(), "done": done, "postponed": self.postponed, "failed": self.failed, "error": self.error })
+        json!({ "run_id": run_id, "summary": self.summary(), "done": done, "postponed": self.postponed, "failed": self.failed, "error": self.error })
     }
 }
 

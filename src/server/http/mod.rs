@@ -1,6 +1,6 @@
 //! Everything that comes in over HTTP: pages and server functions for operators, the API for programs, files for browsers.
 //!
-//! Deny by default: a route is public only if it stands in [`router`] outside of [`session`] and [`api`]; what is not listed
+//! Deny by default: a route is public only if it stands in [`router`] outside of [`session`], [`api`] and [`metrics`]; what is not listed
 //! at all is answered with 404. Every answer passes [`headers`] and [`own_errors`], whatever made it.
 
 mod access_log;
@@ -12,6 +12,7 @@ mod error_page;
 mod headers;
 mod health;
 mod limits;
+mod metrics;
 mod own_errors;
 mod pages;
 mod request_id;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use api::document as openapi_document;
+pub use metrics::serve as serve_metrics;
 pub use request_id::RequestId;
 
 use super::AppState;
@@ -71,6 +73,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(signed_in)
         .merge(api::router(&state))
+        .merge(metrics::router(&state))
         .merge(assets::router(&state.config))
         .layer(limits::compression())
         .layer(from_fn_with_state(limits::Gate::default(), limits::bounded))
@@ -80,7 +83,7 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(own_errors::after_panic))
         .layer(from_fn(own_errors::dress))
         .layer(from_fn_with_state(state.config.clone(), headers::add))
-        .layer(from_fn(access_log::log))
+        .layer(from_fn_with_state(state.metrics.clone(), access_log::log))
         .layer(from_fn(request_id::assign))
         .with_state(state)
 }

@@ -1,14 +1,14 @@
-//! The id under which a request is found in logs, events and error texts. A caller may bring one along.
+//! The id under which a request is found in logs, events and error texts, and in the calls to Neon that it leads to. A caller may bring one along.
 
 use std::{fmt, sync::Arc, time::Instant};
 
+use crate::server::trace;
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::Response,
 };
-use uuid::Uuid;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,20 +19,16 @@ pub struct RequestId(Arc<str>);
 #[derive(Clone, Copy)]
 pub struct Arrived(pub Instant);
 
-tokio::task_local! {
-    static CURRENT: RequestId;
-}
-
 impl RequestId {
     /// The id of the request that this task answers; empty outside of any.
     pub fn current() -> String {
-        CURRENT.try_with(ToString::to_string).unwrap_or_default()
+        trace::current().map(|id| id.to_string()).unwrap_or_default()
     }
 
     /// What the caller sent, if it is harmless in a log, else a fresh one.
     fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| is_sane(text));
-        Self(sent.map_or_else(|| Uuid::now_v7().to_string().into(), Into::into))
+        Self(sent.map_or_else(trace::fresh, Into::into))
     }
 }
 
@@ -51,7 +47,8 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(Arrived(Instant::now()));
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    let span = tracing::error_span!("request", request_id = %id);
+    let mut response = trace::follow(Arc::clone(&id.0), span, next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(HEADER, value);
     }
@@ -60,6 +57,8 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn of(sent: &str) -> String {

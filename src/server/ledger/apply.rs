@@ -25,6 +25,8 @@ pub struct DueChange {
     pub compute_differs: bool,
     pub wish: Option<EndpointWish>,
     pub attempts: i32,
+    /// Of the request that wished for it last, as the event says.
+    pub request_id: Option<String>,
 }
 
 impl Ledger {
@@ -62,7 +64,9 @@ impl Ledger {
                RETURNING d.id, d.pool_id, d.neon_project_id AS "project_id!", d.neon_endpoint_id AS "endpoint_id!", d.quota_logical_size_bytes,
                          d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
-                         d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts"#,
+                         d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
+                         (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
+                            AND kind <> 'database.revealed' ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
             lease_seconds,
@@ -97,6 +101,7 @@ impl Ledger {
                     _ => None,
                 },
                 attempts: row.attempts,
+                request_id: row.request_id,
             })
             .collect())
     }

@@ -71,6 +71,16 @@ pub struct ClaimedDatabase {
     pub sealed_credentials: Vec<u8>,
 }
 
+/// A claim that had to wait and has its database now.
+#[derive(Clone, Debug)]
+pub struct ServedClaim {
+    pub id: Uuid,
+    pub database_id: Uuid,
+    /// Of the request that it came with.
+    pub request_id: Option<String>,
+    pub waited_seconds: f64,
+}
+
 /// Per pool name (empty: the default pool), the `available_order` that this replica took last.
 pub(super) type Watermarks = Mutex<HashMap<String, i64>>;
 
@@ -286,13 +296,15 @@ impl Ledger {
         .await
         .map_err(refusal)?;
         let queued = sqlx::query_scalar!(
-            "INSERT INTO claims (id, pool_id, owner_id, status, kind, idempotency_key, request_hash) VALUES ($1, $2, $3, 'waiting', 'cold', $4, $5)
+            "INSERT INTO claims (id, pool_id, owner_id, status, kind, idempotency_key, request_hash, request_id)
+             VALUES ($1, $2, $3, 'waiting', 'cold', $4, $5, $6)
              ON CONFLICT DO NOTHING RETURNING id",
             Uuid::now_v7(),
             pool.id,
             new.owner.id,
             new.idempotency_key,
             new.parameters_hash.as_slice(),
+            by.request_id,
         )
         .fetch_optional(&mut *tx)
         .await?;
@@ -321,10 +333,11 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn serve_waiting(&self, pool_id: i32, by: &By) -> Result<Option<Uuid>, LedgerError> {
-        let served = sqlx::query_scalar!(
+    pub async fn serve_waiting(&self, pool_id: i32, by: &By) -> Result<Option<ServedClaim>, LedgerError> {
+        let served = sqlx::query_as!(
+            ServedClaim,
             r#"WITH next AS (
-                 SELECT c.id, c.owner_id FROM claims AS c WHERE c.pool_id = $1 AND c.status = 'waiting'
+                 SELECT c.id, c.owner_id, c.request_id FROM claims AS c WHERE c.pool_id = $1 AND c.status = 'waiting'
                  ORDER BY c.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)
@@ -342,15 +355,17 @@ impl Ledger {
                  RETURNING d.id, d.owner_id, d.plan),
                served AS (
                  UPDATE claims AS c SET status = 'served', database_id = taken.id, served_at = now() FROM next, taken WHERE c.id = next.id
-                 RETURNING c.id),
+                 RETURNING c.id, c.database_id, c.request_id, extract(epoch FROM c.served_at - c.requested_at)::float8 AS waited_seconds),
                told AS (
-                 INSERT INTO events (kind, database_id, pool_id, actor, via, before, after)
+                 INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
                  SELECT 'database.claimed', taken.id, $1, $2, $3, '{"state": "available"}',
-                        jsonb_build_object('state', 'claimed', 'owner', taken.owner_id, 'plan', taken.plan) FROM taken)
-               SELECT id FROM served"#,
+                        jsonb_build_object('state', 'claimed', 'owner', taken.owner_id, 'plan', taken.plan), coalesce(next.request_id, $4)
+                 FROM taken, next)
+               SELECT id, database_id AS "database_id!", request_id, waited_seconds AS "waited_seconds!" FROM served"#,
             pool_id,
             by.actor,
             by.via.as_str(),
+            by.request_id,
         )
         .fetch_optional(&self.db)
         .await?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError};
+use super::{By, Ledger, LedgerError, Via};
 use crate::types::{Event, Time};
 
 /// A change to be remembered.
@@ -88,7 +88,21 @@ pub(super) async fn insert_event(db: impl PgExecutor<'_>, event: &NewEvent<'_>, 
     )
     .execute(db)
     .await?;
+    log(event, by.via);
     Ok(())
+}
+
+/// What people and programs change is worth a line in every log; the engine's own steps only in a detailed one.
+fn log(event: &NewEvent<'_>, via: Via) {
+    let (kind, by_way, database_id) = (event.kind, via.as_str(), event.database_id.map(tracing::field::display));
+    match via {
+        Via::Console | Via::Api => {
+            tracing::info!(event.kind = kind, event.via = by_way, database.id = database_id, "recorded {kind}");
+        }
+        Via::Engine | Via::Cli => {
+            tracing::debug!(event.kind = kind, event.via = by_way, database.id = database_id, "recorded {kind}");
+        }
+    }
 }
 
 struct EventRecord {

@@ -25,6 +25,7 @@ mod release;
 mod samples;
 mod seed;
 mod sessions;
+mod standing;
 mod status;
 mod sweeps;
 mod tokens;
@@ -34,8 +35,10 @@ use std::{sync::Arc, time::Duration};
 use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
+use super::trace;
+
 pub use apply::DueChange;
-pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
+pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner, ServedClaim};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
@@ -50,6 +53,7 @@ pub use refill::Deficit;
 pub use release::DueRelease;
 pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use standing::{DutyStanding, Standing};
 pub use sweeps::{Sweep, SweptPage};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
@@ -143,9 +147,10 @@ impl Via {
 }
 
 impl By {
-    /// A duty of the engine.
+    /// A duty of the engine, within the thread of its run or of the wish that it carries out.
     pub fn duty(name: &str) -> Self {
-        Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id: None }
+        let request_id = trace::current().map(|id| id.to_string());
+        Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id }
     }
 
     /// Somebody at the command line.

@@ -71,8 +71,8 @@ impl Ledger {
                      state = CASE WHEN d.state = 'requested' THEN 'creating' ELSE d.state END
                  FROM due WHERE d.id = due.id RETURNING d.*, due.was),
                told AS (
-                 INSERT INTO events (kind, database_id, pool_id, actor, via, before, after)
-                 SELECT 'database.state', id, pool_id, $4, $5, '{"state": "requested"}', '{"state": "creating"}' FROM taken WHERE was = 'requested')
+                 INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
+                 SELECT 'database.state', id, pool_id, $4, $5, '{"state": "requested"}', '{"state": "creating"}', $6 FROM taken WHERE was = 'requested')
                SELECT id, pool_id, state AS "state: DatabaseState", was <> 'requested' AS "asked_before!", neon_project_name, region_id, pg_version, min_cu,
                       max_cu, suspend_timeout_seconds, quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes,
                       quota_transfer_bytes, neon_project_id, neon_endpoint_id, sealed_credentials, attempts,
@@ -83,6 +83,7 @@ impl Ledger {
             lease,
             by.actor,
             by.via.as_str(),
+            by.request_id,
         )
         .fetch_all(&self.db)
         .await?;

@@ -46,12 +46,13 @@ impl Ledger {
                    plan.quota_transfer_bytes, wanted.id::text
                  FROM unnest($2::uuid[]) AS wanted (id), pools AS p JOIN plans AS plan ON plan.name = p.birth_plan WHERE p.id = $1
                  RETURNING id, pool_id)
-               INSERT INTO events (kind, database_id, pool_id, actor, via, after)
-               SELECT 'database.state', id, pool_id, $3, $4, '{"state": "requested"}' FROM asked"#,
+               INSERT INTO events (kind, database_id, pool_id, actor, via, after, request_id)
+               SELECT 'database.state', id, pool_id, $3, $4, '{"state": "requested"}', $5 FROM asked"#,
             pool_id,
             ids,
             by.actor,
             by.via.as_str(),
+            by.request_id,
         )
         .execute(&self.db)
         .await?;

@@ -15,6 +15,8 @@ pub struct DueRelease {
     pub project_id: Option<String>,
     pub project_name: String,
     pub attempts: i32,
+    /// Of the request that gave it up.
+    pub request_id: Option<String>,
 }
 
 impl Ledger {
@@ -101,7 +103,8 @@ impl Ledger {
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
-               RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts"#,
+               RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts,
+                         (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
             lease_seconds,

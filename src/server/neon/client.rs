@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
@@ -9,12 +10,12 @@ use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::budget::Budget;
 use super::exchange::{exchange, innermost};
 use super::stats::{CallStatus, NeonHealth, Stats};
 use super::{Class, NeonError, Route};
+use crate::server::trace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than load balancers keep a connection, so that no call is lost on one that they are about to close.
@@ -70,6 +71,8 @@ struct Account {
     timeout: Duration,
     budget: Budget,
     stats: Stats,
+    /// Calls sent so far.
+    sent: AtomicU64,
 }
 
 /// A call that is to be made.
@@ -133,6 +136,7 @@ impl NeonClient {
             timeout: config.timeout,
             budget: Budget::new(config.calls_per_minute, config.calls_per_second_per_route)?,
             stats: Stats::default(),
+            sent: AtomicU64::default(),
         };
         Ok(Self { account: Arc::new(account), class: Class::Reconcile, deadline: config.timeout * 2 })
     }
@@ -191,20 +195,26 @@ impl NeonClient {
             account.stats.record(self.class, call.route, CallStatus::NotSent, Duration::ZERO, Some(&error));
             return Err(error);
         }
-        let (request_id, sent_at) = (Uuid::now_v7(), Instant::now());
+        let (request_id, sent_at) = (account.next_request_id(), Instant::now());
         let limit = end.saturating_duration_since(sent_at).min(account.timeout);
-        let (status, outcome) = exchange(account.request(call, request_id), limit).await;
+        let (status, outcome) = exchange(account.request(call, &request_id), limit).await;
         let took = sent_at.elapsed();
         let error = outcome.as_ref().err();
         account.adjust_pace(sent_at, error);
         account.stats.record(self.class, call.route, status, took, error);
-        log(self.class, call.route, request_id, status, took, error);
+        log(self.class, call.route, &request_id, status, took, error);
         outcome
     }
 }
 
 impl Account {
-    fn request(&self, call: &Call<'_>, request_id: Uuid) -> reqwest::RequestBuilder {
+    /// The id of the request or run that this call belongs to, and the number of the call in this process. Neon tells it in its errors.
+    fn next_request_id(&self) -> String {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{}.{number}", trace::current().unwrap_or_else(trace::fresh))
+    }
+
+    fn request(&self, call: &Call<'_>, request_id: &str) -> reqwest::RequestBuilder {
         let method = match call.route.method {
             "POST" => Method::POST,
             "PATCH" => Method::PATCH,
@@ -219,7 +229,7 @@ impl Account {
             .http
             .request(method, url)
             .header(AUTHORIZATION, self.authorization.clone())
-            .header("X-Request-ID", request_id.to_string())
+            .header("X-Request-ID", request_id)
             .header(ACCEPT, "application/json")
             .query(&call.query);
         match &call.body {
@@ -274,11 +284,11 @@ fn bearer(key: &SecretString) -> Result<HeaderValue, NeonError> {
 }
 
 /// One line a call. What belongs to everyday work stays at the level of success.
-fn log(class: Class, route: Route, id: Uuid, status: CallStatus, took: Duration, error: Option<&NeonError>) {
+fn log(class: Class, route: Route, id: &str, status: CallStatus, took: Duration, error: Option<&NeonError>) {
     let (class, ms) = (class.as_str(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     macro_rules! log {
         ($level:ident, $($rest:tt)+) => {
-            tracing::$level!(neon.request_id = %id, neon.route = %route, neon.status = %status, neon.class = class, neon.duration_ms = ms, $($rest)+)
+            tracing::$level!(neon.request_id = id, neon.route = %route, neon.status = %status, neon.class = class, neon.duration_ms = ms, $($rest)+)
         };
     }
     match error {

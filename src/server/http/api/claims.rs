@@ -125,8 +125,9 @@ pub async fn create_claim(
     check(&request)?;
     let wait = Duration::from_secs(request.wait_seconds.into());
     let has_key = key.is_some();
-    let claim =
-        state.ledger.claim(&new_claim(request, key), &token.by()).await.map_err(|error| refused(error, has_key))?;
+    let recorded = state.ledger.claim(&new_claim(request, key), &token.by()).await;
+    state.metrics.claim_recorded(&recorded);
+    let claim = recorded.map_err(|error| refused(error, has_key))?;
     if claim.is_new {
         state.engine.nudge_refill();
     }
@@ -136,10 +137,13 @@ pub async fn create_claim(
     } else {
         claim
     };
+    tracing::debug!(claim.id = %claim.id, claim.status = ?claim.status, claim.is_new = is_new, "answered a claim");
     let is_warm = is_new && matches!(claim.kind, ClaimKind::Warm);
     let response = answer(&state, claim, is_new)?;
     if is_warm {
-        state.timings.record(arrived.elapsed());
+        let took = arrived.elapsed();
+        state.timings.record(took);
+        state.metrics.warm_claim_took(took);
     }
     Ok(response)
 }

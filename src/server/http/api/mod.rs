@@ -19,6 +19,7 @@ use axum::{Router, middleware::from_fn_with_state, routing::get};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use bearer::require as require_token;
 pub use problem::Problem;
 
 use super::limits;

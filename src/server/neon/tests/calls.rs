@@ -7,6 +7,7 @@ use super::stub::{Seen, Stub, json, refusal};
 use super::{KEY, client, new_project};
 use crate::server::neon::stats::CallStatus;
 use crate::server::neon::{Class, ComputeSettings, Deletion, NeonError, NeonQuota};
+use crate::server::trace;
 use crate::types::EndpointState;
 
 const CREATED: &str = include_str!("fixtures/create_project.json");
@@ -53,6 +54,22 @@ async fn every_call_says_who_asks_and_has_its_own_id() {
     assert_ne!(header(&seen[0], "x-request-id"), header(&seen[1], "x-request-id"));
     assert!(seen[0].headers.get("cookie").is_none());
     assert_eq!(seen[0].uri.path(), "/api/v2/projects/p-1/endpoints");
+}
+
+#[tokio::test]
+async fn calls_of_one_request_bear_its_id_and_a_number_each() {
+    let stub =
+        Stub::answering([refusal(503, "", "come back"), json(200, json!({"endpoints": []})), refusal(400, "", "no")])
+            .await;
+    let client = client(&stub.url);
+    // The first read is repeated, so that three calls are sent for two.
+    trace::follow("ticket-4711".into(), tracing::Span::none(), async {
+        client.endpoints("p-1").await.unwrap();
+        client.endpoints("p-1").await.unwrap_err();
+    })
+    .await;
+    let ids: Vec<String> = stub.seen().iter().map(|seen| header(seen, "x-request-id").to_owned()).collect();
+    assert_eq!(ids, ["ticket-4711.1", "ticket-4711.2", "ticket-4711.3"]);
 }
 
 #[tokio::test]
