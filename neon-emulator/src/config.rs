@@ -33,6 +33,8 @@ pub struct Config {
     pub rate_limits: bool,
     /// How long a deleted project can be recovered; then its database is dropped.
     pub recovery_window: Duration,
+    /// How long after its quota was exceeded a project is suspended: Neon's metrics are renewed every 15 minutes.
+    pub quota_lag: Duration,
     /// How many projects the plan allows; creation beyond it is refused with 422.
     pub projects_limit: Option<i64>,
     /// Connections through the proxy at once; further ones are refused.
@@ -88,6 +90,7 @@ impl Config {
             suspend_time_scale: 1.0,
             rate_limits: true,
             recovery_window: Duration::from_secs(7 * 24 * 3600),
+            quota_lag: Duration::from_secs(15 * 60),
             projects_limit: None,
             proxy_max_connections: 500,
             clock: Clock::default(),

@@ -59,7 +59,7 @@ impl From<Refusal> for ApiError {
         let status = match &refusal {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
-            Refusal::Disabled => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Disabled | Refusal::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::ProjectsLimit(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Store(error) => {
@@ -67,7 +67,11 @@ impl From<Refusal> for ApiError {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let code = if matches!(refusal, Refusal::ProjectsLimit(_)) { "PROJECTS_LIMIT_EXCEEDED" } else { "" };
+        let code = match &refusal {
+            Refusal::ProjectsLimit(_) => "PROJECTS_LIMIT_EXCEEDED",
+            Refusal::QuotaExceeded(kind) => kind.code(),
+            _ => "",
+        };
         Self { status, code, message: refusal.to_string() }
     }
 }

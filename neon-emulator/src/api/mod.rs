@@ -12,7 +12,7 @@ mod projects;
 pub(crate) mod shapes;
 
 pub use error::ApiError;
-pub use projects::measured;
+pub use projects::{checks, measured};
 
 use std::sync::Arc;
 

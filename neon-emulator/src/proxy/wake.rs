@@ -34,7 +34,7 @@ async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessa
                     || project.compute_state == ComputeState::Active
                     || project.is_busy(now)
                 {
-                    return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
+                    return project.must_be_startable(now).map(|()| Vec::new());
                 }
                 let operations = project.wake(now, &context.timing)?;
                 project.settle(now, &context.timing);
@@ -83,7 +83,7 @@ async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> 
 /// After a connection has ended: counts what went to the client, and lets the suspend timeout run after the last one.
 pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent_bytes: u64) {
     let change = |project: &mut Project, now| {
-        project.used_transfer_bytes += i64::try_from(sent_bytes).unwrap_or(i64::MAX);
+        project.count_transfer(i64::try_from(sent_bytes).unwrap_or(i64::MAX), now);
         // Asked under the lock of the row, so that a connection that comes meanwhile is not overlooked.
         if context.connections.count_of(endpoint_id) == 0 {
             project.release_connections(now, &context.timing);

@@ -15,8 +15,8 @@ impl Store {
         let now = self.clock.now();
         let mut transaction = self.pool.begin().await?;
         let mut projects: Vec<Project> = sqlx::query_as(
-            "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due) <= $1
-             ORDER BY LEAST(compute_pending_due, compute_idle_due) LIMIT $2 FOR UPDATE SKIP LOCKED",
+            "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due, quota_due) <= $1
+             ORDER BY LEAST(compute_pending_due, compute_idle_due, quota_due) LIMIT $2 FOR UPDATE SKIP LOCKED",
         )
         .bind(now)
         .bind(BATCH as i64)
@@ -47,6 +47,7 @@ impl Store {
             for project in &mut held {
                 project.settle(now, &self.timing);
                 project.release_connections(now, &self.timing);
+                project.plan_quota(now, &self.timing);
             }
             save(&mut transaction, &held).await?;
             transaction.commit().await?;
