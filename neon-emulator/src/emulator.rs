@@ -176,6 +176,9 @@ impl Drop for Emulator {
 }
 
 async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context, StateLock)> {
+    if config.clock_rate != config.clock.rate() {
+        config.clock.set_rate(config.clock_rate);
+    }
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");
     let timing = Timing {
@@ -197,7 +200,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         connections: Connections::default(),
         faults: Faults::default(),
         stats: Recorder::default(),
-        limits: Limits::new(config.rate_limits),
+        limits: Limits::new(config.rate_limits, config.consumption_calls_per_minute),
         stop: CancellationToken::new(),
         proxy_address,
         config,

@@ -15,6 +15,7 @@ mod listener;
 mod model;
 mod names;
 mod proxy;
+mod quotas;
 mod regions;
 mod seed;
 mod stats;

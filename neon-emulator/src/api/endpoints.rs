@@ -121,7 +121,8 @@ where
             project.settle(now, &timing);
             Ok(operations)
         })
-        .await?;
+        .await
+        .map_err(|refusal| ApiError::from(refusal).with_quota_status(context.config.unknowns.quota_refusal_status))?;
     if stops {
         context.cut_connections(&project).await;
     }

@@ -40,6 +40,13 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown internal server error")
     }
 
+    /// The same with another status, if it is the refusal of a quota and there is one for that.
+    pub fn with_quota_status(mut self, status: Option<u16>) -> Self {
+        let status = status.filter(|_| self.code.ends_with("_QUOTA_EXCEEDED"));
+        self.status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(self.status);
+        self
+    }
+
     pub fn into_response_with(self, request_id: &str) -> Response {
         let body = json!({"request_id": request_id, "code": self.code, "message": self.message});
         (self.status, Json(body)).into_response()

@@ -17,6 +17,8 @@ const HOUR: i64 = 3_600;
 const BIRTH: i64 = 305;
 /// How often a poller asks, in seconds: more often than the shortest suspend timeout that is common.
 const POLL: i64 = 240;
+/// Of what is written, this part stays.
+const KEPT: i64 = 50;
 /// No billing period is longer, in days.
 const LONGEST_PERIOD: i64 = 31;
 
@@ -61,6 +63,8 @@ impl Pattern {
 pub struct Amounts {
     pub active_microseconds: i64,
     pub written_bytes: i64,
+    /// What stays of the data written; the rest takes the place of older data.
+    pub kept_bytes: i64,
     pub transfer_bytes: i64,
 }
 
@@ -74,6 +78,7 @@ impl AddAssign for Amounts {
     fn add_assign(&mut self, other: Self) {
         self.active_microseconds += other.active_microseconds;
         self.written_bytes += other.written_bytes;
+        self.kept_bytes += other.kept_bytes;
         self.transfer_bytes += other.transfer_bytes;
     }
 }
@@ -85,6 +90,7 @@ impl Sub for Amounts {
         Self {
             active_microseconds: self.active_microseconds - other.active_microseconds,
             written_bytes: self.written_bytes - other.written_bytes,
+            kept_bytes: self.kept_bytes - other.kept_bytes,
             transfer_bytes: self.transfer_bytes - other.transfer_bytes,
         }
     }
@@ -106,6 +112,7 @@ impl Session {
         Amounts {
             active_microseconds: microseconds,
             written_bytes: at_rate(self.written_per_second, microseconds),
+            kept_bytes: at_rate(self.written_per_second / KEPT, microseconds),
             transfer_bytes: at_rate(self.transfer_per_second, microseconds),
         }
     }
@@ -184,6 +191,7 @@ impl Activity {
         Amounts {
             active_microseconds: seconds * 1_000_000,
             written_bytes: most(written),
+            kept_bytes: most(written) / KEPT,
             transfer_bytes: most(transfer),
         }
     }

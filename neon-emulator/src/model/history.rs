@@ -4,7 +4,6 @@
 use std::ops::{AddAssign, Sub};
 
 use super::activity::overlap;
-use super::modeled::kept;
 use super::project::VIRGIN_SIZE;
 use super::{HourOfUse, Project, Silence};
 use crate::clock::Instant;
@@ -16,6 +15,8 @@ pub struct Used {
     /// CU seconds.
     pub compute_seconds: f64,
     pub written_bytes: i64,
+    /// What stays of the data written by the model.
+    pub kept_bytes: i64,
     pub transfer_bytes: i64,
 }
 
@@ -24,6 +25,7 @@ impl AddAssign for Used {
         self.active_seconds += other.active_seconds;
         self.compute_seconds += other.compute_seconds;
         self.written_bytes += other.written_bytes;
+        self.kept_bytes += other.kept_bytes;
         self.transfer_bytes += other.transfer_bytes;
     }
 }
@@ -36,6 +38,7 @@ impl Sub for Used {
             active_seconds: self.active_seconds - other.active_seconds,
             compute_seconds: self.compute_seconds - other.compute_seconds,
             written_bytes: self.written_bytes - other.written_bytes,
+            kept_bytes: self.kept_bytes - other.kept_bytes,
             transfer_bytes: self.transfer_bytes - other.transfer_bytes,
         }
     }
@@ -61,6 +64,7 @@ impl History<'_> {
                 active_seconds: hour.active_seconds,
                 compute_seconds: hour.compute_seconds,
                 written_bytes: hour.written_bytes,
+                kept_bytes: 0,
                 transfer_bytes: hour.transfer_bytes,
             };
         }
@@ -85,13 +89,16 @@ impl History<'_> {
             active_seconds: amounts.active_seconds(),
             compute_seconds: amounts.active_seconds() * self.project.endpoint_min_cu,
             written_bytes: amounts.written_bytes,
+            kept_bytes: amounts.kept_bytes,
             transfer_bytes: amounts.transfer_bytes,
         }
     }
 
-    /// What the branch measured at a whole hour, in bytes: what it measures now without what has been added since.
+    /// What the branch measured at a whole hour, or as of the last data, in bytes: what it measures now without what
+    /// has been added since.
     pub fn size_at(&self, at: Instant) -> i64 {
-        let modeled = kept(self.modeled(at, self.as_of).written_bytes);
+        let at = at.min(self.as_of);
+        let modeled = self.modeled(at, self.project.modeled_from).kept_bytes;
         let real: i64 = self.hours.iter().filter(|hour| hour.hour >= at).map(|hour| hour.written_bytes).sum();
         (self.project.logical_size - modeled - real).max(VIRGIN_SIZE.min(self.project.logical_size))
     }

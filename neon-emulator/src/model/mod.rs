@@ -17,7 +17,7 @@ mod usage;
 #[cfg(test)]
 mod usage_tests;
 
-pub use activity::{Activity, Pattern, mix};
+pub use activity::{Activity, Pattern, mix, overlap};
 pub use compute::ComputeState;
 pub use history::{History, Used};
 pub use journal::{HourOfUse, Journal, Silence};

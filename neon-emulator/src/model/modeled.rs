@@ -8,14 +8,6 @@ use super::activity::Session;
 use super::{ComputeState, Project, Silence};
 use crate::clock::Instant;
 
-/// Of what is written, this part stays; the rest replaces older data.
-const KEPT: i64 = 50;
-
-/// What stays of data written by the model, in bytes.
-pub(super) fn kept(written_bytes: i64) -> i64 {
-    written_bytes / KEPT
-}
-
 impl Project {
     /// The model decides at present.
     pub(super) fn is_modeled(&self) -> bool {
@@ -48,8 +40,8 @@ impl Project {
     fn count_model(&mut self, now: Instant) {
         let Some(activity) = self.activity() else { return };
         let all = activity.between(self.modeled_from, now);
-        self.base_size += kept(all.written_bytes);
-        self.logical_size += kept(all.written_bytes);
+        self.base_size += all.kept_bytes;
+        self.logical_size += all.kept_bytes;
         self.roll_period(now);
         let counted = if self.used_since > self.modeled_from { activity.between(self.used_since, now) } else { all };
         self.used_active_seconds += counted.active_seconds();

@@ -177,6 +177,7 @@ proptest! {
         prop_assert_eq!(written.compute_last_active, seen.compute_last_active);
         prop_assert_eq!(written.active_seconds(now), seen.active_seconds(now));
         prop_assert_eq!(written.used_written_bytes, seen.used_written_bytes);
+        prop_assert_eq!(written.logical_size, seen.logical_size);
 
         let silences: Vec<Silence> = written.journal.silences.clone();
         let history = History { project: &written, hours: &[], silences: &silences, as_of: now };

@@ -8,6 +8,7 @@ mod operations;
 mod projects;
 mod seeding;
 mod setup;
+mod size_limit;
 mod sweeping;
 mod usage;
 

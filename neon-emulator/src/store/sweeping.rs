@@ -54,6 +54,16 @@ impl Store {
         }
     }
 
+    /// Projects whose size limit is in force, a few hundred at a time.
+    pub async fn projects_with_refused_writes(&self) -> Result<Vec<String>, Refusal> {
+        let ids = sqlx::query_scalar(
+            "SELECT id FROM projects WHERE writes_refused AND deleted_at IS NULL ORDER BY random() LIMIT 200",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids)
+    }
+
     /// Deleted projects whose recovery window ended before `deleted_before`, a few at a time.
     pub async fn purge_due(&self, deleted_before: Instant) -> Result<Vec<Project>, Refusal> {
         let projects = sqlx::query_as(

@@ -1,6 +1,6 @@
 //! Use by the hour and the spans without modelled use: written with the projects, read for the history.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::Store;
 use super::changes::records;
@@ -42,6 +42,30 @@ async fn add_hours(connection: &mut PgConnection, hours: &[&HourOfUse]) -> sqlx:
 }
 
 impl Store {
+    /// A page of live projects, newest first, brought to the present; of these ids alone if there are any.
+    pub async fn consumers(
+        &self,
+        limit: i64,
+        cursor: Option<&str>,
+        ids: Option<&[String]>,
+        now: Instant,
+    ) -> Result<Vec<Project>, Refusal> {
+        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE deleted_at IS NULL");
+        if let Some(cursor) = cursor {
+            let (created_at, id) = self.place(cursor).await?;
+            query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
+        }
+        if let Some(ids) = ids {
+            query.push(" AND id = ANY (").push_bind(ids).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+        let mut projects: Vec<Project> = query.build_query_as().fetch_all(&self.pool).await?;
+        for project in &mut projects {
+            project.settle(now, &self.timing);
+        }
+        Ok(projects)
+    }
+
     /// Real use of these projects from a moment on, in the order of time.
     pub async fn hours_of_use(&self, project_ids: &[String], from: Instant) -> Result<Vec<HourOfUse>, Refusal> {
         let hours =

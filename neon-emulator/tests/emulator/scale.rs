@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use neon_emulator::{FleetSpec, Quota};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use neon_emulator::{DEFAULT_ORG, FleetSpec, Quota};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::TestEmulator;
@@ -32,8 +33,31 @@ async fn three_hundred_thousand_projects() {
     let search = median(&test, &format!("/projects?search=fleet-{:06}", count / 2)).await;
     println!("pages of 400: first {first_page:?}, last {last_page:?}; search {search:?}");
     assert!(last_page < first_page * 3 + Duration::from_millis(20));
+
+    let now = test.emulator.clock().now();
+    let window = format!("org_id={DEFAULT_ORG}&granularity=daily&from={}&to={}", day(now, 30), day(now, 0));
+    let history =
+        median(&test, &format!("/consumption_history/v2/projects?{window}&metrics=compute_unit_seconds&limit=100"))
+            .await;
+    println!("history of 100 projects over 30 days: {history:?}");
+
+    // Everything that the new period resets is written down by the sweep.
+    let due = "SELECT count(*) FROM projects WHERE LEAST(compute_pending_due, compute_idle_due, quota_due) <= $1";
+    let next_month = now + TimeDelta::days(32);
+    let looked_at: i64 = sqlx::query_scalar(due).bind(next_month).fetch_one(&mut state).await.unwrap();
+    let start = Instant::now();
+    test.advance(32 * 86_400);
+    while sqlx::query_scalar::<_, i64>(due).bind(next_month).fetch_one(&mut state).await.unwrap() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(300), "the sweep does not end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("a new period: {looked_at} projects looked at in {:?}", start.elapsed());
     state.close().await.unwrap();
     test.finish().await;
+}
+
+fn day(now: DateTime<Utc>, days_ago: i64) -> String {
+    (now - TimeDelta::days(days_ago)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 async fn median(test: &TestEmulator, path: &str) -> Duration {
