@@ -28,6 +28,8 @@ mod sessions;
 mod status;
 mod sweeps;
 mod tokens;
+mod usage;
+mod usage_days;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +54,8 @@ pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use sweeps::{Sweep, SweptPage};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
+pub use usage::{DueUsage, PeriodUsage, Recorded};
+pub use usage_days::DayUsage;
 
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(8);
