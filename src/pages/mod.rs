@@ -18,6 +18,7 @@ mod pools;
 mod session;
 mod sign_in;
 mod status;
+mod tiers;
 
 pub use database::DatabasePage;
 pub use databases::DatabasesPage;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use uuid::Uuid;
 
-use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, PagePosition, PoolRange};
+use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, PagePosition, PoolRange, UsageRange};
 
 pub const FLEET: &str = "/";
 pub const DATABASES: &str = "/databases";
@@ -18,6 +18,15 @@ pub const API_DOCS: &str = "/api/docs";
 
 pub fn database(id: Uuid) -> String {
     format!("/databases/{id}")
+}
+
+/// A database with the chart of its usage over this range.
+pub fn database_usage(id: Uuid, range: UsageRange) -> String {
+    let mut url = Url::to(&database(id));
+    if range != UsageRange::default() {
+        url.add("usage", range.as_str());
+    }
+    url.0
 }
 
 pub fn pool(name: &str, range: PoolRange) -> String {

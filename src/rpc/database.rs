@@ -5,13 +5,22 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use uuid::Uuid;
 
-use crate::types::{AppError, Connection, DatabaseDetail, Outcome};
+use crate::types::{AppError, Connection, DatabaseDetail, Outcome, UsageHistory, UsageRange};
 
 #[server(endpoint = "database", input = GetUrl)]
 pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     caller.state.engine.looked_at(id);
     Ok(caller.state.ledger.database(id).await?)
+}
+
+/// What it used, day by day.
+#[server(name = ReadUsage, endpoint = "database-usage", input = GetUrl)]
+pub async fn database_usage(id: Uuid, range: UsageRange) -> Result<UsageHistory, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    let today = chrono::Utc::now().date_naive();
+    let from = today - chrono::TimeDelta::days(range.days() - 1);
+    Ok(caller.state.ledger.usage_history(id, from, today).await?)
 }
 
 /// Sets all five limits. Texts as a person writes them: sizes as `512 MiB`, times in hours; empty or `unlimited` for none.

@@ -159,6 +159,8 @@ pub struct DatabaseRow {
     pub claimed_at: Option<Time>,
     pub last_active_at: Option<Time>,
     pub observed_at: Option<Time>,
+    /// When the usage behind the quotas was last read.
+    pub usage_observed_at: Option<Time>,
     /// A wish that Neon has not yet confirmed.
     pub pending: bool,
 }

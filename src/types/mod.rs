@@ -11,6 +11,7 @@ mod operator;
 mod pool;
 mod quota;
 mod units;
+mod usage;
 
 pub use database::*;
 pub use error::AppError;
@@ -22,6 +23,7 @@ pub use operator::*;
 pub use pool::*;
 pub use quota::*;
 pub use units::*;
+pub use usage::*;
 
 /// A moment in UTC.
 pub type Time = chrono::DateTime<chrono::Utc>;

@@ -52,6 +52,8 @@ fn only_the_engine_calls_neon() {
         ".start_endpoint(",
         ".get_project(",
         ".list_projects(",
+        ".consumption(",
+        ".consumption_v2(",
     ];
     assert_eq!(offenders(&words, &["server/engine/", "server/neon/"]), [""; 0]);
 }

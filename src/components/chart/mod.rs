@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
 use self::plot::Plot;
-use self::scale::{Scale, hour_text, is_long, nearest};
+use self::scale::{Scale, hours, nearest, tick_text};
 use super::utc_text;
 
 /// How a series is drawn.
@@ -117,10 +117,10 @@ fn axis(scale: &Scale, write: fn(f64) -> String) -> impl IntoView + use<> {
 
 /// Moments below, evenly spaced.
 fn moments(data: &ChartData) -> impl IntoView + use<> {
-    let long = is_long(&data.at);
+    let hours = hours(&data.at);
     let ends = data.at.first().copied().zip(data.at.last().copied());
     let ticks = ends.map(|(first, last)| {
-        let at = |quarter| hour_text(first + (last - first) / 4 * quarter, long);
+        let at = |quarter| tick_text(first + (last - first) / 4 * quarter, hours);
         (0..=4).map(|quarter| view! { <span>{at(quarter)}</span> }).collect_view()
     });
     view! { <div class="mt-2 flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">{ticks}</div> }

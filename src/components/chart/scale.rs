@@ -75,16 +75,17 @@ pub fn nearest(at: &[DateTime<Utc>], share: f64) -> Option<usize> {
     (0..at.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
-/// Whether days matter more than hours.
-pub fn is_long(at: &[DateTime<Utc>]) -> bool {
-    at.first().zip(at.last()).is_some_and(|(first, last)| (*last - *first).num_hours() > 48)
+/// How many hours there are from the first moment to the last.
+pub fn hours(at: &[DateTime<Utc>]) -> i64 {
+    at.first().zip(at.last()).map_or(0, |(first, last)| (*last - *first).num_hours())
 }
 
-pub fn hour_text(at: DateTime<Utc>, long: bool) -> String {
-    if long {
-        format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour())
-    } else {
-        format!("{:02}:{:02}", at.hour(), at.minute())
+/// A moment below a plot of so many hours: what matters at that length.
+pub fn tick_text(at: DateTime<Utc>, hours: i64) -> String {
+    match hours {
+        0..=48 => format!("{:02}:{:02}", at.hour(), at.minute()),
+        49..=240 => format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour()),
+        _ => format!("{:02}-{:02}", at.month(), at.day()),
     }
 }
 
@@ -110,6 +111,12 @@ mod tests {
         assert_eq!((nearest(&at, 0.0), nearest(&at, 0.2), nearest(&at, 0.9)), (Some(0), Some(1), Some(2)));
         assert_eq!(nearest(&[], 0.5), None);
         assert_eq!(position(&at[..1], 0), 0.5);
+    }
+
+    #[test]
+    fn ticks_of_a_month_are_days() {
+        let at = DateTime::from_timestamp(1_773_102_600, 0).expect("in range");
+        assert_eq!([24, 168, 700].map(|hours| tick_text(at, hours)), ["00:30", "03-10 00h", "03-10"]);
     }
 
     #[test]

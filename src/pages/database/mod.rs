@@ -7,6 +7,7 @@ mod facts;
 mod quota;
 mod quota_form;
 mod release;
+mod usage;
 mod verdict;
 
 use leptos::prelude::*;
@@ -20,6 +21,7 @@ use self::facts::{OwnerPanel, ProjectPanel};
 use self::quota::QuotaPanel;
 use self::quota_form::QuotaDialog;
 use self::release::ReleasePanel;
+use self::usage::UsagePanel;
 use self::verdict::VerdictNotice;
 use super::failure::Failure;
 use super::history::History;
@@ -87,9 +89,9 @@ fn title(detail: &DatabaseDetail) -> String {
 fn Database(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
     // Owner and id of a row stay as they are while it is looked at, but for the claim of an available one: then the title follows with the next visit.
     let name = live.with_untracked(title).unwrap_or_default();
-    let note = live.with_untracked(|detail| detail.row.id.to_string()).unwrap_or_default();
+    let id = live.with_untracked(|detail| detail.row.id).unwrap_or_default();
     view! {
-        <PageHead title=name note>
+        <PageHead title=name note=id.to_string()>
             <Freshness as_of=Signal::derive(move || live.with(|detail| detail.as_of)) refresh=live.refresh() />
             <actions::RefreshButton actions />
         </PageHead>
@@ -102,6 +104,7 @@ fn Database(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
             <div class="grid items-start gap-4 xl:grid-cols-5">
                 <div class="flex min-w-0 flex-col gap-4 xl:col-span-3">
                     <QuotaPanel live />
+                    <UsagePanel id />
                     <EndpointPanel live />
                     <ConnectionPanel live actions />
                     <Panel title="History" flush=true>

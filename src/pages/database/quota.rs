@@ -73,13 +73,14 @@ fn Row(limit: Limit) -> impl IntoView {
 /// When the counters begin anew, and how old the numbers are.
 #[component]
 fn Period(detail: DatabaseDetail) -> impl IntoView {
-    let observed = match detail.row.observed_at {
-        Some(at) => view! { "Observed on Neon " <Timestamp at /> "." }.into_any(),
-        None => view! { "Not yet observed on Neon." }.into_any(),
+    let read = match detail.row.usage_observed_at {
+        Some(at) => view! { "Usage as of " <Timestamp at /> "." }.into_any(),
+        None => view! { "Usage not yet read from Neon." }.into_any(),
     };
+    let size = detail.row.observed_at.map(|at| view! { " Size last changed or looked at " <Timestamp at /> "." });
     view! {
         <p class="mt-4 text-xs text-muted">
-            {observed}
+            {read} {size}
             {detail.period_end.map(|at| view! { " All but storage start again when the billing period ends, " <Timestamp at /> "." })}
         </p>
     }

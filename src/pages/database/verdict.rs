@@ -235,6 +235,7 @@ mod tests {
                 claimed_at: Some(at),
                 last_active_at: None,
                 observed_at: None,
+                usage_observed_at: None,
                 pending: false,
             },
             state_since: at,

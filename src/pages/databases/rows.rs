@@ -50,6 +50,7 @@ fn Row(row: DatabaseRow) -> impl IntoView {
             </td>
             <td data-label="Size" class="min-w-32">
                 <Size used=row.size_bytes limit=row.quota_size_bytes />
+                <UsageAsOf at=row.usage_observed_at />
             </td>
             <When label="Created" at=Some(row.requested_at) />
             <When label="Claimed" at=row.claimed_at />
@@ -90,6 +91,12 @@ fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
         </span>
         <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" />
     }
+}
+
+/// How old the figures are by which a database counts as blocked.
+#[component]
+fn UsageAsOf(at: Option<Time>) -> impl IntoView {
+    at.map(|at| view! { <span class="block text-xs whitespace-nowrap text-muted">"usage as of " <Timestamp at compact=true /></span> })
 }
 
 #[component]

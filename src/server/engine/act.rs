@@ -48,7 +48,10 @@ impl Engine {
     pub async fn refresh_now(&self, id: Uuid) -> Outcome {
         let neon = self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE);
         match tokio::time::timeout(PATIENCE, self.inner.observe(&neon, id)).await {
-            Ok(Ok(())) => Outcome::Done,
+            Ok(Ok(())) => {
+                self.inner.ask_usage_soon(id);
+                Outcome::Done
+            }
             Ok(Err(error)) => Outcome::Pending(format!("Not refreshed. {error}")),
             Err(_) => Outcome::Pending(String::from(
                 "Not refreshed: Neon did not answer within 5 seconds. Try again in a moment.",

@@ -22,13 +22,14 @@ pub enum Duty {
     Apply,
     Release,
     Sync,
+    Usage,
     Sample,
     Watch,
 }
 
 impl Duty {
-    pub const ALL: [Self; 7] =
-        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 8] =
+        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Usage, Self::Sample, Self::Watch];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +38,7 @@ impl Duty {
             Self::Apply => "apply",
             Self::Release => "release",
             Self::Sync => "sync",
+            Self::Usage => "usage",
             Self::Sample => "sample",
             Self::Watch => "watch",
         }
@@ -51,6 +53,9 @@ impl Duty {
             Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
             Self::Release => "Deletes released databases on Neon.",
             Self::Sync => "Sweeps over Neon's list of projects for last activity, size and quotas.",
+            Self::Usage => {
+                "Asks Neon's history of consumption: soon about databases that were active, within a day about all others."
+            }
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }
@@ -61,13 +66,15 @@ impl Duty {
         match self {
             Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
             Self::Sample => Duration::from_secs(10),
+            // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
+            Self::Usage => Duration::from_secs(20),
             Self::Watch => Duration::from_secs(2),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Sample)
+        matches!(self, Self::Refill | Self::Sync | Self::Usage | Self::Sample)
     }
 
     /// Also runs in replicas that only serve.
@@ -82,6 +89,7 @@ impl Duty {
             Self::Apply => engine.apply().await,
             Self::Release => engine.release().await,
             Self::Sync => engine.sync().await,
+            Self::Usage => engine.usage().await,
             Self::Sample => engine.sample().await,
             Self::Watch => engine.watch().await,
         }

@@ -27,6 +27,7 @@ mod report;
 mod sample;
 mod sync;
 mod timings;
+mod usage;
 mod watch;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -93,6 +94,7 @@ struct Inner {
     looks: observe::Looks,
     claim_served: Notify,
     sync_progress: sync::Progress,
+    usage_progress: usage::Progress,
 }
 
 impl Engine {
@@ -113,6 +115,7 @@ impl Engine {
             looks: observe::Looks::default(),
             claim_served: Notify::new(),
             sync_progress: sync::Progress::default(),
+            usage_progress: usage::Progress::default(),
         });
         for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {
             inner.tasks.spawn(duty::keep_running(Arc::clone(&inner), duty));

@@ -71,12 +71,22 @@ impl Engine {
             if let Err(error) = inner.observe(&neon, id).await {
                 tracing::debug!(database.id = %id, error = &error as &dyn std::error::Error, "could not ask about a database that is looked at");
             }
+            inner.ask_usage_of(&neon, id).await;
             drop(permit);
         }));
     }
 }
 
 impl Inner {
+    /// Days and transfer, which a project's counters do not tell, in the background: nobody waits for them.
+    pub(super) fn ask_usage_soon(self: &Arc<Self>, id: Uuid) {
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let neon = inner.neon.with_class(Class::Support).with_deadline(LOOK_DEADLINE);
+            inner.ask_usage_of(&neon, id).await;
+        });
+    }
+
     /// Three calls: usage and quota from the project, the size from its branch, the state from its endpoint.
     pub(super) async fn observe(&self, neon: &NeonClient, id: Uuid) -> Result<(), ObserveError> {
         let (project_id, branch_id, endpoint_id) = self.ledger.neon_ids(id).await?.ok_or(ObserveError::NoProject)?;

@@ -13,7 +13,7 @@ const EVENTS_SHOWN: i64 = 100;
 /// What a [`RowRecord`] is read from, with `d` for `databases`, `p` for `pools` and `o` for `owners`.
 pub(super) const ROW_COLUMNS: &str = "d.id, d.state, d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.neon_endpoint_id, d.owner_id, \
     o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.size_bytes, d.quota_logical_size_bytes, d.requested_at, \
-    d.claimed_at, d.last_active_at, d.observed_at, (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS pending";
+    d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at, (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS pending";
 
 pub(super) const ROW_TABLES: &str =
     "databases AS d JOIN pools AS p ON p.id = d.pool_id LEFT JOIN owners AS o ON o.id = d.owner_id";
@@ -39,6 +39,7 @@ pub(super) struct RowRecord {
     pub claimed_at: Option<Time>,
     pub last_active_at: Option<Time>,
     pub observed_at: Option<Time>,
+    pub usage_observed_at: Option<Time>,
     pub pending: bool,
 }
 
@@ -60,6 +61,7 @@ impl From<RowRecord> for DatabaseRow {
             claimed_at: record.claimed_at,
             last_active_at: record.last_active_at,
             observed_at: record.observed_at,
+            usage_observed_at: record.usage_observed_at,
             pending: record.pending,
         }
     }
@@ -83,7 +85,7 @@ impl Ledger {
         let d = sqlx::query!(
             r#"SELECT d.state AS "state: DatabaseState", d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.owner_id, o.email AS "email?",
                       o.organisation AS "organisation?", d.plan, d.observed_endpoint_state, d.block_reason, d.size_bytes, d.quota_logical_size_bytes,
-                      d.requested_at, d.claimed_at, d.last_active_at, d.observed_at,
+                      d.requested_at, d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at,
                       (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS "pending!",
                       d.state_since, d.pg_version, d.neon_project_name, d.neon_branch_id, d.neon_endpoint_id, d.host, d.database_name, d.role_name,
                       d.available_at, d.deleted_at, d.recoverable_until, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
@@ -117,6 +119,7 @@ impl Ledger {
                 claimed_at: d.claimed_at,
                 last_active_at: d.last_active_at,
                 observed_at: d.observed_at,
+                usage_observed_at: d.usage_observed_at,
                 pending: d.pending,
             },
             state_since: d.state_since,

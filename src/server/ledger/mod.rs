@@ -29,6 +29,8 @@ mod standing;
 mod status;
 mod sweeps;
 mod tokens;
+mod usage;
+mod usage_days;
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +58,8 @@ pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use standing::{DutyStanding, Standing};
 pub use sweeps::{Sweep, SweptPage};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
+pub use usage::{DueUsage, PeriodUsage, Recorded};
+pub use usage_days::DayUsage;
 
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(8);

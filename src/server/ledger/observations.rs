@@ -53,8 +53,12 @@ impl Ledger {
         sqlx::query!(
             "UPDATE databases
              SET observed_at = now(), observed_endpoint_state = $2, observed_pending_state = $3, observed_disabled = $4,
-                 last_active_at = coalesce($5, last_active_at), size_bytes = coalesce($6, size_bytes), used_active_seconds = $7, used_compute_seconds = $8,
-                 used_written_bytes = $9, used_transfer_bytes = $10, period_start = $11, period_end = $12, observed_quota = $13
+                 last_active_at = coalesce($5, last_active_at), size_bytes = coalesce($6, size_bytes),
+                 used_active_seconds = period_total(used_active_seconds, period_start, $7, $11),
+                 used_compute_seconds = period_total(used_compute_seconds, period_start, $8, $11),
+                 used_written_bytes = period_total(used_written_bytes, period_start, $9, $11),
+                 used_transfer_bytes = period_total(used_transfer_bytes, period_start, $10, $11),
+                 usage_observed_at = now(), period_start = greatest(period_start, $11), period_end = greatest(period_end, $12), observed_quota = $13
              WHERE id = $1",
             id,
             seen.endpoint_state,

@@ -198,6 +198,7 @@ impl NeonClient {
         let (request_id, sent_at) = (account.next_request_id(), Instant::now());
         let limit = end.saturating_duration_since(sent_at).min(account.timeout);
         let (status, outcome) = exchange(account.request(call, &request_id), limit).await;
+        let outcome = outcome.map_err(|error| as_the_plan_has_it(call.route, error));
         let took = sent_at.elapsed();
         let error = outcome.as_ref().err();
         account.adjust_pace(sent_at, error);
@@ -248,6 +249,16 @@ impl Account {
             Some(_) => {}
             None => self.budget.went_well(sent_at),
         }
+    }
+}
+
+/// A 403 is an outage of the key, but where the plan decides it is an answer.
+fn as_the_plan_has_it(route: Route, error: NeonError) -> NeonError {
+    match error {
+        NeonError::Unauthorised { status: 403, message } if route.depends_on_plan() => {
+            NeonError::NotOffered { message }
+        }
+        error => error,
     }
 }
 

@@ -42,6 +42,9 @@ pub enum NeonError {
         "Neon does not accept the API key for this ({status}: {message}). Check that the key is valid and belongs to the right organisation."
     )]
     Unauthorised { status: u16, message: String },
+    /// 403 where the plan decides: the key is good, Neon does not offer this.
+    #[error("The plan on Neon does not offer this ({message}).")]
+    NotOffered { message: String },
     /// A limit of the plan, the organisation or the project.
     #[error("A limit on Neon is reached ({code}: {message}). Raise it at Neon, or free what is no longer needed.")]
     LimitReached { code: String, message: String },
@@ -79,6 +82,7 @@ impl NeonError {
             Self::Misconfigured(_)
                 | Self::NotFound { .. }
                 | Self::Unauthorised { .. }
+                | Self::NotOffered { .. }
                 | Self::LimitReached { .. }
                 | Self::Refused { .. }
         )
@@ -93,9 +97,9 @@ impl NeonError {
         }
     }
 
-    /// Part of normal work: the project is busy, or gone. Callers deal with it; nobody has to be told.
+    /// Part of normal work: the project is busy, or gone, or the plan is a smaller one. Callers deal with it; nobody has to be told.
     pub fn is_everyday(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::NotFound { .. })
+        matches!(self, Self::Locked { .. } | Self::NotFound { .. } | Self::NotOffered { .. })
     }
 
     /// Whether it says something about Neon as a whole, not about this one call.

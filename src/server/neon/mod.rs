@@ -1,6 +1,6 @@
 //! The client of the Neon management API v2, and nothing of our own rules.
 //!
-//! - [`NeonClient`]: typed calls; [`project`], [`branch`], [`endpoint`] and [`operation`] hold them with their types
+//! - [`NeonClient`]: typed calls; [`project`], [`branch`], [`endpoint`], [`operation`] and [`consumption`] hold them with their types
 //! - [`NeonError`]: what can come back, sorted by what a caller must do about it
 //! - [`budget`]: stands in front of every call, so that the account's limits are never reached by our own doing
 //! - [`stats`]: what was called and how it went, for screens and metrics
@@ -14,6 +14,7 @@ pub mod branch;
 pub mod budget;
 mod class;
 mod client;
+pub mod consumption;
 pub mod endpoint;
 mod error;
 mod exchange;

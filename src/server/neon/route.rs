@@ -24,6 +24,8 @@ impl Route {
         Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
     pub(super) const CONNECTION_URI: Self = Self::new("GET", "/projects/{project_id}/connection_uri");
     pub(super) const LIST_OPERATIONS: Self = Self::new("GET", "/projects/{project_id}/operations");
+    pub(super) const CONSUMPTION: Self = Self::new("GET", "/consumption_history/projects");
+    pub(super) const CONSUMPTION_V2: Self = Self::new("GET", "/consumption_history/v2/projects");
 
     const fn new(method: &'static str, template: &'static str) -> Self {
         Self { method, template }
@@ -32,6 +34,11 @@ impl Route {
     /// Whether a call changes nothing, so that repeating it is always safe.
     pub fn is_read(self) -> bool {
         self.method == "GET"
+    }
+
+    /// Whether Neon keeps this from some plans, so that a 403 says nothing about the key.
+    pub fn depends_on_plan(self) -> bool {
+        self.template.starts_with("/consumption_history")
     }
 
     /// The segments of the path, with `ids` in the places of the template, in order.

@@ -13,6 +13,7 @@ mod pools;
 mod problem;
 mod quota;
 mod shapes;
+mod usage;
 mod validate;
 
 use axum::{Router, middleware::from_fn_with_state, routing::get};
@@ -55,6 +56,7 @@ fn reading() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list::list_databases))
         .routes(routes!(databases::read_database))
+        .routes(routes!(usage::read_usage))
         .routes(routes!(pools::list_pools))
 }
 

@@ -137,6 +137,7 @@ mod tests {
             "listPools",
             "readClaim",
             "readDatabase",
+            "readUsage",
             "releaseDatabase",
             "resumeDatabase",
             "suspendDatabase",

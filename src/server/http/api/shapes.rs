@@ -31,8 +31,10 @@ pub struct DatabaseSummary {
     pub requested_at: DateTime<Utc>,
     pub claimed_at: Option<DateTime<Utc>>,
     pub last_active_at: Option<DateTime<Utc>>,
-    /// When size, usage and endpoint were last read from Neon.
+    /// When size and endpoint were last seen to have changed on Neon.
     pub observed_at: Option<DateTime<Utc>>,
+    /// When the usage of the billing period was last read from Neon.
+    pub usage_observed_at: Option<DateTime<Utc>>,
     /// A change that Neon has not yet confirmed.
     pub pending: bool,
     /// Made for a demonstration; nothing real is behind it.
@@ -89,6 +91,7 @@ impl From<DatabaseRow> for DatabaseSummary {
             claimed_at: row.claimed_at,
             last_active_at: row.last_active_at,
             observed_at: row.observed_at,
+            usage_observed_at: row.usage_observed_at,
             pending: row.pending,
             simulated: row.simulated,
         }

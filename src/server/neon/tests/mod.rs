@@ -1,6 +1,7 @@
 //! The client against a small server of its own that answers by script: what is sent, what is understood, what is repeated.
 
 mod calls;
+mod consumption;
 mod failures;
 mod lists;
 mod probe;

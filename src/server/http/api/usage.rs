@@ -1,0 +1,100 @@
+//! What a database used, day by day.
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    extract::{Id, Params},
+    problem::Problem,
+    validate::Validation,
+};
+use crate::{server::AppState, types::UsageDay};
+
+/// Days in one answer: the whole retention and a little more.
+const MOST_DAYS: i64 = 400;
+/// Days in an answer when nothing is asked for.
+const USUAL_DAYS: i64 = 30;
+
+/// Which days.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageQuery {
+    /// The first day, in UTC; the default is 29 days before `to`.
+    #[param(example = "2026-03-01")]
+    from: Option<NaiveDate>,
+    /// The last day, in UTC, included; the default is today.
+    #[param(example = "2026-03-31")]
+    to: Option<NaiveDate>,
+}
+
+/// The usage of a database by day.
+#[derive(Serialize, ToSchema)]
+pub struct UsageList {
+    /// Oldest first. A day that is left out used nothing, if it lies before `asked_at`; its size is that of the day before.
+    items: Vec<UsageDay>,
+    from: NaiveDate,
+    to: NaiveDate,
+    /// When Neon's history was last read; absent if it never was. What is used shows there after 15 minutes to an hour.
+    asked_at: Option<DateTime<Utc>>,
+    /// When this was read from the ledger.
+    as_of: DateTime<Utc>,
+}
+
+/// Read the usage of a database by day
+///
+/// Active time, compute, written and transferred data and size, from Neon's history of consumption. Kept for 13 months.
+#[utoipa::path(
+    get, path = "/api/v1/databases/{id}/usage", operation_id = "readUsage", tag = "databases", security(("token" = ["read"])),
+    params(("id" = Uuid, Path, description = "The database's id"), UsageQuery),
+    responses((status = 200, description = "The days on which something was used", body = UsageList))
+)]
+pub async fn read_usage(
+    State(state): State<AppState>,
+    Id(id): Id,
+    Params(query): Params<UsageQuery>,
+) -> Result<Json<UsageList>, Problem> {
+    let to = query.to.unwrap_or_else(|| Utc::now().date_naive());
+    let from = query.from.or_else(|| to.checked_sub_signed(TimeDelta::days(USUAL_DAYS - 1))).unwrap_or(to);
+    check(from, to)?;
+    let history = state.ledger.usage_history(id, from, to).await?;
+    Ok(Json(UsageList {
+        items: history.days,
+        from: history.from,
+        to: history.to,
+        asked_at: history.asked_at,
+        as_of: history.as_of,
+    }))
+}
+
+fn check(from: NaiveDate, to: NaiveDate) -> Result<(), Problem> {
+    let mut validation = Validation::default();
+    let days = (to - from).num_days() + 1;
+    if days < 1 {
+        validation.wrong("from", "Write a day that is not after `to`.");
+    } else if days > MOST_DAYS {
+        validation.wrong("from", format!("Write a day at most {} days before `to`.", MOST_DAYS - 1));
+    }
+    // PostgreSQL's dates reach less far than the ones that can be written.
+    if !(1..=9_999).contains(&chrono::Datelike::year(&from)) || !(1..=9_999).contains(&chrono::Datelike::year(&to)) {
+        validation.wrong("to", "Write a year of four digits.");
+    }
+    validation.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_are_empty_or_too_long_are_refused() {
+        let day = |text: &str| text.parse::<NaiveDate>().expect("a day");
+        assert!(check(day("2026-03-01"), day("2026-03-01")).is_ok());
+        assert!(check(day("2025-03-01"), day("2026-04-04")).is_ok());
+        assert!(check(day("2025-03-01"), day("2026-04-05")).is_err());
+        assert!(check(day("2026-03-02"), day("2026-03-01")).is_err());
+        assert!(check(NaiveDate::MIN, NaiveDate::MIN).is_err());
+    }
+}
