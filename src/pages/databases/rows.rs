@@ -96,7 +96,9 @@ fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
 /// How old the figures are by which a database counts as blocked.
 #[component]
 fn UsageAsOf(at: Option<Time>) -> impl IntoView {
-    at.map(|at| view! { <span class="block text-xs whitespace-nowrap text-muted">"usage as of " <Timestamp at compact=true /></span> })
+    at.map(
+        |at| view! { <span class="block text-xs whitespace-nowrap text-muted">"usage as of " <Timestamp at /></span> },
+    )
 }
 
 #[component]
