@@ -1,6 +1,7 @@
 //! Plain data that browser and server share: what the screens show and what they send. No SQL, no HTTP, no secrets
 //! (the one exception, [`Connection`], is only ever the answer to an audited reveal).
 
+mod budget;
 mod database;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod pool;
 mod quota;
 mod units;
 
+pub use budget::*;
 pub use database::*;
 pub use error::AppError;
 pub use event::*;

@@ -17,6 +17,7 @@
 
 mod act;
 mod adopt;
+mod allowance;
 mod apply;
 mod duty;
 mod observe;
@@ -40,7 +41,7 @@ use uuid::Uuid;
 
 use super::{
     ledger::{Claim, ClaimStatus, Ledger, LedgerError},
-    neon::NeonClient,
+    neon::{Allowance, NeonClient},
     secrets::Secrets,
 };
 use crate::types::DutyStatus;
@@ -62,6 +63,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Parts {
     /// Claims must not wait for the engine: it takes connections of its own to the same ledger.
     pub ledger: Ledger,
+    /// Its budget is drawn from the ledger, together with all replicas.
     pub neon: NeonClient,
     pub secrets: Arc<Secrets>,
     pub timings: Arc<ClaimTimings>,
@@ -95,9 +97,10 @@ struct Inner {
 impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
+        let allowance: Arc<dyn Allowance> = Arc::new(allowance::SharedAllowance::of(&parts.ledger));
         let inner = Arc::new(Inner {
             ledger: parts.ledger.with_connections(CONNECTIONS),
-            neon: parts.neon,
+            neon: parts.neon.sharing(&allowance),
             secrets: parts.secrets,
             timings: parts.timings,
             replica: Uuid::now_v7(),

@@ -1,6 +1,7 @@
 //! The ledger: all SQL, one file per subject. It records facts and intents, each with its event in the same transaction,
 //! and is the only truth about who owns what. It never calls Neon and never sees an unsealed credential.
 
+mod allowance;
 mod apply;
 mod claims;
 mod credentials;
@@ -33,6 +34,7 @@ use std::{sync::Arc, time::Duration};
 use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
+pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::DueChange;
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
 pub use duties::{DutyOutcome, FinishedRun};
