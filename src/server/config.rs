@@ -61,13 +61,17 @@ pub struct Config {
     #[arg(long, env = "NEON_ORG_ID", global = true, value_name = "ID")]
     pub neon_org_id: Option<String>,
 
-    /// Calls to Neon's API a minute at most, over all of this process
+    /// Calls to Neon's API a minute at most, over all replicas together: Neon's limit, less what others use of the account
     #[arg(long, env = "FLOTILLA_NEON_CALLS_PER_MINUTE", global = true, default_value_t = 700, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub neon_calls_per_minute: u32,
 
     /// Calls to one route of Neon's API a second at most
     #[arg(long, env = "FLOTILLA_NEON_CALLS_PER_SECOND", hide = true, global = true, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
     pub neon_calls_per_second: u32,
+
+    /// Calls for usage history a minute at most, over all replicas together; Neon counts them apart
+    #[arg(long, env = "FLOTILLA_NEON_CONSUMPTION_CALLS_PER_MINUTE", hide = true, global = true, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=100_000), value_name = "N")]
+    pub neon_consumption_calls_per_minute: u32,
 
     /// Key that seals the credentials of databases: 32 bytes as hex or base64 (`openssl rand -hex 32`)
     #[arg(long, env = "FLOTILLA_SECRET_KEY", hide_env_values = true, global = true, value_name = "KEY")]

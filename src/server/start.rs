@@ -196,6 +196,7 @@ fn neon_config(config: &Config) -> Result<NeonConfig> {
         org_id: config.neon_org_id().map(str::to_owned),
         calls_per_minute: config.neon_calls_per_minute,
         calls_per_second_per_route: config.neon_calls_per_second,
+        consumption_calls_per_minute: config.neon_consumption_calls_per_minute,
         timeout: Duration::from_secs(30),
     })
 }

@@ -1,6 +1,7 @@
 //! Plain data that browser and server share: what the screens show and what they send. No SQL, no HTTP, no secrets
 //! (the one exception, [`Connection`], is only ever the answer to an audited reveal).
 
+mod budget;
 mod database;
 mod error;
 mod event;
@@ -13,6 +14,7 @@ mod quota;
 mod units;
 mod usage;
 
+pub use budget::*;
 pub use database::*;
 pub use error::AppError;
 pub use event::*;

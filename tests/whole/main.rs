@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod budget;
 mod claims;
 mod engine;
 mod metrics;

@@ -82,15 +82,20 @@ impl World {
 
     /// A replica: server and engine.
     pub async fn serve(&self) -> Server {
-        self.start(true).await
+        self.start(true, |_| {}).await
+    }
+
+    /// A replica of a Flotilla that may make so many calls to Neon a minute.
+    pub async fn serve_within(&self, calls_per_minute: u32) -> Server {
+        self.start(true, |neon| neon.calls_per_minute = calls_per_minute).await
     }
 
     /// A replica that leaves the duties to others.
     pub async fn serve_without_duties(&self) -> Server {
-        self.start(false).await
+        self.start(false, |_| {}).await
     }
 
-    async fn start(&self, run_duties: bool) -> Server {
+    async fn start(&self, run_duties: bool, configure: impl FnOnce(&mut NeonConfig)) -> Server {
         let mut config = Cli::try_parse_from(["flotilla", "serve"]).unwrap().config;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -102,6 +107,7 @@ impl World {
         let shutdown = CancellationToken::new();
         let mut neon = NeonConfig::new(self.emulator.api_url(), NEON_KEY.into());
         neon.timeout = Duration::from_secs(10);
+        configure(&mut neon);
         let engine = Engine::start(Parts {
             ledger: ledger.clone(),
             neon: NeonClient::new(neon).unwrap(),

@@ -64,7 +64,7 @@ impl Inner {
             }
             Err(error) => {
                 let base_seconds = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
-                let counts = !matches!(error, NeonError::BudgetExhausted { .. } | NeonError::RateLimited { .. });
+                let counts = !error.is_held_back() && !matches!(error, NeonError::RateLimited { .. });
                 self.ledger
                     .postpone(
                         row.id,

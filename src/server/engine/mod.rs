@@ -17,6 +17,7 @@
 
 mod act;
 mod adopt;
+mod allowance;
 mod apply;
 mod duty;
 mod observe;
@@ -42,7 +43,7 @@ use uuid::Uuid;
 use super::{
     ledger::{Claim, ClaimStatus, Ledger, LedgerError},
     metrics::Metrics,
-    neon::{NeonClient, NeonHealth},
+    neon::{Allowance, NeonClient, NeonHealth},
     secrets::Secrets,
 };
 use crate::types::DutyStatus;
@@ -64,6 +65,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Parts {
     /// Claims must not wait for the engine: it takes connections of its own to the same ledger.
     pub ledger: Ledger,
+    /// Its budget is drawn from the ledger, together with all replicas.
     pub neon: NeonClient,
     pub secrets: Arc<Secrets>,
     pub timings: Arc<ClaimTimings>,
@@ -100,9 +102,10 @@ struct Inner {
 impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
+        let allowance: Arc<dyn Allowance> = Arc::new(allowance::SharedAllowance::of(&parts.ledger));
         let inner = Arc::new(Inner {
             ledger: parts.ledger.with_connections(CONNECTIONS),
-            neon: parts.neon,
+            neon: parts.neon.sharing(&allowance),
             secrets: parts.secrets,
             timings: parts.timings,
             metrics: parts.metrics,

@@ -196,6 +196,12 @@ impl Inner {
         if !row.is_waited_for {
             match self.client_for(row).suspend_endpoint(project_id, endpoint_id).await {
                 Ok(_) => {}
+                // Not sent, so no try of this row.
+                Err(error) if error.is_held_back() => {
+                    let wait = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
+                    let backoff = Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false };
+                    return Ok(Step::Postponed(error.to_string(), backoff));
+                }
                 Err(error) => return Ok(self.not_yet(row, error.to_string()).await),
             }
         }

@@ -1,6 +1,7 @@
 //! The ledger: all SQL, one file per subject. It records facts and intents, each with its event in the same transaction,
 //! and is the only truth about who owns what. It never calls Neon and never sees an unsealed credential.
 
+mod allowance;
 mod apply;
 mod claims;
 mod credentials;
@@ -39,6 +40,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use super::trace;
 
+pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::DueChange;
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner, ServedClaim};
 pub use duties::{DutyOutcome, FinishedRun};

@@ -11,10 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use super::budget::Budget;
+use super::allowance::Allowance;
+use super::breaker::{Breakers, OpenBreaker};
+use super::budget::{Budget, GateStatus};
 use super::exchange::{exchange, innermost};
-use super::stats::{CallStatus, NeonHealth, Stats};
-use super::{Class, NeonError, Route};
+use super::stats::{CallStatus, CallTally, NeonHealth, Stats};
+use super::{Class, LocalAllowance, NeonError, Pace, Route};
 use crate::server::trace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,11 +34,12 @@ pub struct NeonConfig {
     pub api_key: SecretString,
     /// Needed with a personal key; an organisation's key implies it.
     pub org_id: Option<String>,
-    /// Neon's limit per account, or our share of it: every process keeps to its own, and whatever else uses the account
-    /// counts too.
+    /// Neon's limit per account, less what others use of it. All who share an [`Allowance`] keep to it together.
     pub calls_per_minute: u32,
     /// Neon's limit per account and route.
     pub calls_per_second_per_route: u32,
+    /// Neon's limit per account for calls for usage history, which it counts apart.
+    pub consumption_calls_per_minute: u32,
     /// From sending a call to the end of its answer.
     pub timeout: Duration,
 }
@@ -50,6 +53,7 @@ impl NeonConfig {
             org_id: None,
             calls_per_minute: 700,
             calls_per_second_per_route: 40,
+            consumption_calls_per_minute: 30,
             timeout: Duration::from_secs(30),
         }
     }
@@ -70,6 +74,7 @@ struct Account {
     org_id: Option<String>,
     timeout: Duration,
     budget: Budget,
+    breakers: Breakers,
     stats: Stats,
     /// Calls sent so far.
     sent: AtomicU64,
@@ -119,6 +124,9 @@ impl NeonClient {
     /// [`NeonError::Misconfigured`], saying which setting.
     pub fn new(config: NeonConfig) -> Result<Self, NeonError> {
         prepare_tls();
+        let account = Pace::of_account(config.calls_per_minute, config.calls_per_second_per_route)?;
+        let consumption = Pace::of_consumption(config.consumption_calls_per_minute)?;
+        let alone: Arc<dyn Allowance> = Arc::new(LocalAllowance::default());
         let http = reqwest::Client::builder()
             .user_agent(concat!("flotilla/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -134,11 +142,31 @@ impl NeonClient {
             authorization: bearer(&config.api_key)?,
             org_id: config.org_id,
             timeout: config.timeout,
-            budget: Budget::new(config.calls_per_minute, config.calls_per_second_per_route)?,
+            budget: Budget::new(account, consumption, &alone),
+            breakers: Breakers::default(),
             stats: Stats::default(),
             sent: AtomicU64::default(),
         };
         Ok(Self { account: Arc::new(account), class: Class::Reconcile, deadline: config.timeout * 2 })
+    }
+
+    /// The same account with its budget drawn from `allowance`, together with all others who draw from it. Counters and
+    /// breakers begin anew.
+    #[must_use]
+    pub fn sharing(&self, allowance: &Arc<dyn Allowance>) -> Self {
+        let account = &*self.account;
+        let account = Account {
+            http: account.http.clone(),
+            base: account.base.clone(),
+            authorization: account.authorization.clone(),
+            org_id: account.org_id.clone(),
+            timeout: account.timeout,
+            budget: account.budget.sharing(allowance),
+            breakers: Breakers::default(),
+            stats: Stats::default(),
+            sent: AtomicU64::default(),
+        };
+        Self { account: Arc::new(account), ..*self }
     }
 
     /// The same client for calls of this class.
@@ -158,6 +186,26 @@ impl NeonClient {
     pub fn health(&self) -> NeonHealth {
         let Account { budget, stats, .. } = &*self.account;
         NeonHealth { paused_for: budget.paused_for(), waiting: budget.waiting(), ..stats.snapshot() }
+    }
+
+    /// What was called since the last time this was asked; see [`Self::give_back_tallies`].
+    pub fn take_tallies(&self) -> Vec<CallTally> {
+        self.account.stats.take_fresh()
+    }
+
+    /// The tallies could not be written down: the next ones hold them too.
+    pub fn give_back_tallies(&self, tallies: &[CallTally]) {
+        self.account.stats.give_back(tallies);
+    }
+
+    /// How the budget stands, as seen from this process.
+    pub fn gates(&self) -> [GateStatus; 2] {
+        self.account.budget.status()
+    }
+
+    /// The routes that are not called for a while.
+    pub fn open_breakers(&self) -> Vec<OpenBreaker> {
+        self.account.breakers.open()
     }
 
     pub(super) fn org_id(&self) -> Option<&str> {
@@ -180,28 +228,31 @@ impl NeonClient {
             match self.attempt(&call, end).await {
                 Ok(answer) => return Ok(answer),
                 // What Neon said tells more than that there is no time left to ask again.
-                Err(NeonError::BudgetExhausted { .. }) => break,
+                Err(newer) if newer.is_held_back() => break,
                 Err(newer) => error = newer,
             }
         }
         Err(error)
     }
 
-    /// One call: a place in the budget, the exchange, the books.
+    /// One call: the breaker's leave, a place in the budget, the exchange, the books.
     async fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>, end: Instant) -> Result<T, NeonError> {
         let account = &*self.account;
-        let patience = end.saturating_duration_since(Instant::now()) / 2;
-        if let Err(error) = account.budget.take(self.class, call.route, patience).await {
+        let not_sent = |error| {
             account.stats.record(self.class, call.route, CallStatus::NotSent, Duration::ZERO, Some(&error));
-            return Err(error);
-        }
+            error
+        };
+        let pass = account.breakers.admit(call.route).map_err(not_sent)?;
+        let patience = end.saturating_duration_since(Instant::now()) / 2;
+        account.budget.take(self.class, call.route, patience).await.map_err(not_sent)?;
         let (request_id, sent_at) = (account.next_request_id(), Instant::now());
         let limit = end.saturating_duration_since(sent_at).min(account.timeout);
         let (status, outcome) = exchange(account.request(call, &request_id), limit).await;
         let outcome = outcome.map_err(|error| as_the_plan_has_it(call.route, error));
         let took = sent_at.elapsed();
         let error = outcome.as_ref().err();
-        account.adjust_pace(sent_at, error);
+        pass.settle(error, took, limit);
+        account.adjust_pace(call.route, sent_at, error).await;
         account.stats.record(self.class, call.route, status, took, error);
         log(self.class, call.route, &request_id, status, took, error);
         outcome
@@ -242,13 +293,16 @@ impl Account {
     }
 
     /// A 429, and whatever comes with `Retry-After`, slows everybody down.
-    fn adjust_pace(&self, sent_at: Instant, error: Option<&NeonError>) {
-        match error {
-            Some(NeonError::RateLimited { retry_after }) => self.budget.slow_down(sent_at, *retry_after),
-            Some(NeonError::Unavailable { retry_after: Some(wait), .. }) => self.budget.slow_down(sent_at, Some(*wait)),
-            Some(_) => {}
-            None => self.budget.went_well(sent_at),
-        }
+    async fn adjust_pace(&self, route: Route, sent_at: Instant, error: Option<&NeonError>) {
+        let retry_after = match error {
+            Some(NeonError::RateLimited { retry_after }) => *retry_after,
+            Some(NeonError::Unavailable { retry_after: Some(wait), .. }) => Some(*wait),
+            Some(_) => return,
+            None => return self.budget.went_well(route, sent_at).await,
+        };
+        let status = if matches!(error, Some(NeonError::RateLimited { .. })) { 429 } else { 503 };
+        let wait = retry_after.map(|wait| format!(" with Retry-After {} s", wait.as_secs())).unwrap_or_default();
+        self.budget.slow_down(route, sent_at, retry_after, format!("{status} from {route}{wait}")).await;
     }
 }
 

@@ -67,6 +67,14 @@ pub enum NeonError {
     /// Our own limit: waiting for a free place would take longer than the caller may wait. Nothing was sent.
     #[error("The calls that Neon allows per minute are used up; a place is free in about {}. Nothing was sent.", seconds(.wait))]
     BudgetExhausted { wait: Duration },
+    /// Whoever keeps the account of calls for all replicas does not answer. Nothing was sent.
+    #[error(
+        "How many calls to Neon may be made now is kept in the ledger, and it did not say ({cause}). Nothing was sent; look at the ledger's PostgreSQL."
+    )]
+    NoAllowance { cause: String },
+    /// Our own breaker of this route is open. Nothing was sent.
+    #[error("{route} is not called for {}: it failed {failures} times in a row. {cause} Nothing was sent this time; one call then finds out whether it works again.", seconds(.retry_in))]
+    CircuitOpen { route: String, retry_in: Duration, failures: u32, cause: String },
 }
 
 impl NeonError {
@@ -93,8 +101,14 @@ impl NeonError {
         match self {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
             Self::BudgetExhausted { wait } => Some(*wait),
+            Self::CircuitOpen { retry_in, .. } => Some(*retry_in),
             _ => None,
         }
+    }
+
+    /// Not sent, by our own decision: it says nothing new about Neon, and is no fault of what was asked for.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self, Self::BudgetExhausted { .. } | Self::NoAllowance { .. } | Self::CircuitOpen { .. })
     }
 
     /// Part of normal work: the project is busy, or gone, or the plan is a smaller one. Callers deal with it; nobody has to be told.

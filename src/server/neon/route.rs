@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Bucket;
+
 /// A method and a path template, as Neon's specification writes them (without `/api/v2`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
@@ -39,6 +41,11 @@ impl Route {
     /// Whether Neon keeps this from some plans, so that a 403 says nothing about the key.
     pub fn depends_on_plan(self) -> bool {
         self.template.starts_with("/consumption_history")
+    }
+
+    /// Which of Neon's counts of calls it adds to.
+    pub fn bucket(self) -> Bucket {
+        if self.template.starts_with("/consumption_history/") { Bucket::Consumption } else { Bucket::Account }
     }
 
     /// The segments of the path, with `ids` in the places of the template, in order.
