@@ -22,9 +22,9 @@ pub struct ProjectRecord {
 }
 
 impl Emulator {
-    /// Every project that is not purged, deleted ones included, oldest first. One statement, also for 300,000.
+    /// Every project, those included that are deleted and can be recovered, oldest first. One statement, also for 300,000.
     pub async fn inventory(&self) -> anyhow::Result<Vec<ProjectRecord>> {
-        Ok(self.context.store.inventory().await?)
+        Ok(self.context.store.inventory(self.context.recoverable_since()).await?)
     }
 
     /// A new project of Neon's defaults in the default region. Returns its id.
@@ -45,8 +45,7 @@ impl Emulator {
     pub async fn delete_project(&self, id: &str) -> anyhow::Result<()> {
         let timing = self.context.timing;
         let project = self.change_project(id, |project, now| project.delete(now, &timing)).await?;
-        self.context.cut_connections(&project).await;
-        Ok(())
+        Ok(self.context.let_branches_go(&project).await?)
     }
 
     /// Another name for a project.

@@ -173,6 +173,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
     let store = Store::open(&server, &config.state_database, timing, config.clock.clone()).await?;
     let lock = StateLock::take(&server, &config.state_database).await?;
     store.release_all_held().await?;
+    store.release_held_branches().await?;
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
     let context = Context {

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Context;
+use crate::store::Place;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Sizes of databases with open connections are measured every so many rounds, old things removed more rarely.
@@ -35,6 +35,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
     while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
+    context.store.settle_due_branches().await?;
     if round.is_multiple_of(ROUNDS_TO_MEASURE) {
         measure_databases_in_use(context).await;
     }
@@ -46,17 +47,27 @@ async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
 }
 
 async fn measure_databases_in_use(context: &Context) {
-    for project_id in context.connections.projects_in_use() {
-        // A project that was deleted meanwhile is no fault.
-        let _ = crate::api::measured(context, &project_id).await;
+    for (project_id, endpoint_id) in context.connections.in_use() {
+        // What was deleted meanwhile is no fault.
+        let _ = crate::api::measured_in(context, &project_id, Place::Endpoint(&endpoint_id)).await;
     }
 }
 
 async fn purge(context: &Context) -> anyhow::Result<()> {
-    let window = TimeDelta::from_std(context.config.recovery_window)?;
-    for project in context.store.purge_due(context.clock.now() - window).await? {
+    let deleted_before = context.recoverable_since();
+    // A project's branches go before it: as long as they are there, so is it.
+    loop {
+        let branches = context.store.branches_to_purge(deleted_before).await?;
+        if branches.is_empty() {
+            break;
+        }
+        for branch in &branches {
+            context.remove_branch(branch).await?;
+        }
+    }
+    for project in context.store.purge_due(deleted_before).await? {
         if project.materialized_at.is_some() {
-            context.backing.drop_project(&project).await?;
+            context.backing.drop_all(&project).await?;
         }
         context.store.mark_purged(&project.id).await?;
         tracing::info!(project.id = %project.id, "a deleted project was purged");

@@ -61,13 +61,20 @@ impl From<Refusal> for ApiError {
             Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
             Refusal::Disabled => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
-            Refusal::ProjectsLimit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Exists(_) => StatusCode::CONFLICT,
+            Refusal::ProjectsLimit(_) | Refusal::LimitExceeded(..) | Refusal::Unprocessable(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Refusal::Store(error) => {
                 tracing::error!(error = %error, "the state could not be read or written");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let code = if matches!(refusal, Refusal::ProjectsLimit(_)) { "PROJECTS_LIMIT_EXCEEDED" } else { "" };
+        let code = match refusal {
+            Refusal::ProjectsLimit(_) => "PROJECTS_LIMIT_EXCEEDED",
+            Refusal::LimitExceeded(code, _) => code,
+            _ => "",
+        };
         Self { status, code, message: refusal.to_string() }
     }
 }

@@ -63,7 +63,7 @@ async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Whic
 }
 
 /// Rows travel as JSON whose keys are the columns, so that no two lists of columns can fall out of step.
-fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
+pub(super) fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
@@ -85,14 +85,18 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               endpoint_settings, endpoint_updated_at, compute_state, compute_pending, compute_pending_due,
               compute_started_at, compute_suspended_at, compute_last_active, compute_idle_due, compute_held,
               materialized_at, empty_size, logical_size, used_since, used_active_seconds, used_compute_seconds,
-              used_written_bytes, used_transfer_bytes, used_storage_byte_hours)
+              used_written_bytes, used_transfer_bytes, used_storage_byte_hours,
+              branch_name, branch_protected, default_branch_id, has_endpoint, endpoint_id, endpoint_created_at,
+              objects_apart, apply_due, apply_cuts, base_size)
            = (n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
               n.default_min_cu, n.default_max_cu, n.default_suspend_seconds, n.default_pg_settings,
               n.endpoint_name, n.endpoint_min_cu, n.endpoint_max_cu, n.endpoint_suspend_seconds, n.endpoint_disabled,
               n.endpoint_settings, n.endpoint_updated_at, n.compute_state, n.compute_pending, n.compute_pending_due,
               n.compute_started_at, n.compute_suspended_at, n.compute_last_active, n.compute_idle_due, n.compute_held,
               n.materialized_at, n.empty_size, n.logical_size, n.used_since, n.used_active_seconds, n.used_compute_seconds,
-              n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours)
+              n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours,
+              n.branch_name, n.branch_protected, n.default_branch_id, n.has_endpoint, n.endpoint_id, n.endpoint_created_at,
+              n.objects_apart, n.apply_due, n.apply_cuts, n.base_size)
          FROM json_populate_recordset(NULL::projects, $1::text::json) n WHERE p.id = n.id",
     )
     .bind(records(projects)?)

@@ -1,9 +1,13 @@
 //! All SQL of the emulator. The state lives in a database of its own; tenants' databases live beside it.
 
 mod backing;
+mod branches;
 mod changes;
+mod copying;
 mod lock;
+mod objects;
 mod operations;
+mod places;
 mod projects;
 mod seeding;
 mod setup;
@@ -12,6 +16,7 @@ mod sweeping;
 pub use backing::Backing;
 pub use changes::Which;
 pub use lock::StateLock;
+pub use places::Place;
 pub use projects::Page;
 pub use sweeping::BATCH as SWEEP_BATCH;
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
 mod account;
+mod branches;
 mod compute;
 mod console;
 mod contract;
@@ -11,6 +12,7 @@ mod faults;
 mod lies;
 mod limits;
 mod listing;
+mod objects;
 mod operations;
 mod projects;
 mod proxy;

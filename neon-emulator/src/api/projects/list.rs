@@ -38,13 +38,13 @@ pub async fn list(
     if parameters.org_id.is_some_and(|org_id| org_id != context.config.org_id) {
         return Err(ApiError::not_found("organization"));
     }
+    let now = context.clock.now();
     let page = Page {
         limit: limit(parameters.limit, 10, LARGEST_PAGE)?,
         cursor: parameters.cursor.filter(|cursor| !cursor.is_empty()),
         search: parameters.search.filter(|search| !search.is_empty()),
-        recoverable: parameters.recoverable.unwrap_or(false),
+        deleted_since: parameters.recoverable.unwrap_or(false).then(|| context.recoverable_since()),
     };
-    let now = context.clock.now();
     let projects = visible(&context, page, &lies, now).await?;
     Ok(Json(body(&context, &projects, &lies, now)))
 }

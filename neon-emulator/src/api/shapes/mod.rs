@@ -4,8 +4,8 @@ mod branch;
 mod endpoint;
 mod project;
 
-pub use branch::{branch, database, role};
-pub use endpoint::{connection_details, connection_uri, endpoint};
+pub use branch::{branch, database, listed_branch, role, role_with_password};
+pub use endpoint::{Login, connection_details, connection_uri, endpoint, uri};
 pub use project::{Detail, list_item, project};
 
 use chrono::SecondsFormat;
