@@ -14,6 +14,7 @@ use crate::api::{self, BASE_PATH, Context};
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::Faults;
+use crate::keys::{KeyKind, Keys};
 use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
 use crate::model::{ComputeState, Project, Quota, Timing};
@@ -174,6 +175,8 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
     let lock = StateLock::take(&server, &config.state_database).await?;
     store.release_all_held().await?;
     store.release_held_branches().await?;
+    let kind = if config.unknowns.personal_keys { KeyKind::Personal } else { KeyKind::Organization };
+    let keys = Keys::new(store.open_keys(&config.api_keys, kind).await?);
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
     let context = Context {
@@ -185,6 +188,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         faults: Faults::new(config.clock.clone()),
         stats: Recorder::default(),
         limits: Limits::new(config.rate_limits),
+        keys,
         stop: CancellationToken::new(),
         proxy_address,
         config,

@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod emulator;
 mod faults;
+mod keys;
 mod limits;
 mod listener;
 mod model;

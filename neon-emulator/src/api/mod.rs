@@ -1,6 +1,7 @@
 //! The management API v2: routes, and what every call passes before it reaches its handler (`gate`).
 
 mod account;
+mod api_keys;
 pub(crate) mod apply;
 mod branches;
 mod connection_uri;
@@ -22,13 +23,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::{self, Faults};
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::model::{Project, Refusal, Timing};
 use crate::proxy::Connections;
@@ -50,6 +52,7 @@ pub struct Context {
     pub faults: Faults,
     pub stats: Recorder,
     pub limits: Limits,
+    pub keys: Keys,
     /// Cancelled when the emulator stops.
     pub stop: CancellationToken,
     /// `host:port` of the proxy in connection strings.
@@ -117,6 +120,16 @@ pub fn router(context: Arc<Context>) -> Router {
 fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/auth", get(account::auth))
+        .route("/users/me", get(account::user))
+        .route("/users/me/organizations", get(account::organizations))
+        .route("/organizations/{org_id}", get(account::organization))
+        .route("/api_keys", get(api_keys::list).post(api_keys::create))
+        .route("/api_keys/{key_id}", delete(api_keys::revoke))
+        .route(
+            "/organizations/{org_id}/api_keys",
+            get(api_keys::list_of_organization).post(api_keys::create_in_organization),
+        )
+        .route("/organizations/{org_id}/api_keys/{key_id}", delete(api_keys::revoke_in_organization))
         .route("/regions", get(account::regions))
         .route("/projects", get(projects::list).post(projects::create))
         .route("/projects/shared", get(projects::list_shared))

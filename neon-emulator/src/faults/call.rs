@@ -45,8 +45,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The gate sees the whole path or what is left of it below the base, depending on the router.
-fn id_in_path(request: &Request) -> Option<String> {
+/// The id in `/projects/{project_id}` and whatever lies below. The gate sees the whole path or what is left of it below the base, depending on the router.
+pub(crate) fn id_in_path(request: &Request) -> Option<String> {
     let path = request.uri().path();
     path.strip_prefix(BASE_PATH).unwrap_or(path).split('/').nth(2).map(Into::into)
 }

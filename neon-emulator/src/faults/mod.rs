@@ -8,7 +8,7 @@ mod rule;
 mod target;
 
 pub(crate) use answers::spoil;
-pub(crate) use call::{Call, ListPage};
+pub(crate) use call::{Call, ListPage, id_in_path};
 pub(crate) use lies::Lies;
 pub use rule::{Fault, Rule};
 pub use target::ProjectShare;

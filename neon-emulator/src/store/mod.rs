@@ -4,6 +4,7 @@ mod backing;
 mod branches;
 mod changes;
 mod copying;
+mod keys;
 mod lock;
 mod objects;
 mod operations;

@@ -24,12 +24,15 @@ async fn three_hundred_thousand_projects() {
     let start = Instant::now();
     test.api.get(&format!("/projects?search=fleet-{:06}", count / 2)).await.ok(200);
     let search = start.elapsed();
+    let start = Instant::now();
+    assert_eq!(test.emulator.inventory().await.unwrap().len() as i64, count);
+    let inventory = start.elapsed();
     let mut state = PgConnection::connect(&test.state_url()).await.unwrap();
     let size: i64 =
         sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&mut state).await.unwrap();
     state.close().await.unwrap();
     println!(
-        "{count} projects: seeded in {seeding:?}, {} MB; pages of 400: first {first_page:?}, last {last_page:?}; search {search:?}",
+        "{count} projects: seeded in {seeding:?}, {} MB; pages of 400: first {first_page:?}, last {last_page:?}; search {search:?}; inventory {inventory:?}",
         size / 1_000_000
     );
     assert!(last_page < first_page * 3 + Duration::from_millis(20));

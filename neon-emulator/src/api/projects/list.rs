@@ -13,6 +13,7 @@ use crate::api::shapes;
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
 use crate::faults::Lies;
+use crate::keys::{Caller, KeyKind};
 use crate::model::{Project, Refusal};
 use crate::store::Page;
 
@@ -29,10 +30,11 @@ pub struct ListParameters {
 
 pub async fn list(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Extension(lies): Extension<Lies>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<Value>, ApiError> {
-    if context.config.unknowns.personal_keys && parameters.org_id.is_none() {
+    if caller.kind == KeyKind::Personal && parameters.org_id.is_none() {
         return Err(ApiError::bad_request("org_id is required, you can find it on your organization settings page"));
     }
     if parameters.org_id.is_some_and(|org_id| org_id != context.config.org_id) {

@@ -20,12 +20,12 @@ const PROVISIONER: &str = "k8s-neonvm";
 const CREATION_SOURCE: &str = "console";
 
 /// RFC 3339 in whole seconds, as Neon writes times.
-fn time(at: Instant) -> String {
+pub fn time(at: Instant) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Sets a field only if there is a value: Neon leaves such fields out rather than sending null.
-fn set(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+pub fn set(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         object[name] = value.into();
     }
