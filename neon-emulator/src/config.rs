@@ -22,7 +22,7 @@ pub struct Config {
     pub proxy_listen: SocketAddr,
     /// `host:port` to put in connection strings when clients reach the proxy by another address.
     pub proxy_advertise: Option<String>,
-    /// Accepted bearer keys. All belong to one account.
+    /// Bearer keys that are accepted until they are revoked. All belong to one account.
     pub api_keys: Vec<String>,
     pub org_id: String,
     /// Factor on the durations of operations: 1 is what was measured on Neon, 0 finishes at once.
@@ -58,7 +58,7 @@ pub struct Unknowns {
     pub quota_patch_merges: bool,
     /// `Retry-After` sent with a 429 of the rate limit, in seconds.
     pub rate_limit_retry_after: Option<u32>,
-    /// The keys are personal ones: `GET /projects` without `org_id` is refused.
+    /// The configured keys are personal ones: `GET /projects` without `org_id` is refused.
     pub personal_keys: bool,
     /// `GET connection_uri` without `pooled` answers the pooled form.
     pub pooled_by_default: bool,

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::fleet::{self, FleetSpec};
+use crate::keys::{KeyKind, Keys};
 use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
 use crate::model::{ComputeState, Project, Quota, QuotaKind, Timing};
@@ -31,7 +32,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 /// A running emulator. Dropping it stops it without waiting; `shutdown` waits.
 #[derive(Debug)]
 pub struct Emulator {
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     api_addr: SocketAddr,
     proxy_addr: SocketAddr,
     /// Kills the connections of the API.
@@ -190,6 +191,9 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
     let lock = StateLock::take(&server, &config.state_database).await?;
     store.build_deferred_indexes().await?;
     store.release_all_held().await?;
+    store.release_held_branches().await?;
+    let kind = if config.unknowns.personal_keys { KeyKind::Personal } else { KeyKind::Organization };
+    let keys = Keys::new(store.open_keys(&config.api_keys, kind).await?);
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
     let context = Context {
@@ -198,9 +202,10 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         store,
         backing,
         connections: Connections::default(),
-        faults: Faults::default(),
+        faults: Faults::new(config.clock.clone()),
         stats: Recorder::default(),
         limits: Limits::new(config.rate_limits, config.consumption_calls_per_minute),
+        keys,
         stop: CancellationToken::new(),
         proxy_address,
         config,

@@ -7,9 +7,11 @@
 mod api;
 mod clock;
 mod config;
+mod console;
 mod emulator;
 mod faults;
 mod fleet;
+mod keys;
 mod limits;
 mod listener;
 mod model;
@@ -24,9 +26,10 @@ mod sweep;
 
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORG, Unknowns};
+pub use console::ProjectRecord;
 pub use emulator::{Emulator, ProjectTruth};
-pub use faults::{Cut, Fault, Faults, Rule};
+pub use faults::{Cut, Fault, Faults, ProjectShare, Rule};
 pub use fleet::{FleetSpec, Shares};
 pub use model::{Pattern, Quota, VIRGIN_SIZE};
 pub use seed::{SeedProject, SeedUsage, SeededProject};
-pub use stats::{CallCount, NO_ANSWER, Stats};
+pub use stats::{CallCount, NO_ANSWER, RoutePeak, Stats};

@@ -148,6 +148,11 @@ pub fn password() -> String {
     format!("npg_{}", random_text(ALNUM, 12))
 }
 
+/// As Neon's tokens: `napi_` and 64 letters and digits.
+pub fn api_key() -> String {
+    format!("napi_{}", random_text(LOWER_ALNUM, 64))
+}
+
 /// The part of a host name that all endpoints of a region share.
 pub fn proxy_host(region_id: &str) -> String {
     format!("{region_id}.{DOMAIN}")

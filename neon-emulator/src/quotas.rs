@@ -1,35 +1,42 @@
 //! Quotas where they meet real connections: sessions of suspended projects are cut, and the size quota is put in force
 //! in the backing databases. That a project is suspended stands in its row already, without this.
 
-use crate::api::{Context, measured};
+use crate::api::{Context, measured_in};
 use crate::model::{Project, Refusal};
-use crate::store::{Consumers, Which};
+use crate::store::{Consumers, Place};
 
-/// Cuts the connections of projects that are suspended for a quota.
+/// Cuts the connections of projects that are suspended for a quota, to all of their branches.
 pub async fn cut_suspended(context: &Context) -> Result<(), Refusal> {
-    let in_use = context.connections.projects_in_use();
+    let in_use = context.connections.in_use();
     if in_use.is_empty() {
         return Ok(());
     }
-    let most = i64::try_from(in_use.len()).unwrap_or(i64::MAX);
-    let page = Consumers { limit: most, ids: Some(&in_use), cursor: None };
+    let ids: Vec<String> = in_use.iter().map(|(project_id, _)| project_id.clone()).collect();
+    let most = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    let page = Consumers { limit: most, ids: Some(&ids), cursor: None };
     for project in context.store.consumers(&page, context.clock.now()).await? {
-        if project.quota_blocked_at.is_some() {
-            tracing::info!(project.id = %project.id, "a quota was exceeded, and its connections are cut");
-            context.cut_connections(&project).await;
+        if project.quota_blocked_at.is_none() {
+            continue;
+        }
+        tracing::info!(project.id = %project.id, "a quota was exceeded, and its connections are cut");
+        for (_, endpoint_id) in in_use.iter().filter(|(id, _)| *id == project.id) {
+            if let Ok(Some(view)) = context.store.view_of_endpoint(endpoint_id, context.clock.now()).await {
+                context.cut_connections(&view).await;
+            }
         }
     }
     Ok(())
 }
 
-/// Measures the databases that may have crossed their size quota, either way, and enforces it.
+/// Measures the branches that may have crossed their size quota, either way, and enforces it.
 pub async fn enforce_sizes(context: &Context) -> Result<(), Refusal> {
-    let mut projects = context.connections.projects_in_use();
-    projects.extend(context.store.projects_with_refused_writes().await?);
-    for project_id in projects {
-        // A project that was deleted meanwhile is no fault.
-        if let Ok(project) = measured(context, &project_id).await {
-            enforce_size(context, &project).await;
+    let in_use = context.connections.in_use();
+    let refused = context.store.branches_with_refused_writes().await?;
+    let places = in_use.iter().map(|(id, endpoint)| (id, Place::Endpoint(endpoint)));
+    for (project_id, place) in places.chain(refused.iter().map(|(id, branch)| (id, Place::Branch(branch)))) {
+        // What was deleted meanwhile is no fault.
+        if let Ok(branch) = measured_in(context, project_id, place).await {
+            enforce_size(context, &branch).await;
         }
     }
     Ok(())
@@ -52,7 +59,8 @@ pub async fn enforce_size_at_connect(context: &Context, project: &Project) -> an
     if !has_limit && !project.writes_refused {
         return Ok(());
     }
-    let Ok(project) = measured(context, &project.id).await else { return Ok(()) };
+    let place = Place::Branch(&project.branch_id);
+    let Ok(project) = measured_in(context, &project.id, place).await else { return Ok(()) };
     let limit = exceeded_size(&project);
     if limit.is_some() || project.writes_refused {
         put_in_force(context, &project, limit).await?;
@@ -74,6 +82,6 @@ async fn put_in_force(context: &Context, project: &Project, limit: Option<i64>) 
         project.writes_refused = limit.is_some();
         Ok(Vec::new())
     };
-    context.store.change(&project.id, Which::Live, note).await?;
+    context.store.change_in(&project.id, Place::Branch(&project.branch_id), note).await?;
     Ok(())
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +37,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
     while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
+    context.store.settle_due_branches().await?;
     quotas::cut_suspended(context).await?;
     if round.is_multiple_of(ROUNDS_TO_MEASURE) {
         count_transfer(context).await;
@@ -64,10 +64,20 @@ async fn count_transfer(context: &Context) {
 }
 
 async fn purge(context: &Context) -> anyhow::Result<()> {
-    let window = TimeDelta::from_std(context.config.recovery_window)?;
-    for project in context.store.purge_due(context.clock.now() - window).await? {
+    let deleted_before = context.recoverable_since();
+    // A project's branches go before it: as long as they are there, so is it.
+    loop {
+        let branches = context.store.branches_to_purge(deleted_before).await?;
+        if branches.is_empty() {
+            break;
+        }
+        for branch in &branches {
+            context.remove_branch(branch).await?;
+        }
+    }
+    for project in context.store.purge_due(deleted_before).await? {
         if project.materialized_at.is_some() {
-            context.backing.drop_project(&project).await?;
+            context.backing.drop_all(&project).await?;
         }
         context.store.mark_purged(&project.id).await?;
         tracing::info!(project.id = %project.id, "a deleted project was purged");

@@ -1,4 +1,4 @@
-//! Endpoints: list, get, update, start, suspend, restart.
+//! Endpoints: list, get, update, start, suspend, restart; creation and deletion are in `new_endpoint`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::projects::checks;
 use super::{ApiError, Context, shapes};
 use crate::clock::Instant;
 use crate::model::{ComputeState, Operation, Project, Refusal, Timing};
-use crate::store::Which;
+use crate::store::Place;
 
 type Ids = Path<(String, String)>;
 
@@ -21,8 +21,10 @@ pub async fn list(
     Path(project_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let now = context.clock.now();
-    let project = context.store.project(&project_id, now).await?;
-    Ok(Json(json!({"endpoints": [shapes::endpoint(&project, now)]})))
+    let views = context.store.views(&project_id, now).await?;
+    let endpoints: Vec<Value> =
+        views.iter().filter(|view| view.has_endpoint).map(|view| shapes::endpoint(view, now)).collect();
+    Ok(Json(json!({ "endpoints": endpoints })))
 }
 
 pub async fn read(
@@ -30,8 +32,7 @@ pub async fn read(
     Path((project_id, endpoint_id)): Ids,
 ) -> Result<Json<Value>, ApiError> {
     let now = context.clock.now();
-    let project = context.store.project(&project_id, now).await?;
-    must_be_endpoint(&project, &endpoint_id)?;
+    let project = context.store.view(&project_id, Place::Endpoint(&endpoint_id), now).await?;
     Ok(Json(json!({"endpoint": shapes::endpoint(&project, now)})))
 }
 
@@ -111,10 +112,7 @@ where
     let mut stops = false;
     let (project, operations) = context
         .store
-        .change(project_id, Which::Live, |project, now| {
-            if project.endpoint_id != *endpoint_id {
-                return Err(Refusal::NotFound("endpoint"));
-            }
+        .change_in(project_id, Place::Endpoint(endpoint_id), |project, now| {
             let ran = project.compute_state == ComputeState::Active;
             let operations = change(project, now, &timing)?;
             stops = ran && operations.iter().any(|operation| operation.action == "suspend_compute");
@@ -131,8 +129,4 @@ where
         "endpoint": shapes::endpoint(&project, now),
         "operations": shapes::operations(&operations, now),
     })))
-}
-
-fn must_be_endpoint(project: &Project, endpoint_id: &str) -> Result<(), ApiError> {
-    if project.endpoint_id == endpoint_id { Ok(()) } else { Err(ApiError::not_found("endpoint")) }
 }

@@ -68,7 +68,10 @@ impl From<Refusal> for ApiError {
             Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
             Refusal::Disabled | Refusal::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
-            Refusal::ProjectsLimit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Exists(_) => StatusCode::CONFLICT,
+            Refusal::ProjectsLimit(_) | Refusal::LimitExceeded(..) | Refusal::Unprocessable(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Refusal::Store(error) => {
                 tracing::error!(error = %error, "the state could not be read or written");
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -77,6 +80,7 @@ impl From<Refusal> for ApiError {
         let code = match &refusal {
             Refusal::ProjectsLimit(_) => "PROJECTS_LIMIT_EXCEEDED",
             Refusal::QuotaExceeded(kind) => kind.code(),
+            Refusal::LimitExceeded(code, _) => code,
             _ => "",
         };
         Self { status, code, message: refusal.to_string() }

@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::{ApiError, BASE_PATH, Context};
-use crate::faults::{Route, spoil};
+use crate::faults::{Call, Route, id_in_path, spoil};
+use crate::keys::Caller;
 use crate::listener::Connection;
 use crate::stats::NO_ANSWER;
 
@@ -69,10 +70,12 @@ fn shaped(error: ApiError, retry_after: Option<&HeaderValue>, request_id: &str) 
 }
 
 async fn answer(context: &Context, route: &Route, request: Request, next: Next, request_id: &str) -> Option<Response> {
-    if let Some(refused) = refusal(context, route, &request) {
-        return Some(refused);
-    }
-    let fate = context.faults.decide(route);
+    let caller = match admitted(context, route, &request) {
+        Ok(caller) => caller,
+        Err(error) => return Some(refused(context, error)),
+    };
+    let (call, mut request) = Call::read(route, request).await;
+    let fate = context.faults.decide(&call);
     tokio::select! {
         () = tokio::time::sleep(fate.delay()) => {}
         () = context.stop.cancelled() => return None,
@@ -80,31 +83,55 @@ async fn answer(context: &Context, route: &Route, request: Request, next: Next, 
     if let Some(fault) = &fate.instead {
         return Some(fault.instead_of_work(request_id));
     }
+    request.extensions_mut().insert(fate.lies.clone());
+    request.extensions_mut().insert(caller);
     spoil(next.run(request).await, &fate, request_id).await
 }
 
-/// The refusal of a call that has no valid key or comes too often.
-fn refusal(context: &Context, route: &Route, request: &Request) -> Option<Response> {
-    if !has_valid_key(request, &context.config.api_keys) {
-        return Some(ApiError::unauthorized().into_response());
+/// Who calls, or the refusal of a call that has no valid key, comes too often or reaches beyond its key.
+fn admitted(context: &Context, route: &Route, request: &Request) -> Result<Caller, ApiError> {
+    let Some(caller) = key_of(request).and_then(|key| context.keys.caller(key, context.clock.now())) else {
+        return Err(ApiError::unauthorized());
+    };
+    if !context.limits.admits(route) {
+        return Err(ApiError::rate_limited());
     }
-    if context.limits.admits(route) {
-        return None;
+    match &caller.project_id {
+        Some(project_id) if !is_within_project(route, request, project_id) => {
+            let text = format!(
+                "not allowed to perform actions outside the project this key is scoped to; subject_project_id:{project_id}"
+            );
+            Err(ApiError::new(StatusCode::NOT_FOUND, text))
+        }
+        _ => Ok(caller),
     }
-    let mut response = ApiError::rate_limited().into_response();
-    if let Some(seconds) = context.config.unknowns.rate_limit_retry_after {
+}
+
+fn refused(context: &Context, error: ApiError) -> Response {
+    let comes_too_often = error.status == StatusCode::TOO_MANY_REQUESTS;
+    let mut response = error.into_response();
+    if let Some(seconds) = context.config.unknowns.rate_limit_retry_after.filter(|_| comes_too_often) {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
-    Some(response)
+    response
+}
+
+/// A key of one project reads where it stands, and does everything in its project but delete it.
+fn is_within_project(route: &Route, request: &Request, project_id: &str) -> bool {
+    match (route.method.as_str(), route.template.as_str()) {
+        (_, "/auth" | "/regions" | "/users/me/organizations") => true,
+        ("DELETE", "/projects/{project_id}") => false,
+        (_, template) => {
+            template.starts_with("/projects/{project_id}") && id_in_path(request).as_deref() == Some(project_id)
+        }
+    }
 }
 
 /// Cookies are not looked at: Neon's own clients put the key there as well.
-fn has_valid_key(request: &Request, keys: &[String]) -> bool {
+fn key_of(request: &Request) -> Option<&str> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some((scheme, key)) = header.and_then(|value| value.split_once(' ')) else {
-        return false;
-    };
-    scheme.eq_ignore_ascii_case("bearer") && keys.iter().any(|valid| valid == key.trim())
+    let (scheme, key) = header?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
 fn request_id_of(request: &Request) -> String {

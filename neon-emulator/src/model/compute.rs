@@ -43,7 +43,7 @@ impl ComputeState {
 impl Project {
     /// Brings the row to the present. Returns the suspension that the timeout caused meanwhile, if any.
     pub fn settle(&mut self, now: Instant, timing: &Timing) -> Option<Operation> {
-        let mut suspension = None;
+        let mut suspension = self.rest_with_root(now, timing);
         while let Some((at, due)) = self.next_due(now) {
             suspension = self.fall_due(due, at, timing).or(suspension);
             self.plan_quota(at, timing);
@@ -57,7 +57,11 @@ impl Project {
     fn next_due(&self, now: Instant) -> Option<(Instant, Due)> {
         let turn = self.compute_pending.and(self.compute_pending_due).map(|at| (at, Due::Turn));
         let timeout = self.compute_idle_due.filter(|_| self.compute_state == ComputeState::Active);
-        let all = [turn, timeout.map(|at| (at, Due::Timeout)), self.quota_due.map(|at| (at, Due::Quota))];
+        let all = [
+            turn,
+            timeout.map(|at| (at, Due::Timeout)),
+            self.quota_due.filter(|_| self.is_root_branch()).map(|at| (at, Due::Quota)),
+        ];
         all.into_iter().flatten().filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)
     }
 

@@ -56,6 +56,16 @@ impl Project {
         runs.then(|| self.suspended_from_within(at, timing))
     }
 
+    /// What the root branch is suspended for holds for all branches.
+    pub(super) fn rest_with_root(&mut self, at: Instant, timing: &Timing) -> Option<Operation> {
+        let must_rest = !self.is_root_branch() && self.quota_blocked_at.is_some();
+        (must_rest && self.compute_state != ComputeState::Idle).then(|| {
+            self.compute_held = false;
+            self.enter(ComputeState::Idle, at, timing);
+            self.suspended_from_within(at, timing)
+        })
+    }
+
     fn unblock(&mut self, at: Instant) {
         self.quota_blocked_at = None;
         self.resume_model(at);
@@ -64,6 +74,14 @@ impl Project {
     /// Works out when the quota has next to be looked at, and lifts a suspension whose reason is gone.
     pub fn plan_quota(&mut self, at: Instant, timing: &Timing) {
         let is_exceeded = self.exceeded_quota(at).is_some();
+        if !self.is_root_branch() {
+            // The root enforces; a further branch can only make it look sooner.
+            if is_exceeded && self.quota_blocked_at.is_none() {
+                let due = at + timing.quota_lag;
+                self.quota_due = Some(self.quota_due.map_or(due, |planned| planned.min(due)));
+            }
+            return;
+        }
         if self.quota_blocked_at.is_some() && !is_exceeded {
             self.unblock(at);
         }

@@ -1,11 +1,13 @@
 //! What Neon knows about a project, and how it changes. Pure: no clock of its own, no database, no network.
 
 mod activity;
+mod branch;
 mod compute;
 mod enforcement;
 mod history;
 mod journal;
 mod modeled;
+mod objects;
 mod operation;
 mod project;
 mod quota;
@@ -18,9 +20,11 @@ mod usage;
 mod usage_tests;
 
 pub use activity::{Activity, Pattern, mix, overlap};
+pub use branch::NewEndpoint;
 pub use compute::ComputeState;
 pub use history::{History, Used};
 pub use journal::{HourOfUse, Journal, Silence};
+pub use objects::{Database, Objects, Role};
 pub use operation::{Action, Operation};
 pub use project::{Project, VIRGIN_SIZE};
 pub use quota::{Quota, QuotaKind};

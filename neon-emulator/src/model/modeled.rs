@@ -78,7 +78,7 @@ impl Project {
 
     /// The model counts from this moment on, unless it is to begin even later.
     pub(super) fn resume_model(&mut self, from: Instant) {
-        if self.usage_pattern.is_none() {
+        if self.activity().is_none() {
             return;
         }
         if self.modeled_from < from {

@@ -20,6 +20,8 @@ pub enum Action {
     SuspendCompute,
     ApplyConfig,
     ApplyStorageConfig,
+    CreateBranch,
+    DeleteTimeline,
 }
 
 impl Action {
@@ -30,11 +32,13 @@ impl Action {
             Self::SuspendCompute => "suspend_compute",
             Self::ApplyConfig => "apply_config",
             Self::ApplyStorageConfig => "apply_storage_config",
+            Self::CreateBranch => "create_branch",
+            Self::DeleteTimeline => "delete_timeline",
         }
     }
 
     fn concerns_endpoint(self) -> bool {
-        !matches!(self, Self::CreateTimeline | Self::ApplyStorageConfig)
+        !matches!(self, Self::CreateTimeline | Self::ApplyStorageConfig | Self::CreateBranch | Self::DeleteTimeline)
     }
 }
 

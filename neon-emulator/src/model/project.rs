@@ -1,4 +1,5 @@
-//! One row of the state: a project with its default branch, endpoint, role and database.
+//! One row of the state: a project with its root branch, endpoint, role and database, or a project seen from another
+//! of its branches (`branch`).
 
 use serde::Serialize;
 use serde_json::Value;
@@ -39,7 +40,16 @@ pub struct Project {
 
     pub branch_id: String,
     pub branch_name: String,
+    /// None for the root branch.
+    pub parent_id: Option<String>,
+    pub branch_protected: bool,
+    /// When its creation ends; the root branch is ready when its compute is.
+    pub branch_ready_at: Option<Instant>,
+    /// The root branch, if absent.
+    pub default_branch_id: Option<String>,
 
+    pub has_endpoint: bool,
+    pub endpoint_created_at: Option<Instant>,
     pub endpoint_id: String,
     pub endpoint_name: Option<String>,
     pub endpoint_min_cu: f64,
@@ -63,6 +73,11 @@ pub struct Project {
     pub database_name: String,
     pub database_id: i64,
 
+    /// Roles and databases have rows of their own; the fields above tell what the project was born with.
+    pub objects_apart: bool,
+    /// From then on the backing server has to be brought in line with them.
+    pub apply_due: Option<Instant>,
+    pub apply_cuts: bool,
     pub materialized_at: Option<Instant>,
     pub empty_size: i64,
     pub base_size: i64,
@@ -114,6 +129,12 @@ impl Project {
             default_pg_settings: None,
             branch_id: names::branch_id(),
             branch_name: "main".into(),
+            parent_id: None,
+            branch_protected: false,
+            branch_ready_at: None,
+            default_branch_id: None,
+            has_endpoint: true,
+            endpoint_created_at: None,
             endpoint_id: names::endpoint_id(),
             endpoint_name: None,
             endpoint_min_cu: 0.25,
@@ -134,6 +155,9 @@ impl Project {
             role_password: names::password(),
             database_name: "neondb".into(),
             database_id: 0,
+            objects_apart: false,
+            apply_due: None,
+            apply_cuts: false,
             materialized_at: None,
             empty_size: 0,
             base_size: VIRGIN_SIZE,
@@ -165,9 +189,13 @@ impl Project {
             self.default_pg_settings.clone().map(|settings| serde_json::json!({"pg_settings": settings}));
     }
 
-    /// How a seeded project is used; nothing for one whose use is all real.
+    /// How the root branch of a seeded project is used; nothing where all use is real.
     pub fn activity(&self) -> Option<Activity> {
-        self.usage_pattern.map(|pattern| Activity { pattern, seed: self.usage_seed as u64, born: self.created_at })
+        self.usage_pattern.filter(|_| self.is_root_branch()).map(|pattern| Activity {
+            pattern,
+            seed: self.usage_seed as u64,
+            born: self.created_at,
+        })
     }
 
     /// Host name of the endpoint in Neon's look; it leads nowhere, clients connect to the proxy's address.

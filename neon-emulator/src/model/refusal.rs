@@ -20,6 +20,14 @@ pub enum Refusal {
     ProjectsLimit(i64),
     #[error("{0}")]
     Invalid(String),
+    #[error("{0}")]
+    Unprocessable(String),
+    /// A name that is taken.
+    #[error("{0}")]
+    Exists(String),
+    /// With Neon's code for the limit.
+    #[error("{1}")]
+    LimitExceeded(&'static str, String),
     #[error("unknown internal server error")]
     Store(#[from] sqlx::Error),
 }

@@ -23,7 +23,8 @@ impl Timing {
             Action::FirstStart => 1_700.0,
             Action::StartCompute => 900.0,
             Action::Wake => 500.0,
-            Action::SuspendCompute => 300.0,
+            Action::SuspendCompute | Action::DeleteTimeline => 300.0,
+            Action::CreateBranch => 136.0,
             Action::ApplyConfig | Action::ApplyStorageConfig => 70.0,
         };
         scaled(milliseconds, self.operation_scale)

@@ -73,8 +73,9 @@ impl Connections {
         self.lock().get(endpoint_id).map_or(0, |endpoint| endpoint.open)
     }
 
-    pub fn projects_in_use(&self) -> Vec<String> {
-        self.lock().values().map(|endpoint| endpoint.project_id.clone()).collect()
+    /// Projects and their endpoints that are connected to.
+    pub fn in_use(&self) -> Vec<(String, String)> {
+        self.lock().iter().map(|(id, endpoint)| (endpoint.project_id.clone(), id.clone())).collect()
     }
 
     /// What was sent to clients of each project since it was last counted, in bytes.

@@ -15,7 +15,8 @@ use super::relay::{Aliases, relay};
 use super::startup::{self, Request, Startup};
 use super::{backend, reset, wake};
 use crate::api::Context;
-use crate::model::{Project, Refusal};
+use crate::model::{Objects, Project};
+use crate::store::Place;
 
 /// A client says within this time what it wants.
 const STARTUP_LIMIT: Duration = Duration::from_secs(15);
@@ -66,15 +67,10 @@ async fn cancel(context: &Context, packet: &[u8]) {
 
 async fn connect(context: &Arc<Context>, stream: &mut TcpStream, startup: &Startup) -> Result<(), ErrorMessage> {
     let project = find(context, startup).await?;
-    if startup.user() != project.role_name {
-        return Err(ErrorMessage::wrong_password(startup.user()));
-    }
-    if startup.database() != project.database_name {
-        return Err(ErrorMessage::unknown_database(startup.database()));
-    }
+    let names = Names::of(context, &project, &context.store.objects(&project).await?, startup)?;
     project.must_be_startable(context.clock.now())?;
     let connection = context.connections.open(&project.endpoint_id, &project.id);
-    let served = serve_open(context, stream, startup, &project, &connection).await;
+    let served = serve_open(context, stream, &names, &project, &connection).await;
     let endpoint_id = connection.endpoint_id().to_owned();
     let sent = connection.take_sent();
     drop(connection);
@@ -82,12 +78,34 @@ async fn connect(context: &Arc<Context>, stream: &mut TcpStream, startup: &Start
     served
 }
 
+/// By its endpoint, or by itself, which leads to its default branch.
 async fn find(context: &Context, startup: &Startup) -> Result<Project, ErrorMessage> {
     let named = startup.endpoint().ok_or_else(ErrorMessage::no_endpoint)?;
-    let project_id = context.store.project_of_endpoint(named).await?;
-    match context.store.project(project_id.as_deref().unwrap_or(named), context.clock.now()).await {
-        Err(Refusal::NotFound(_)) => Err(ErrorMessage::unknown_endpoint()),
-        found => Ok(found?),
+    let now = context.clock.now();
+    if let Some(project) = context.store.view_of_endpoint(named, now).await? {
+        return Ok(project);
+    }
+    let project = context.store.view(named, Place::DefaultBranch, now).await?;
+    if project.has_endpoint { Ok(project) } else { Err(ErrorMessage::unknown_endpoint()) }
+}
+
+/// A start-up message for the backing server, and what its names are to the client.
+struct Names {
+    startup: Vec<u8>,
+    aliases: Aliases,
+}
+
+impl Names {
+    fn of(context: &Context, project: &Project, objects: &Objects, startup: &Startup) -> Result<Self, ErrorMessage> {
+        let (user, database) = (startup.user(), startup.database());
+        objects.role(user).map_err(|_| ErrorMessage::wrong_password(user))?;
+        let known = objects.database(database).map_err(|_| ErrorMessage::unknown_database(database))?;
+        let backing = (context.backing.role(project, user), context.backing.database(project, known));
+        Ok(Self {
+            startup: startup.rewritten(&backing.0, &backing.1),
+            // The longer name first: the one of a role may be its beginning.
+            aliases: Aliases(vec![(backing.1, database.into()), (backing.0, user.into())]),
+        })
     }
 }
 
@@ -103,7 +121,7 @@ async fn ended_from_outside(context: &Context, connection: &OpenConnection<'_>) 
 async fn serve_open(
     context: &Arc<Context>,
     stream: &mut TcpStream,
-    startup: &Startup,
+    names: &Names,
     project: &Project,
     connection: &OpenConnection<'_>,
 ) -> Result<(), ErrorMessage> {
@@ -111,15 +129,12 @@ async fn serve_open(
         _ = ended_from_outside(context, connection) => return Err(ErrorMessage::shutting_down()),
         ready = wake::make_ready(context, project) => { ready?; }
     }
-    let names = context.backing.names(project);
     let no_backend = |error: io::Error| {
         tracing::error!(error = %error, "the backing server cannot be reached");
         ErrorMessage::internal()
     };
     let mut server = backend::connect(context.backing.server()).await.map_err(no_backend)?;
-    server.write_all(&startup.rewritten(&names.role, &names.database)).await.map_err(no_backend)?;
-    let aliases =
-        Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
-    relay(stream, server, &aliases, connection.sent(), ended_from_outside(context, connection)).await;
+    server.write_all(&names.startup).await.map_err(no_backend)?;
+    relay(stream, server, &names.aliases, connection.sent(), ended_from_outside(context, connection)).await;
     Ok(())
 }

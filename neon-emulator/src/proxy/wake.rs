@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::message::ErrorMessage;
-use crate::api::Context;
+use crate::api::{Context, apply};
 use crate::model::{ComputeState, Project, Refusal};
 use crate::quotas;
-use crate::store::Which;
+use crate::store::Place;
 
 /// A client waits no longer for its endpoint.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -19,22 +19,26 @@ pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Pro
     if project.endpoint_disabled {
         return Err(ErrorMessage::disabled());
     }
-    let (woken, made) = tokio::join!(wake(context, &project.id), materialize(context, project));
+    let (woken, made) = tokio::join!(wake(context, project), materialize(context, project));
     made?;
-    let project = woken?;
-    quotas::enforce_size_at_connect(context, &project).await.map_err(|error| {
-        tracing::error!(error = %format!("{error:#}"), project.id = %project.id, "the size limit of a project could not be put in force");
+    let woken = woken?;
+    if woken.apply_due.is_some_and(|due| due <= context.clock.now()) {
+        apply::apply(context, &woken).await;
+    }
+    quotas::enforce_size_at_connect(context, &woken).await.map_err(|error| {
+        tracing::error!(error = %format!("{error:#}"), project.id = %woken.id, "the size limit of a project could not be put in force");
         ErrorMessage::internal()
     })?;
-    Ok(project)
+    Ok(woken)
 }
 
-async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessage> {
+async fn wake(context: &Context, project: &Project) -> Result<Project, ErrorMessage> {
+    let (project_id, place) = (project.id.as_str(), Place::Endpoint(&project.endpoint_id));
     let deadline = Instant::now() + TIME_LIMIT;
     loop {
         let (project, _) = context
             .store
-            .change(project_id, Which::Live, |project, now| {
+            .change_in(project_id, place, |project, now| {
                 project.hold_for_connections();
                 if project.compute_pending.is_some()
                     || project.compute_state == ComputeState::Active
@@ -71,7 +75,8 @@ async fn materialize(context: &Arc<Context>, project: &Project) -> Result<(), Er
 }
 
 async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> {
-    let size = context.backing.materialize(project).await.map_err(|error| {
+    let objects = context.store.objects(project).await?;
+    let size = context.backing.materialize(project, &objects, context.clock.now()).await.map_err(|error| {
         tracing::error!(error = %format!("{error:#}"), project.id = %project.id, "the database of a project could not be made");
         ErrorMessage::internal()
     })?;
@@ -82,7 +87,7 @@ async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> 
         }
         Ok(Vec::new())
     };
-    context.store.change(&project.id, Which::Live, note).await?;
+    context.store.change_in(&project.id, Place::Branch(&project.branch_id), note).await?;
     Ok(())
 }
 
@@ -96,7 +101,7 @@ pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent
         }
         Ok(Vec::new())
     };
-    match context.store.change(project_id, Which::Live, change).await {
+    match context.store.change_in(project_id, Place::Endpoint(endpoint_id), change).await {
         Ok(_) | Err(Refusal::NotFound(_)) => {}
         Err(error) => {
             tracing::warn!(error = %error, project.id = project_id, "the end of a connection could not be recorded")

@@ -1,7 +1,8 @@
 //! The databases behind the projects: made when a client first connects, in the server that also holds the state.
 //!
-//! Names of databases and roles are global to a server, so each begins with the state database's name and the
-//! project's id. A tenant's role owns its database, may nothing else, and nobody else may connect to it.
+//! Names of databases and roles are global to a server, so each begins with the state database's name and the id of
+//! its project (or further branch): its scope. A branch's roles may enter the branch's databases, may nothing else,
+//! and nobody else may connect to them. What a branch should have is made, what it should not have is removed.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
-use crate::model::Project;
+use crate::clock::Instant;
+use crate::model::{Database, Objects, Project};
 
 /// PostgreSQL cuts longer names.
 const LONGEST_NAME: usize = 63;
@@ -23,14 +25,7 @@ pub struct Backing {
     pub(super) pool: PgPool,
     pub(super) prefix: String,
     is_superuser: bool,
-    creating: Semaphore,
-}
-
-/// What a project is called in the backing server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackingNames {
-    pub role: String,
-    pub database: String,
+    pub(super) creating: Semaphore,
 }
 
 impl Backing {
@@ -71,92 +66,188 @@ impl Backing {
         &self.server
     }
 
-    pub fn names(&self, project: &Project) -> BackingNames {
-        BackingNames {
-            role: self.name(&project.id, &project.role_name),
-            database: self.name(&project.id, &project.database_name),
-        }
+    /// What a role of the branch is called in the backing server, from which the project is seen.
+    pub fn role(&self, project: &Project, name: &str) -> String {
+        self.name(scope(project), name)
     }
 
-    fn name(&self, project_id: &str, part: &str) -> String {
-        let full = format!("{}.{project_id}.{part}", self.prefix);
+    pub fn database(&self, project: &Project, database: &Database) -> String {
+        self.name(scope(project), &database.backing_part)
+    }
+
+    /// What the names of all databases and roles of a branch begin with.
+    fn prefix(&self, project: &Project) -> String {
+        format!("{}.{}.", self.prefix, scope(project))
+    }
+
+    fn name(&self, scope: &str, part: &str) -> String {
+        let full = format!("{}.{scope}.{part}", self.prefix);
         if full.len() <= LONGEST_NAME {
             return full;
         }
         let digest = part
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        format!("{}.{project_id}.{:08x}", self.prefix, digest & 0xffff_ffff)
+        format!("{}.{scope}.{:08x}", self.prefix, digest & 0xffff_ffff)
     }
 
-    /// Makes role and database of a project where they are missing. Safe to repeat after a crash half-way.
-    /// Returns the size of the database.
-    pub async fn materialize(&self, project: &Project) -> anyhow::Result<i64> {
+    /// Brings roles and databases of a branch in line with what it should have. Safe to repeat after a crash half-way.
+    /// Returns the size of its databases.
+    pub async fn materialize(&self, project: &Project, objects: &Objects, now: Instant) -> anyhow::Result<i64> {
         let _turn = self.creating.acquire().await?;
-        let names = self.names(project);
         let mut connection = self.pool.acquire().await?;
-        // One creator at a time for a project; the lock is the session's, as CREATE DATABASE allows no transaction.
-        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
-            .bind(&names.database)
-            .execute(&mut *connection)
-            .await?;
-        let made = self.make(&mut connection, &names, &project.role_password).await;
-        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
-            .bind(&names.database)
-            .execute(&mut *connection)
-            .await?;
+        self.lock(&mut connection, project).await?;
+        let made = self.make(&mut connection, project, objects, now).await;
+        self.unlock(&mut connection, project).await?;
         made?;
         drop(connection);
-        self.size(&names.database)
-            .await?
-            .ok_or_else(|| anyhow!("the database {} vanished while it was made", names.database))
+        Ok(self.size(project).await?.unwrap_or(0))
     }
 
-    async fn make(&self, connection: &mut PgConnection, names: &BackingNames, password: &str) -> anyhow::Result<()> {
-        if !self.has(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &names.role).await? {
-            run(connection, "SET password_encryption = 'scram-sha-256'", &[]).await?;
-            let create = "CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD %L";
-            run(connection, create, &[&names.role, password]).await?;
-        }
-        if !self.is_superuser {
-            run(connection, "GRANT %I TO CURRENT_USER", &[&names.role]).await?;
-        }
-        if !self.has(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", &names.database).await? {
-            // Closed until the rights of others are taken away.
-            let create = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false";
-            run(connection, create, &[&names.database, &names.role]).await?;
-        }
-        run(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", &[&names.database]).await?;
-        run(connection, "ALTER DATABASE %I ALLOW_CONNECTIONS true", &[&names.database]).await
+    /// One maker at a time for a branch; the lock is the session's, as CREATE DATABASE allows no transaction.
+    pub(super) async fn lock(&self, connection: &mut PgConnection, project: &Project) -> sqlx::Result<()> {
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
+            .bind(self.prefix(project))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
-    async fn has(&self, connection: &mut PgConnection, query: &'static str, name: &str) -> sqlx::Result<bool> {
-        sqlx::query_scalar(query).bind(name).fetch_one(connection).await
+    pub(super) async fn unlock(&self, connection: &mut PgConnection, project: &Project) -> sqlx::Result<()> {
+        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
+            .bind(self.prefix(project))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
-    /// Bytes of a database, nothing if there is none.
-    pub async fn size(&self, database: &str) -> sqlx::Result<Option<i64>> {
-        sqlx::query_scalar("SELECT pg_database_size(oid) FROM pg_database WHERE datname = $1")
-            .bind(database)
-            .fetch_optional(&self.pool)
+    async fn make(
+        &self,
+        connection: &mut PgConnection,
+        project: &Project,
+        objects: &Objects,
+        now: Instant,
+    ) -> anyhow::Result<()> {
+        self.make_roles(connection, project, objects, now).await?;
+        for database in &objects.databases {
+            let name = self.database(project, database);
+            let owner = self.role(project, &database.owner_name);
+            if !has(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", &name).await? {
+                // Closed until the rights of others are taken away.
+                let create = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false";
+                run(connection, create, &[&name, &owner]).await?;
+            }
+            run(connection, "ALTER DATABASE %I OWNER TO %I", &[&name, &owner]).await?;
+            self.open_to_roles(connection, project, &name, objects).await?;
+        }
+        self.remove_others(connection, project, objects).await
+    }
+
+    pub(super) async fn make_roles(
+        &self,
+        connection: &mut PgConnection,
+        project: &Project,
+        objects: &Objects,
+        now: Instant,
+    ) -> anyhow::Result<()> {
+        run(connection, "SET password_encryption = 'scram-sha-256'", &[]).await?;
+        for role in &objects.roles {
+            let name = self.role(project, &role.name);
+            if !has(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await? {
+                let create = "CREATE ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION";
+                run(connection, create, &[&name]).await?;
+            }
+            let alter =
+                if role.no_login { "ALTER ROLE %I NOLOGIN PASSWORD %L" } else { "ALTER ROLE %I LOGIN PASSWORD %L" };
+            run(connection, alter, &[&name, role.valid_password(now)]).await?;
+            if !self.is_superuser {
+                run(connection, "GRANT %I TO CURRENT_USER", &[&name]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The roles of its branch may use a database, and nobody else.
+    pub(super) async fn open_to_roles(
+        &self,
+        connection: &mut PgConnection,
+        project: &Project,
+        database: &str,
+        objects: &Objects,
+    ) -> anyhow::Result<()> {
+        run(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", &[database]).await?;
+        for role in &objects.roles {
+            run(connection, "GRANT ALL ON DATABASE %I TO %I", &[database, &self.role(project, &role.name)]).await?;
+        }
+        run(connection, "ALTER DATABASE %I ALLOW_CONNECTIONS true", &[database]).await
+    }
+
+    /// Removes what the branch has in the server and should not have. What a role leaves goes to the databases' owners.
+    async fn remove_others(
+        &self,
+        connection: &mut PgConnection,
+        project: &Project,
+        objects: &Objects,
+    ) -> anyhow::Result<()> {
+        let wanted: Vec<String> = objects.databases.iter().map(|database| self.database(project, database)).collect();
+        for database in self.databases(project).await?.iter().filter(|name| !wanted.contains(name)) {
+            run(connection, "DROP DATABASE IF EXISTS %I WITH (FORCE)", &[database]).await?;
+        }
+        let wanted: Vec<String> = objects.roles.iter().map(|role| self.role(project, &role.name)).collect();
+        for role in self.roles(project).await?.iter().filter(|name| !wanted.contains(name)) {
+            for database in &objects.databases {
+                let owner = self.role(project, &database.owner_name);
+                let mut inside = self.enter(&self.database(project, database)).await?;
+                run(&mut inside, "REASSIGN OWNED BY %I TO %I", &[role, &owner]).await?;
+                run(&mut inside, "DROP OWNED BY %I", &[role]).await?;
+                inside.close().await?;
+            }
+            run(connection, "DROP ROLE IF EXISTS %I", &[role]).await?;
+        }
+        Ok(())
+    }
+
+    /// A session of the emulator's own in a database.
+    pub(super) async fn enter(&self, database: &str) -> sqlx::Result<PgConnection> {
+        self.server.clone().database(database).disable_statement_logging().connect().await
+    }
+
+    pub(super) async fn databases(&self, project: &Project) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar("SELECT datname FROM pg_database WHERE starts_with(datname, $1)")
+            .bind(self.prefix(project))
+            .fetch_all(&self.pool)
             .await
     }
 
-    /// Ends every session in a database, as a compute does that stops. Waits until they have ended, at most 500 ms each.
-    pub async fn end_sessions(&self, database: &str) -> sqlx::Result<()> {
-        sqlx::query("SELECT pg_terminate_backend(pid, 500) FROM pg_stat_activity WHERE datname = $1")
-            .bind(database)
+    async fn roles(&self, project: &Project) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)")
+            .bind(self.prefix(project))
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// Bytes of all databases of a branch, nothing if there are none.
+    pub async fn size(&self, project: &Project) -> sqlx::Result<Option<i64>> {
+        sqlx::query_scalar("SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE starts_with(datname, $1)")
+            .bind(self.prefix(project))
+            .fetch_one(&self.pool)
+            .await
+    }
+
+    /// Ends every session in a branch's databases, as a compute does that stops. Waits until they have ended, at most
+    /// 500 ms each.
+    pub async fn end_sessions(&self, project: &Project) -> sqlx::Result<()> {
+        sqlx::query("SELECT pg_terminate_backend(pid, 500) FROM pg_stat_activity WHERE starts_with(datname, $1)")
+            .bind(self.prefix(project))
             .execute(&self.pool)
             .await?;
         Ok(())
     }
 
-    /// Removes role and database of a project for good.
-    pub async fn drop_project(&self, project: &Project) -> anyhow::Result<()> {
-        let names = self.names(project);
+    /// Removes roles and databases of a branch for good.
+    pub async fn drop_all(&self, project: &Project) -> anyhow::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        run(&mut connection, "DROP DATABASE IF EXISTS %I WITH (FORCE)", &[&names.database]).await?;
-        run(&mut connection, "DROP ROLE IF EXISTS %I", &[&names.role]).await
+        self.remove_others(&mut connection, project, &Objects { roles: Vec::new(), databases: Vec::new() }).await
     }
 
     /// A server that trusts everybody makes passwords of projects worthless: say so.
@@ -176,8 +267,20 @@ impl Backing {
     }
 }
 
+/// The root branch goes by the id of its project.
+fn scope(project: &Project) -> &str {
+    if project.is_root_branch() {
+        return &project.id;
+    }
+    project.branch_id.strip_prefix("br-").unwrap_or(&project.branch_id)
+}
+
+async fn has(connection: &mut PgConnection, query: &'static str, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(query).bind(name).fetch_one(connection).await
+}
+
 /// Runs a statement that takes no parameters, with names (%I) and texts (%L) quoted by the server itself.
-async fn run(connection: &mut PgConnection, template: &str, parts: &[&str]) -> anyhow::Result<()> {
+pub(super) async fn run(connection: &mut PgConnection, template: &str, parts: &[&str]) -> anyhow::Result<()> {
     let statement: String = sqlx::query_scalar("SELECT format($1, VARIADIC $2::text[])")
         .bind(template)
         .bind(parts)

@@ -88,8 +88,10 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               endpoint_settings, endpoint_updated_at, compute_state, compute_pending, compute_pending_due,
               compute_started_at, compute_suspended_at, compute_last_active, compute_idle_due, compute_held,
               materialized_at, empty_size, base_size, logical_size, used_since, used_active_seconds,
-              used_compute_seconds, used_written_bytes, used_transfer_bytes, used_storage_byte_hours,
-              charged_until, modeled_from, compute_modeled, quota_due, quota_blocked_at, writes_refused)
+              used_compute_seconds, used_written_bytes, used_transfer_bytes, used_storage_byte_hours, charged_until,
+              modeled_from, compute_modeled, quota_due, quota_blocked_at, writes_refused, branch_name,
+              branch_protected, default_branch_id, has_endpoint, endpoint_id, endpoint_created_at, objects_apart,
+              apply_due, apply_cuts)
            = (n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
               n.default_min_cu, n.default_max_cu, n.default_suspend_seconds, n.default_pg_settings,
               n.endpoint_name, n.endpoint_min_cu, n.endpoint_max_cu, n.endpoint_suspend_seconds, n.endpoint_disabled,
@@ -97,7 +99,9 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               n.compute_started_at, n.compute_suspended_at, n.compute_last_active, n.compute_idle_due, n.compute_held,
               n.materialized_at, n.empty_size, n.base_size, n.logical_size, n.used_since, n.used_active_seconds,
               n.used_compute_seconds, n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours,
-              n.charged_until, n.modeled_from, n.compute_modeled, n.quota_due, n.quota_blocked_at, n.writes_refused)
+              n.charged_until, n.modeled_from, n.compute_modeled, n.quota_due, n.quota_blocked_at, n.writes_refused,
+              n.branch_name, n.branch_protected, n.default_branch_id, n.has_endpoint, n.endpoint_id,
+              n.endpoint_created_at, n.objects_apart, n.apply_due, n.apply_cuts)
          FROM json_populate_recordset(NULL::projects, $1::text::json) n WHERE p.id = n.id",
     )
     .bind(records(projects)?)

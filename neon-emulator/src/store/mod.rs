@@ -1,10 +1,15 @@
 //! All SQL of the emulator. The state lives in a database of its own; tenants' databases live beside it.
 
 mod backing;
+mod branches;
 mod changes;
 mod copy;
+mod copying;
+mod keys;
 mod lock;
+mod objects;
 mod operations;
+mod places;
 mod projects;
 mod seeding;
 mod setup;
@@ -15,6 +20,7 @@ mod usage;
 pub use backing::Backing;
 pub use changes::Which;
 pub use lock::StateLock;
+pub use places::Place;
 pub use projects::Page;
 pub use sweeping::BATCH as SWEEP_BATCH;
 pub use usage::{Consumer, Consumers};

@@ -4,18 +4,19 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::Store;
 use crate::clock::Instant;
+use crate::console::ProjectRecord;
 use crate::model::{Project, Refusal};
 
 /// What a page of the list of projects is asked for with.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     pub limit: i64,
     /// Id of the last project of the page before.
     pub cursor: Option<String>,
     /// Part of a name or id, in any case.
     pub search: Option<String>,
-    /// Deleted projects within their recovery window instead of live ones.
-    pub recoverable: bool,
+    /// Projects that were deleted since then, instead of live ones.
+    pub deleted_since: Option<Instant>,
 }
 
 impl Store {
@@ -30,23 +31,15 @@ impl Store {
         Ok(project)
     }
 
-    /// The live project with this endpoint.
-    pub async fn project_of_endpoint(&self, endpoint_id: &str) -> Result<Option<String>, Refusal> {
-        let id = sqlx::query_scalar("SELECT id FROM projects WHERE endpoint_id = $1 AND deleted_at IS NULL")
-            .bind(endpoint_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(id)
-    }
-
     /// One page, found by index however deep it lies. The place of a deleted project is still a place.
     pub async fn page(&self, page: &Page, now: Instant) -> Result<Vec<Project>, Refusal> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE ");
-        query.push(if page.recoverable {
-            "deleted_at IS NOT NULL AND purged_at IS NULL"
-        } else {
-            "deleted_at IS NULL"
-        });
+        match page.deleted_since {
+            Some(since) => {
+                query.push("deleted_at IS NOT NULL AND purged_at IS NULL AND deleted_at >= ").push_bind(since)
+            }
+            None => query.push("deleted_at IS NULL"),
+        };
         if let Some(cursor) = &page.cursor {
             let (created_at, id) = self.place(cursor).await?;
             query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
@@ -87,6 +80,18 @@ impl Store {
             project.settle(now, &self.timing);
         }
         Ok(projects)
+    }
+
+    /// Every live project, and those that were deleted since then.
+    pub async fn inventory(&self, deleted_since: Instant) -> Result<Vec<ProjectRecord>, Refusal> {
+        let records = sqlx::query_as(
+            "SELECT id, name, created_at, deleted_at, quota FROM projects
+             WHERE deleted_at IS NULL OR (purged_at IS NULL AND deleted_at >= $1) ORDER BY created_at, id",
+        )
+        .bind(deleted_since)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(records)
     }
 
     pub async fn count_deleted(&self) -> Result<i64, Refusal> {

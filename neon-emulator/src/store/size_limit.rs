@@ -6,7 +6,7 @@
 //! Neon's own error, and deleting, truncating and dropping are untouched. The schema goes when the limit does.
 
 use anyhow::Context;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::Backing;
 use crate::model::Project;
@@ -62,7 +62,7 @@ $do$;
 ";
 
 impl Backing {
-    /// Refuses writes in all databases of a project. Safe to repeat: tables that came meanwhile are covered then.
+    /// Refuses writes in all databases of a branch. Safe to repeat: tables that came meanwhile are covered then.
     pub async fn refuse_writes(&self, project: &Project, limit_bytes: i64) -> anyhow::Result<()> {
         self.run_in_each(project, &IMPOSE.replace("{limit}", &(limit_bytes / MIB).to_string())).await
     }
@@ -72,14 +72,8 @@ impl Backing {
     }
 
     async fn run_in_each(&self, project: &Project, statements: &str) -> anyhow::Result<()> {
-        let databases: Vec<String> =
-            sqlx::query_scalar("SELECT datname FROM pg_database WHERE starts_with(datname, $1)")
-                .bind(format!("{}.{}.", self.prefix, project.id))
-                .fetch_all(&self.pool)
-                .await?;
-        for database in databases {
-            let options = self.server.clone().database(&database).disable_statement_logging();
-            let mut connection = PgConnection::connect_with(&options).await?;
+        for database in self.databases(project).await? {
+            let mut connection = self.enter(&database).await?;
             let done = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await;
             connection.close().await?;
             done.context("cannot change the size limit of a database")?;

@@ -54,14 +54,17 @@ impl Store {
         }
     }
 
-    /// Projects whose size limit is in force, a few hundred at a time.
-    pub async fn projects_with_refused_writes(&self) -> Result<Vec<String>, Refusal> {
-        let ids = sqlx::query_scalar(
-            "SELECT id FROM projects WHERE writes_refused AND deleted_at IS NULL ORDER BY random() LIMIT 200",
+    /// Projects and their branches whose size limit is in force, a few hundred at a time.
+    pub async fn branches_with_refused_writes(&self) -> Result<Vec<(String, String)>, Refusal> {
+        let branches = sqlx::query_as(
+            "SELECT id, branch_id FROM (
+                 SELECT id, branch_id FROM projects WHERE writes_refused AND deleted_at IS NULL
+                 UNION ALL SELECT project_id, branch_id FROM branches WHERE writes_refused AND deleted_at IS NULL) refused
+             ORDER BY random() LIMIT 200",
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(ids)
+        Ok(branches)
     }
 
     /// Deleted projects whose recovery window ended before `deleted_before`, a few at a time.

@@ -4,13 +4,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
 mod account;
+mod branches;
 mod compute;
+mod console;
 mod consumption;
 mod contract;
 mod control;
 mod faults;
+mod lies;
 mod limits;
 mod listing;
+mod objects;
 mod operations;
 mod projects;
 mod proxy;

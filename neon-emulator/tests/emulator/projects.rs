@@ -1,5 +1,6 @@
 //! Creating, changing, deleting and recovering projects.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use neon_emulator::{Config, Unknowns};
 use serde_json::json;
 
@@ -139,8 +140,15 @@ async fn after_its_window_a_deleted_project_is_gone() {
     let test = TestEmulator::start().await;
     let created = test.api.create("gone").await;
     test.api.delete(&created.path()).await.ok(200);
-    test.advance(7 * 24 * 3600 + 1);
+    test.advance(7 * 24 * 3600 - 10);
+    let last_chance = test.api.get("/projects?recoverable=true").await.ok(200);
+    assert_eq!(last_chance["projects"][0]["id"], created.id());
+    let at = |field: &str| last_chance["projects"][0][field].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    assert_eq!(at("recoverable_until") - at("deleted_at"), TimeDelta::days(7));
+    test.advance(11);
     test.api.act(&format!("{}/recover", created.path())).await.refused(404);
+    assert_eq!(test.api.get("/projects?recoverable=true").await.ok(200)["projects"], json!([]));
+    assert_eq!(test.emulator.inventory().await.unwrap(), []);
     test.finish().await;
 }
 

@@ -32,6 +32,9 @@ async fn three_hundred_thousand_projects() {
     let last_page = median(&test, &list(&format!("&cursor={last}"))).await;
     let search = median(&test, &format!("/projects?search=fleet-{:06}", count / 2)).await;
     println!("pages of 400: first {first_page:?}, last {last_page:?}; search {search:?}");
+    let start = Instant::now();
+    assert_eq!(test.emulator.inventory().await.unwrap().len() as u64, count);
+    println!("inventory in {:?}", start.elapsed());
     assert!(last_page < first_page * 3 + Duration::from_millis(20));
 
     let now = test.emulator.clock().now();

@@ -14,7 +14,7 @@ use crate::api::extract::Body;
 use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
-use crate::model::{Operation, Project, Refusal};
+use crate::model::{Objects, Operation, Project, Refusal};
 use crate::regions::DEFAULT_REGION;
 
 #[derive(Debug, Deserialize)]
@@ -109,13 +109,14 @@ impl NewProject {
 }
 
 fn created(context: &Context, project: &Project, operations: &[Operation], now: Instant) -> Value {
-    let mut role = shapes::role(project);
-    role["password"] = project.role_password.as_str().into();
+    let born = Objects::born_with(project);
+    let login = |role| shapes::Login { role, database: &project.database_name };
+    let details = |role| shapes::connection_details(project, &login(role), &context.proxy_address);
     json!({
         "project": shapes::project(project, Detail::Changed, now),
-        "connection_uris": [shapes::connection_details(project, &context.proxy_address)],
-        "roles": [role],
-        "databases": [shapes::database(project)],
+        "connection_uris": born.roles.iter().map(details).collect::<Vec<_>>(),
+        "roles": born.roles.iter().map(shapes::role_with_password).collect::<Vec<_>>(),
+        "databases": born.databases.iter().map(shapes::database).collect::<Vec<_>>(),
         "operations": shapes::operations(operations, now),
         "branch": shapes::branch(project, now),
         "endpoints": [shapes::endpoint(project, now)],

@@ -1,62 +1,25 @@
-//! Projects: list, get, delete, recover; creation and update have files of their own.
+//! Projects: get, delete, recover; list, creation and update have files of their own.
 
 pub mod checks;
 mod create;
+mod list;
 mod settings;
 mod update;
 
 pub use create::create;
+pub use list::{list, list_shared};
 pub use update::update;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use chrono::TimeDelta;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::{Parameters, limit};
 use super::shapes::{self, Detail};
 use super::{ApiError, Context};
 use crate::model::{Project, Refusal};
-use crate::store::{Page, Which};
-
-#[derive(Debug, Deserialize)]
-pub struct ListParameters {
-    limit: Option<i64>,
-    cursor: Option<String>,
-    search: Option<String>,
-    org_id: Option<String>,
-    recoverable: Option<bool>,
-}
-
-pub async fn list(
-    State(context): State<Arc<Context>>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<Value>, ApiError> {
-    if context.config.unknowns.personal_keys && parameters.org_id.is_none() {
-        return Err(ApiError::bad_request("org_id is required, you can find it on your organization settings page"));
-    }
-    if parameters.org_id.is_some_and(|org_id| org_id != context.config.org_id) {
-        return Err(ApiError::not_found("organization"));
-    }
-    let page = Page {
-        limit: limit(parameters.limit, 10, 400)?,
-        cursor: parameters.cursor.filter(|cursor| !cursor.is_empty()),
-        search: parameters.search.filter(|search| !search.is_empty()),
-        recoverable: parameters.recoverable.unwrap_or(false),
-    };
-    let now = context.clock.now();
-    let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
-    let projects = context.store.page(&page, now).await?;
-    let items: Vec<Value> = projects.iter().map(|project| shapes::list_item(project, window, now)).collect();
-    let mut body = json!({"projects": items, "applications": {}, "integrations": {}});
-    if let Some(last) = projects.last() {
-        body["pagination"] = json!({"cursor": last.id});
-    }
-    Ok(Json(body))
-}
+use crate::store::{Place, Which};
 
 pub async fn read(
     State(context): State<Arc<Context>>,
@@ -76,7 +39,7 @@ pub async fn delete(
     let timing = context.timing;
     let change = |project: &mut Project, now| project.delete(now, &timing).map(|()| Vec::new());
     let (project, _) = context.store.change(&project_id, Which::Live, change).await?;
-    context.cut_connections(&project).await;
+    context.let_branches_go(&project).await?;
     Ok(Json(json!({"project": shapes::project(&project, Detail::Changed, context.clock.now())})))
 }
 
@@ -84,9 +47,9 @@ pub async fn recover(
     State(context): State<Arc<Context>>,
     Path(project_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
+    let since = context.recoverable_since();
     let change = |project: &mut Project, now| {
-        if project.deleted_at.is_none_or(|at| now - at > window) {
+        if project.deleted_at.is_none_or(|at| at < since) {
             return Err(Refusal::NotFound("project"));
         }
         project.recover(now);
@@ -94,23 +57,33 @@ pub async fn recover(
     };
     let (project, _) = context.store.change(&project_id, Which::Recoverable, change).await?;
     let now = context.clock.now();
+    let branches = context.store.views(&project_id, now).await?;
     Ok(Json(json!({
         "project": shapes::project(&project, Detail::Changed, now),
-        "branches": [shapes::branch(&project, now)],
+        "branches": branches.iter().map(|branch| shapes::branch(branch, now)).collect::<Vec<_>>(),
     })))
 }
 
-/// The project with the present size of its database. What was found is kept for the lists.
+/// The project with the present size of its databases on the root branch.
 pub async fn measured(context: &Context, project_id: &str) -> Result<Project, ApiError> {
-    let now = context.clock.now();
-    let project = context.store.project(project_id, now).await?;
+    let root = context.store.project(project_id, context.clock.now()).await?;
+    measured_now(context, root).await
+}
+
+/// The project seen from one of its branches, with the present size of its databases there.
+pub async fn measured_in(context: &Context, project_id: &str, place: Place<'_>) -> Result<Project, ApiError> {
+    let view = context.store.view(project_id, place, context.clock.now()).await?;
+    measured_now(context, view).await
+}
+
+/// What is found is kept for the lists.
+async fn measured_now(context: &Context, project: Project) -> Result<Project, ApiError> {
     if project.materialized_at.is_none() {
         return Ok(project);
     }
-    let database = context.backing.names(&project).database;
-    let size = context.backing.size(&database).await.map_err(Refusal::Store)?;
+    let size = context.backing.size(&project).await.map_err(Refusal::Store)?;
     let mut present = project.clone();
-    present.measured(size.unwrap_or(project.empty_size), now);
+    present.measured(size.unwrap_or(project.empty_size), context.clock.now());
     if present.logical_size == project.logical_size {
         return Ok(project);
     }
@@ -118,6 +91,6 @@ pub async fn measured(context: &Context, project_id: &str) -> Result<Project, Ap
         project.measured(size.unwrap_or(project.empty_size), now);
         Ok(Vec::new())
     };
-    let (project, _) = context.store.change(project_id, Which::Live, change).await?;
+    let (project, _) = context.store.change_in(&project.id, Place::Branch(&project.branch_id), change).await?;
     Ok(project)
 }

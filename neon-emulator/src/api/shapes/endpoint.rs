@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CREATION_SOURCE, PROVISIONER, set, time};
 use crate::clock::Instant;
-use crate::model::{ComputeState, Project};
+use crate::model::{ComputeState, Objects, Project, Role};
 use crate::names;
 
 pub fn endpoint(project: &Project, now: Instant) -> Value {
@@ -17,14 +17,14 @@ pub fn endpoint(project: &Project, now: Instant) -> Value {
         "autoscaling_limit_max_cu": project.endpoint_max_cu,
         "region_id": project.region_id,
         "type": "read_write",
-        "current_state": project.compute_state.name(),
+        "current_state": project.endpoint_state(),
         "settings": project.endpoint_settings.clone().unwrap_or_else(|| json!({})),
         "pooler_enabled": false,
         "pooler_mode": "transaction",
         "disabled": project.endpoint_disabled,
         "passwordless_access": true,
         "creation_source": CREATION_SOURCE,
-        "created_at": time(project.created_at),
+        "created_at": time(project.endpoint_created_at.unwrap_or(project.created_at)),
         "updated_at": time(project.endpoint_updated_at),
         "proxy_host": names::proxy_host(&project.region_id),
         "suspend_timeout_seconds": project.endpoint_suspend_seconds,
@@ -38,26 +38,41 @@ pub fn endpoint(project: &Project, now: Instant) -> Value {
     shape
 }
 
+/// Who enters which database of an endpoint.
+pub struct Login<'a> {
+    pub role: &'a Role,
+    pub database: &'a str,
+}
+
 /// A connection string that works as it is: it leads to the proxy and names the endpoint in its options, the way
 /// Neon documents for clients without SNI. The proxy offers no TLS.
-pub fn connection_uri(project: &Project, proxy_address: &str, pooled: bool) -> String {
+pub fn uri(project: &Project, login: &Login<'_>, proxy_address: &str, pooled: bool) -> String {
     let pooler = if pooled { "-pooler" } else { "" };
     format!(
         "postgresql://{}:{}@{proxy_address}/{}?sslmode=disable&options=endpoint%3D{}{pooler}",
-        encoded(&project.role_name),
-        encoded(&project.role_password),
-        encoded(&project.database_name),
+        encoded(&login.role.name),
+        encoded(&login.role.password),
+        encoded(login.database),
         project.endpoint_id,
     )
 }
 
-pub fn connection_details(project: &Project, proxy_address: &str) -> Value {
+/// The connection string of what a project was born with.
+pub fn connection_uri(project: &Project, proxy_address: &str, pooled: bool) -> String {
+    let born = Objects::born_with(project);
+    born.roles
+        .iter()
+        .map(|role| uri(project, &Login { role, database: &project.database_name }, proxy_address, pooled))
+        .collect()
+}
+
+pub fn connection_details(project: &Project, login: &Login<'_>, proxy_address: &str) -> Value {
     json!({
-        "connection_uri": connection_uri(project, proxy_address, false),
+        "connection_uri": uri(project, login, proxy_address, false),
         "connection_parameters": {
-            "database": project.database_name,
-            "password": project.role_password,
-            "role": project.role_name,
+            "database": login.database,
+            "password": login.role.password,
+            "role": login.role.name,
             "host": project.host(),
             "pooler_host": project.pooler_host(),
         },

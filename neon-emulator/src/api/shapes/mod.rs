@@ -4,8 +4,8 @@ mod branch;
 mod endpoint;
 mod project;
 
-pub use branch::{branch, database, role};
-pub use endpoint::{connection_details, connection_uri, endpoint};
+pub use branch::{branch, database, listed_branch, role, role_with_password};
+pub use endpoint::{Login, connection_details, connection_uri, endpoint, uri};
 pub use project::{Detail, list_item, project};
 
 use chrono::SecondsFormat;
@@ -25,7 +25,7 @@ pub fn time(at: Instant) -> String {
 }
 
 /// Sets a field only if there is a value: Neon leaves such fields out rather than sending null.
-fn set(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+pub fn set(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         object[name] = value.into();
     }

@@ -45,7 +45,9 @@ impl Api {
         }
         let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         let status = response.status().as_u16();
-        let body: Value = response.json().await.unwrap();
+        let text = response.text().await.unwrap();
+        // 204 has no body, and says so.
+        let body = if status == 204 && text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         CONTRACT.check(method.as_str(), path, status, &body);
         Answer { status, body }
     }
@@ -121,6 +123,18 @@ impl Created {
 
     pub fn uri(&self) -> &str {
         self.0["connection_uris"][0]["connection_uri"].as_str().unwrap()
+    }
+
+    /// The connection string for another role, password or database.
+    pub fn uri_as(&self, role: &str, password: &str, database: &str) -> String {
+        let (_, rest) = self.uri().split_once('@').unwrap();
+        let (address, rest) = rest.split_once('/').unwrap();
+        let (_, query) = rest.split_once('?').unwrap();
+        format!("postgresql://{role}:{password}@{address}/{database}?{query}")
+    }
+
+    pub fn password(&self) -> &str {
+        self.0["roles"][0]["password"].as_str().unwrap()
     }
 
     pub fn path(&self) -> String {

@@ -56,6 +56,9 @@ impl Contract {
             status >= 400 || operation["responses"].get(status.to_string()).is_some(),
             "{method} {template} cannot answer {status}"
         );
+        if body.is_null() && self.resolved(response).get("content").is_none() {
+            return;
+        }
         let errors: Vec<String> = self
             .validator(&format!("{method} {template} {status}"), response)
             .iter_errors(body)

@@ -1,0 +1,65 @@
+//! What is changed about roles and databases reaches the backing server when the operations of the change end: until
+//! then the old password opens the door, and a new database is not there. Whoever comes first brings it about, the
+//! task that waits for it or a connection, so that it also happens after a restart.
+
+use std::sync::Arc;
+
+use super::Context;
+use crate::model::{Project, Refusal};
+use crate::store::Place;
+
+/// Applies what was changed on a branch at once if it is due, else when it is.
+pub async fn when_due(context: &Arc<Context>, project: &Project) {
+    let Some(due) = project.apply_due else { return };
+    if due <= context.clock.now() {
+        return apply(context, project).await;
+    }
+    let (context, project) = (context.clone(), project.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = context.stop.cancelled() => {}
+            () = context.clock.sleep_until(due) => apply(&context, &project).await,
+        }
+    });
+}
+
+/// Brings the backing server in line with a branch, if that is due. A failure is logged, and tried again by the next
+/// connection.
+pub async fn apply(context: &Context, project: &Project) {
+    match try_apply(context, &project.id, &project.branch_id).await {
+        Ok(()) => {}
+        // Deleted meanwhile.
+        Err(error) if matches!(error.downcast_ref(), Some(Refusal::NotFound(_))) => {}
+        Err(error) => tracing::error!(
+            error = %format!("{error:#}"),
+            project.id = %project.id,
+            "roles and databases of a branch could not be brought in line"
+        ),
+    }
+}
+
+async fn try_apply(context: &Context, project_id: &str, branch_id: &str) -> anyhow::Result<()> {
+    let place = Place::Branch(branch_id);
+    let now = context.clock.now();
+    let view = context.store.view(project_id, place, now).await?;
+    if view.apply_due.is_none_or(|due| now < due) {
+        return Ok(());
+    }
+    if view.apply_cuts {
+        context.cut_connections(&view).await;
+    }
+    if view.materialized_at.is_some() {
+        let objects = context.store.objects(&view).await?;
+        context.backing.materialize(&view, &objects, now).await?;
+    }
+    let note = |project: &mut Project, _| {
+        // A later change is due later.
+        if project.apply_due == view.apply_due {
+            project.apply_due = None;
+            project.apply_cuts = false;
+        }
+        Ok(Vec::new())
+    };
+    context.store.change_in(project_id, place, note).await?;
+    Ok(())
+}
