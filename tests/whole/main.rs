@@ -9,3 +9,4 @@ mod engine;
 mod outage;
 mod pages;
 mod support;
+mod usage;
