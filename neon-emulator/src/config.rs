@@ -33,12 +33,21 @@ pub struct Config {
     pub rate_limits: bool,
     /// How long a deleted project can be recovered; then its database is dropped.
     pub recovery_window: Duration,
+    /// How long after its quota was exceeded a project is suspended: Neon's metrics are renewed every 15 minutes.
+    pub quota_lag: Duration,
+    /// How often Neon renews the data of the consumption history; zero is at once.
+    pub consumption_refresh: Duration,
+    /// Calls of the consumption history that the account has in a minute.
+    pub consumption_calls_per_minute: u32,
     /// How many projects the plan allows; creation beyond it is refused with 422.
     pub projects_limit: Option<i64>,
     /// Connections through the proxy at once; further ones are refused.
     pub proxy_max_connections: usize,
     /// Where the emulator's time comes from; a test may keep its clock across a restart.
     pub clock: Clock,
+    /// How many seconds the emulator's time moves in a real second. Operations, suspend timeouts, billing periods and
+    /// quotas follow it; rate limits and faults do not.
+    pub clock_rate: f64,
     pub unknowns: Unknowns,
 }
 
@@ -55,6 +64,10 @@ pub struct Unknowns {
     pub pooled_by_default: bool,
     /// The counters of `GET /projects/{project_id}` stay zero, as was seen on newer paid plans.
     pub counters_stay_zero: bool,
+    /// `to` of the consumption history is rounded down, so that the frame that it falls into is left out.
+    pub consumption_cuts_last_frame: bool,
+    /// The status with which a start is refused for a quota, instead of 422.
+    pub quota_refusal_status: Option<u16>,
     /// Deleted projects count towards the limit until they are purged.
     pub deleted_count_towards_limit: bool,
 }
@@ -88,9 +101,13 @@ impl Config {
             suspend_time_scale: 1.0,
             rate_limits: true,
             recovery_window: Duration::from_secs(7 * 24 * 3600),
+            quota_lag: Duration::from_secs(15 * 60),
+            consumption_refresh: Duration::from_secs(15 * 60),
+            consumption_calls_per_minute: 30,
             projects_limit: None,
             proxy_max_connections: 500,
             clock: Clock::default(),
+            clock_rate: 1.0,
             unknowns: Unknowns::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +15,10 @@ use crate::api::{self, BASE_PATH, Context};
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::faults::Faults;
+use crate::fleet::{self, FleetSpec};
 use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
-use crate::model::{ComputeState, Project, Quota, Timing};
+use crate::model::{ComputeState, Project, Quota, QuotaKind, Timing};
 use crate::proxy::{self, Connections};
 use crate::seed::{self, SeedProject, SeededProject};
 use crate::stats::{Recorder, Stats};
@@ -56,6 +58,8 @@ pub struct ProjectTruth {
     pub suspend_timeout_seconds: i64,
     pub min_cu: f64,
     pub max_cu: f64,
+    /// Why its compute may not run: the code of the quota that was exceeded.
+    pub blocked_by: Option<&'static str>,
 }
 
 impl Emulator {
@@ -132,6 +136,11 @@ impl Emulator {
         Ok(seed::seed(&self.context, seeds).await?)
     }
 
+    /// Seeds a whole fleet; 300,000 projects take less than a minute or two. Returns how many there are.
+    pub async fn seed_fleet(&self, spec: &FleetSpec) -> anyhow::Result<u64> {
+        Ok(fleet::seed(&self.context, spec).await?)
+    }
+
     /// Every project that is not purged, in the order of their ids.
     pub async fn projects(&self) -> anyhow::Result<Vec<ProjectTruth>> {
         let now = self.context.clock.now();
@@ -167,11 +176,19 @@ impl Drop for Emulator {
 }
 
 async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context, StateLock)> {
+    if config.clock_rate != config.clock.rate() {
+        config.clock.set_rate(config.clock_rate);
+    }
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");
-    let timing = Timing { operation_scale: config.operation_time_scale, suspend_scale: config.suspend_time_scale };
+    let timing = Timing {
+        operation_scale: config.operation_time_scale,
+        suspend_scale: config.suspend_time_scale,
+        quota_lag: TimeDelta::from_std(config.quota_lag).context("the quota lag is too long")?,
+    };
     let store = Store::open(&server, &config.state_database, timing, config.clock.clone()).await?;
     let lock = StateLock::take(&server, &config.state_database).await?;
+    store.build_deferred_indexes().await?;
     store.release_all_held().await?;
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
@@ -183,7 +200,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         connections: Connections::default(),
         faults: Faults::default(),
         stats: Recorder::default(),
-        limits: Limits::new(config.rate_limits),
+        limits: Limits::new(config.rate_limits, config.consumption_calls_per_minute),
         stop: CancellationToken::new(),
         proxy_address,
         config,
@@ -209,6 +226,7 @@ fn truth(project: Project, now: Instant) -> ProjectTruth {
         state: ComputeState::name(project.compute_state),
         busy: project.is_busy(now),
         deleted: project.deleted_at.is_some(),
+        blocked_by: project.blocked_by(now).map(QuotaKind::code),
         quota: project.quota.unwrap_or_default(),
         logical_size_bytes: project.logical_size,
         suspend_timeout_seconds: project.endpoint_suspend_seconds,

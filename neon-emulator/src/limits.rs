@@ -1,4 +1,5 @@
-//! Neon's rate limits: 700 calls in any 60 seconds for the account, 40 in any second for each route.
+//! Neon's rate limits: 700 calls in any 60 seconds for the account, 40 in any second for each route, and for the
+//! consumption history a bucket of its own that fills evenly.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,7 @@ const PER_SECOND_AND_ROUTE: usize = 40;
 #[derive(Debug)]
 pub struct Limits {
     enabled: bool,
+    consumption_per_minute: u32,
     windows: Mutex<Windows>,
 }
 
@@ -19,11 +21,28 @@ pub struct Limits {
 struct Windows {
     account: VecDeque<Instant>,
     routes: HashMap<Route, VecDeque<Instant>>,
+    consumption: Option<Bucket>,
+}
+
+/// Full at first, it holds a minute's calls.
+#[derive(Debug)]
+struct Bucket {
+    calls: f64,
+    filled_at: Instant,
+}
+
+impl Bucket {
+    fn fill(&mut self, per_minute: f64, now: Instant) {
+        let seconds = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.calls = (self.calls + seconds * per_minute / 60.0).min(per_minute);
+        self.filled_at = now;
+    }
 }
 
 impl Limits {
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, windows: Mutex::default() }
+    /// `consumption_per_minute` calls of the consumption history are allowed.
+    pub fn new(enabled: bool, consumption_per_minute: u32) -> Self {
+        Self { enabled, consumption_per_minute, windows: Mutex::default() }
     }
 
     /// Counts a call, unless it is one too many. Refused calls are not counted.
@@ -33,12 +52,21 @@ impl Limits {
 
     fn admits_at(&self, route: &Route, now: Instant) -> bool {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let Windows { account, routes } = &mut *windows;
+        let Windows { account, routes, consumption } = &mut *windows;
         let on_route = routes.entry(route.clone()).or_default();
         forget(account, now, Duration::from_secs(60));
         forget(on_route, now, Duration::from_secs(1));
         if account.len() >= PER_MINUTE || on_route.len() >= PER_SECOND_AND_ROUTE {
             return false;
+        }
+        if route.template.starts_with("/consumption_history") {
+            let per_minute = f64::from(self.consumption_per_minute);
+            let bucket = consumption.get_or_insert(Bucket { calls: per_minute, filled_at: now });
+            bucket.fill(per_minute, now);
+            if bucket.calls < 1.0 {
+                return false;
+            }
+            bucket.calls -= 1.0;
         }
         account.push_back(now);
         on_route.push_back(now);
@@ -62,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_route_takes_forty_calls_a_second() {
-        let limits = Limits::new(true);
+        let limits = Limits::new(true, 30);
         let start = Instant::now();
         let admitted = |n: usize, at| (0..n).filter(|_| limits.admits_at(&route("/projects"), at)).count();
         assert_eq!(admitted(50, start), 40);
@@ -72,11 +100,22 @@ mod tests {
 
     #[test]
     fn the_account_takes_seven_hundred_calls_a_minute() {
-        let limits = Limits::new(true);
+        let limits = Limits::new(true, 30);
         let start = Instant::now();
         let admitted = (0..800).filter(|n| limits.admits_at(&route(&n.to_string()), start)).count();
         assert_eq!(admitted, 700);
         assert!(!limits.admits_at(&route("/projects"), start + Duration::from_secs(59)));
         assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(60)));
+    }
+    #[test]
+    fn both_consumption_routes_share_a_bucket() {
+        let limits = Limits::new(true, 30);
+        let start = Instant::now();
+        let (current, legacy) = (route("/consumption_history/v2/projects"), route("/consumption_history/projects"));
+        let admitted =
+            |at| (0..40).filter(|n| limits.admits_at(if n % 2 == 0 { &current } else { &legacy }, at)).count();
+        assert_eq!(admitted(start), 30);
+        assert_eq!(admitted(start + Duration::from_secs(10)), 5);
+        assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(10)), "other routes go on");
     }
 }

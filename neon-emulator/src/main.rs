@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -40,6 +41,12 @@ struct Arguments {
     /// Factor on suspend timeouts.
     #[arg(long, default_value_t = 1.0)]
     suspend_scale: f64,
+    /// Seconds of the emulator's time in a real second.
+    #[arg(long, default_value_t = 1.0)]
+    clock_rate: f64,
+    /// How long after its quota was exceeded a project is suspended, in seconds.
+    #[arg(long, default_value_t = 900)]
+    quota_lag: u64,
     /// No 429 for too many calls.
     #[arg(long)]
     no_rate_limits: bool,
@@ -70,6 +77,8 @@ fn config(arguments: Arguments) -> Config {
         org_id: arguments.org_id,
         operation_time_scale: arguments.time_scale,
         suspend_time_scale: arguments.suspend_scale,
+        clock_rate: arguments.clock_rate,
+        quota_lag: Duration::from_secs(arguments.quota_lag),
         rate_limits: !arguments.no_rate_limits,
         ..Config::new(arguments.database_url, "")
     }

@@ -126,6 +126,13 @@ pub fn project_id() -> String {
     format!("{}-{}", two_words(), rand::rng().random_range(10_000_000..100_000_000_u32))
 }
 
+/// The same for project number `number` of those that are seeded: no two of them share the digits.
+pub fn numbered_project_id(number: i64) -> String {
+    // The factor has no divisor in common with the range, so that it only shuffles the numbers.
+    let digits = 10_000_000 + (number % 90_000_000 * 61_803_401).rem_euclid(90_000_000);
+    format!("{}-{digits}", two_words())
+}
+
 /// As in `br-green-mode-afe3fl9y`.
 pub fn branch_id() -> String {
     format!("br-{}-a{}", two_words(), random_text(LOWER_ALNUM, 7))

@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::api::Context;
 use crate::api::shapes::connection_uri;
 use crate::clock::{self, Instant};
-use crate::model::{ComputeState, Project, Quota, Refusal, VIRGIN_SIZE};
+use crate::model::{ComputeState, Pattern, Project, Quota, Refusal, Timing, VIRGIN_SIZE};
+use crate::names;
 use crate::regions::DEFAULT_REGION;
 
 /// A project to seed. It has run so far; its database is made when somebody connects.
@@ -28,9 +29,14 @@ pub struct SeedProject {
     /// The compute runs; it falls idle by its timeout.
     pub active: bool,
     pub usage: SeedUsage,
+    /// Who uses it from its creation on and from now on. Then `last_active`, `active` and `usage` follow from the
+    /// pattern and are ignored here. Without a pattern nobody uses it until somebody connects.
+    pub pattern: Option<Pattern>,
+    /// Tells projects of the same pattern apart.
+    pub pattern_seed: u64,
 }
 
-/// Consumption in the current billing period.
+/// Consumption in the current billing period. It stands in the counters of the project, but in no history.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SeedUsage {
     pub active_time_seconds: i64,
@@ -56,6 +62,8 @@ impl SeedProject {
             suspend_timeout_seconds: 0,
             active: false,
             usage: SeedUsage::default(),
+            pattern: None,
+            pattern_seed: 0,
         }
     }
 }
@@ -82,17 +90,23 @@ pub(crate) async fn seed(context: &Context, seeds: &[SeedProject]) -> Result<Vec
     let now = context.clock.now();
     let mut all = Vec::with_capacity(seeds.len());
     for chunk in seeds.chunks(CHUNK) {
-        let ids = context.store.next_database_ids(i64::try_from(chunk.len()).unwrap_or(i64::MAX)).await?;
-        let rows: Vec<Project> = chunk.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect();
+        let rows = rows(context, chunk, now).await?;
         context.store.insert_many(&rows).await?;
         all.extend(rows.iter().map(|project| seeded(project, &context.proxy_address)));
     }
-    context.store.analyze().await?;
+    context.store.analyze_after(seeds.len()).await?;
     Ok(all)
+}
+
+/// The rows of a chunk.
+pub(crate) async fn rows(context: &Context, seeds: &[SeedProject], now: Instant) -> Result<Vec<Project>, Refusal> {
+    let ids = context.store.next_database_ids(i64::try_from(seeds.len()).unwrap_or(i64::MAX)).await?;
+    Ok(seeds.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect())
 }
 
 fn row(seed: &SeedProject, database_id: i64, context: &Context, now: Instant) -> Project {
     let mut project = Project::virgin(&context.config.org_id, seed.region_id.clone(), seed.created_at);
+    project.id = names::numbered_project_id(database_id);
     project.name.clone_from(&seed.name);
     project.pg_version = seed.pg_version;
     project.quota = seed.quota.filter(|quota| !quota.is_empty());
@@ -103,14 +117,36 @@ fn row(seed: &SeedProject, database_id: i64, context: &Context, now: Instant) ->
     project.database_id = database_id;
     project.base_size = seed.logical_size_bytes;
     project.logical_size = seed.logical_size_bytes;
+    match seed.pattern {
+        Some(pattern) => follow_pattern(&mut project, pattern, seed, context, now),
+        None => set_usage(&mut project, seed, context, now),
+    }
+    project
+}
+
+/// The project as its pattern has left it, with the suspensions for its quota that it has been through.
+fn follow_pattern(project: &mut Project, pattern: Pattern, seed: &SeedProject, context: &Context, now: Instant) {
+    project.usage_pattern = Some(pattern);
+    project.usage_seed = seed.pattern_seed as i64;
+    project.compute_state = ComputeState::Idle;
+    project.compute_modeled = true;
+    project.used_since = clock::period_start(seed.created_at);
+    project.plan_quota(seed.created_at, &context.timing);
+    project.settle(now, &context.timing);
+}
+
+/// The project as the seed says. If it is over its quota, it is suspended already.
+fn set_usage(project: &mut Project, seed: &SeedProject, context: &Context, now: Instant) {
     project.used_since = clock::period_start(now).max(seed.created_at);
     project.used_active_seconds = seed.usage.active_time_seconds as f64;
     project.used_compute_seconds = seed.usage.compute_time_seconds as f64;
     project.used_written_bytes = seed.usage.written_data_bytes;
     project.used_transfer_bytes = seed.usage.data_transfer_bytes;
     project.used_storage_byte_hours = seed.usage.data_storage_bytes_hour;
-    set_compute(&mut project, seed, context, now);
-    project
+    set_compute(project, seed, context, now);
+    let timing = Timing { quota_lag: TimeDelta::zero(), ..context.timing };
+    project.plan_quota(now, &timing);
+    project.settle(now, &timing);
 }
 
 fn set_compute(project: &mut Project, seed: &SeedProject, context: &Context, now: Instant) {
@@ -120,6 +156,7 @@ fn set_compute(project: &mut Project, seed: &SeedProject, context: &Context, now
         project.compute_state = ComputeState::Active;
         // What it ran before is in the counters already.
         project.compute_started_at = Some(now);
+        project.charged_until = Some(now);
         project.compute_last_active = Some(seed.last_active.unwrap_or(now));
         project.compute_idle_due = timeout.map(|timeout| now + timeout);
     } else {

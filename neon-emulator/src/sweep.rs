@@ -1,4 +1,4 @@
-//! The background of the emulator: computes that fall idle, sizes of databases in use, deleted projects whose
+//! The background of the emulator: computes that fall idle, sizes of databases in use, quotas, deleted projects whose
 //! recovery window has ended. Nothing here is needed for a right answer; it keeps the written state near the true one.
 
 use std::sync::Arc;
@@ -9,6 +9,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Context;
+use crate::model::Project;
+use crate::quotas;
+use crate::store::Which;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Sizes of databases with open connections are measured every so many rounds, old things removed more rarely.
@@ -35,20 +38,28 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
     while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
+    quotas::cut_suspended(context).await?;
     if round.is_multiple_of(ROUNDS_TO_MEASURE) {
-        measure_databases_in_use(context).await;
+        count_transfer(context).await;
+        quotas::enforce_sizes(context).await?;
     }
     if round.is_multiple_of(ROUNDS_TO_CLEAN) {
         purge(context).await?;
         context.store.forget_old_operations().await?;
+        context.store.forget_old_usage().await?;
     }
     Ok(())
 }
 
-async fn measure_databases_in_use(context: &Context) {
-    for project_id in context.connections.projects_in_use() {
+/// What connections that are still open have sent.
+async fn count_transfer(context: &Context) {
+    for (project_id, bytes) in context.connections.take_sent() {
+        let count = |project: &mut Project, now| {
+            project.count_transfer(bytes, now);
+            Ok(Vec::new())
+        };
         // A project that was deleted meanwhile is no fault.
-        let _ = crate::api::measured(context, &project_id).await;
+        let _ = context.store.change(&project_id, Which::Live, count).await;
     }
 }
 

@@ -88,7 +88,9 @@ impl EndpointUpdate {
         match self.disabled {
             Some(true) if !project.endpoint_disabled => project.disable(now, timing),
             Some(disabled) => {
-                project.endpoint_disabled = disabled;
+                if project.endpoint_disabled && !disabled {
+                    project.enable(now);
+                }
                 Ok(project.apply_endpoint_settings(now, timing))
             }
             None => Ok(project.apply_endpoint_settings(now, timing)),
@@ -119,7 +121,8 @@ where
             project.settle(now, &timing);
             Ok(operations)
         })
-        .await?;
+        .await
+        .map_err(|refusal| ApiError::from(refusal).with_quota_status(context.config.unknowns.quota_refusal_status))?;
     if stops {
         context.cut_connections(&project).await;
     }

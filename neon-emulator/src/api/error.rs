@@ -40,6 +40,13 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown internal server error")
     }
 
+    /// The same with another status, if it is the refusal of a quota and there is one for that.
+    pub fn with_quota_status(mut self, status: Option<u16>) -> Self {
+        let status = status.filter(|_| self.code.ends_with("_QUOTA_EXCEEDED"));
+        self.status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(self.status);
+        self
+    }
+
     pub fn into_response_with(self, request_id: &str) -> Response {
         let body = json!({"request_id": request_id, "code": self.code, "message": self.message});
         (self.status, Json(body)).into_response()
@@ -59,7 +66,7 @@ impl From<Refusal> for ApiError {
         let status = match &refusal {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::OperationsRunning | Refusal::Transitive => StatusCode::LOCKED,
-            Refusal::Disabled => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Disabled | Refusal::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::ProjectsLimit(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Store(error) => {
@@ -67,7 +74,11 @@ impl From<Refusal> for ApiError {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let code = if matches!(refusal, Refusal::ProjectsLimit(_)) { "PROJECTS_LIMIT_EXCEEDED" } else { "" };
+        let code = match &refusal {
+            Refusal::ProjectsLimit(_) => "PROJECTS_LIMIT_EXCEEDED",
+            Refusal::QuotaExceeded(kind) => kind.code(),
+            _ => "",
+        };
         Self { status, code, message: refusal.to_string() }
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod branches;
+mod consumption;
 mod databases;
 mod endpoints;
 mod error;
@@ -12,7 +13,7 @@ mod projects;
 pub(crate) mod shapes;
 
 pub use error::ApiError;
-pub use projects::measured;
+pub use projects::{checks, measured};
 
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/auth", get(account::auth))
         .route("/regions", get(account::regions))
+        .route("/consumption_history/projects", get(consumption::legacy))
+        .route("/consumption_history/v2/projects", get(consumption::current))
         .route("/projects", get(projects::list).post(projects::create))
         .route("/projects/{project_id}", get(projects::read).patch(projects::update).delete(projects::delete))
         .route("/projects/{project_id}/recover", post(projects::recover))

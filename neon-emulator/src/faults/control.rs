@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Cut, Rule};
 use crate::api::{ApiError, Context};
+use crate::clock::Clock;
+use crate::fleet::{self, FleetSpec};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,7 +25,8 @@ pub(crate) fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/faults", get(show).put(set).delete(clear))
         .route("/stats", get(stats).delete(reset_stats))
-        .route("/clock", get(clock).post(put_clock_forward))
+        .route("/clock", get(clock).post(change_clock))
+        .route("/fleet", post(seed_fleet))
         .route("/health", get(health))
 }
 
@@ -55,18 +58,39 @@ async fn reset_stats(State(context): State<Arc<Context>>) -> Json<Value> {
 }
 
 async fn clock(State(context): State<Arc<Context>>) -> Json<Value> {
-    Json(json!({"now": context.clock.now()}))
+    Json(json!({"now": context.clock.now(), "rate": context.clock.rate()}))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Forward {
+struct ClockChange {
+    /// By how much the clock is put forward.
+    #[serde(default)]
     seconds: u32,
+    rate: Option<f64>,
 }
 
-async fn put_clock_forward(State(context): State<Arc<Context>>, Json(forward): Json<Forward>) -> Json<Value> {
-    context.clock.advance(Duration::from_secs(forward.seconds.into()));
-    clock(State(context)).await
+async fn change_clock(
+    State(context): State<Arc<Context>>,
+    Json(change): Json<ClockChange>,
+) -> Result<Json<Value>, ControlError> {
+    if let Some(rate) = change.rate {
+        if !Clock::is_rate(rate) {
+            return Err(ApiError::bad_request("rate must be from 0.000000001 to 1000000").into());
+        }
+        context.clock.set_rate(rate);
+    }
+    context.clock.advance(Duration::from_secs(change.seconds.into()));
+    Ok(clock(State(context)).await)
+}
+
+/// Seeds a fleet; the answer comes when it stands.
+async fn seed_fleet(
+    State(context): State<Arc<Context>>,
+    Json(spec): Json<FleetSpec>,
+) -> Result<Json<Value>, ControlError> {
+    let count = fleet::seed(&context, &spec).await.map_err(ApiError::from)?;
+    Ok(Json(json!({"projects": count})))
 }
 
 async fn health(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {

@@ -19,6 +19,17 @@ pub enum ComputeState {
     Idle,
 }
 
+/// What changes by itself.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// An operation ends, and with it a transition.
+    Turn,
+    /// The suspend timeout.
+    Timeout,
+    /// The quota has to be looked at.
+    Quota,
+}
+
 impl ComputeState {
     pub fn name(self) -> &'static str {
         match self {
@@ -32,26 +43,45 @@ impl ComputeState {
 impl Project {
     /// Brings the row to the present. Returns the suspension that the timeout caused meanwhile, if any.
     pub fn settle(&mut self, now: Instant, timing: &Timing) -> Option<Operation> {
-        if let (Some(state), Some(due)) = (self.compute_pending, self.compute_pending_due)
-            && due <= now
-        {
-            self.enter(state, due, timing);
+        let mut suspension = None;
+        while let Some((at, due)) = self.next_due(now) {
+            suspension = self.fall_due(due, at, timing).or(suspension);
+            self.plan_quota(at, timing);
         }
-        let timed_out = self.compute_idle_due.filter(|due| self.compute_state == ComputeState::Active && *due <= now);
-        let suspension = timed_out.map(|due| {
-            self.enter(ComputeState::Idle, due, timing);
-            self.suspended_by_timeout(due, timing)
-        });
         self.roll_period(now);
+        self.follow_model(now);
         suspension
     }
 
-    fn enter(&mut self, state: ComputeState, at: Instant, timing: &Timing) {
+    /// What falls due first by this moment.
+    fn next_due(&self, now: Instant) -> Option<(Instant, Due)> {
+        let turn = self.compute_pending.and(self.compute_pending_due).map(|at| (at, Due::Turn));
+        let timeout = self.compute_idle_due.filter(|_| self.compute_state == ComputeState::Active);
+        let all = [turn, timeout.map(|at| (at, Due::Timeout)), self.quota_due.map(|at| (at, Due::Quota))];
+        all.into_iter().flatten().filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)
+    }
+
+    fn fall_due(&mut self, due: Due, at: Instant, timing: &Timing) -> Option<Operation> {
+        match due {
+            Due::Turn => {
+                let state = self.compute_pending?;
+                self.enter(state, at, timing);
+                None
+            }
+            Due::Timeout => {
+                self.enter(ComputeState::Idle, at, timing);
+                Some(self.suspended_from_within(at, timing))
+            }
+            Due::Quota => self.enforce_quota(at, timing),
+        }
+    }
+
+    pub(super) fn enter(&mut self, state: ComputeState, at: Instant, timing: &Timing) {
         if self.compute_state == ComputeState::Active {
             self.charge_run(at);
         }
         if self.compute_state == ComputeState::Init {
-            self.used_written_bytes += VIRGIN_WRITTEN;
+            self.count_written(VIRGIN_WRITTEN, at);
         }
         self.compute_state = state;
         self.compute_pending = None;
@@ -59,9 +89,11 @@ impl Project {
         self.compute_idle_due = None;
         if state == ComputeState::Active {
             self.compute_started_at = Some(at);
+            self.charged_until = Some(at);
             self.touch(at, timing);
         } else {
             self.compute_suspended_at = Some(at);
+            self.end_real_use(at);
         }
     }
 
@@ -69,10 +101,12 @@ impl Project {
     fn touch(&mut self, at: Instant, timing: &Timing) {
         self.compute_last_active = self.compute_last_active.max(Some(at));
         let timeout = timing.idle_timeout(self.endpoint_suspend_seconds);
-        self.compute_idle_due = timeout.filter(|_| !self.compute_held).map(|timeout| at + timeout);
+        let sleeps_by_itself = !self.compute_held && !self.compute_modeled;
+        self.compute_idle_due = timeout.filter(|_| sleeps_by_itself).map(|timeout| at + timeout);
     }
 
     fn turn(&mut self, to: ComputeState, due: Option<Instant>) {
+        self.take_over_from_model();
         self.compute_pending = due.map(|_| to);
         self.compute_pending_due = due;
         self.compute_idle_due = None;
@@ -97,7 +131,7 @@ impl Project {
 
     fn activate(&mut self, now: Instant, timing: &Timing, action: Action) -> Result<Vec<Operation>, Refusal> {
         self.must_be_unlocked(now)?;
-        self.must_be_enabled()?;
+        self.must_be_startable(now)?;
         if self.compute_state == ComputeState::Active {
             return Ok(Vec::new());
         }
@@ -125,7 +159,7 @@ impl Project {
             return self.start(now, timing);
         }
         self.must_be_unlocked(now)?;
-        self.must_be_enabled()?;
+        self.must_be_startable(now)?;
         self.release_connections(now, timing);
         self.enter(ComputeState::Idle, now, timing);
         let operations = self.schedule(now, timing, &[Action::SuspendCompute, Action::StartCompute]);
@@ -140,11 +174,16 @@ impl Project {
         Ok(operations)
     }
 
+    /// Starts and connections are allowed again.
+    pub fn enable(&mut self, now: Instant) {
+        self.endpoint_disabled = false;
+        self.resume_model(now);
+    }
+
     /// Another size for the compute. A run that goes on is charged so far at the old size.
     pub fn resize_compute(&mut self, min_cu: f64, max_cu: f64, now: Instant) {
         if self.compute_state == ComputeState::Active && min_cu != self.endpoint_min_cu {
             self.charge_run(now);
-            self.compute_started_at = Some(now);
         }
         self.endpoint_min_cu = min_cu;
         self.endpoint_max_cu = max_cu;
@@ -178,11 +217,13 @@ impl Project {
 
     pub fn recover(&mut self, now: Instant) {
         self.deleted_at = None;
+        self.resume_model(now);
         self.updated_at = now;
     }
 
     /// Connections are open: the suspend timeout stands still.
     pub fn hold_for_connections(&mut self) {
+        self.take_over_from_model();
         self.compute_held = true;
         self.compute_idle_due = None;
     }
@@ -209,7 +250,12 @@ impl Project {
         self.compute_state != ComputeState::Init
     }
 
-    fn must_be_enabled(&self) -> Result<(), Refusal> {
-        if self.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(()) }
+    /// Neither disabled nor suspended for its quota.
+    pub fn must_be_startable(&self, now: Instant) -> Result<(), Refusal> {
+        match self.blocked_by(now) {
+            _ if self.endpoint_disabled => Err(Refusal::Disabled),
+            Some(kind) => Err(Refusal::QuotaExceeded(kind)),
+            None => Ok(()),
+        }
     }
 }

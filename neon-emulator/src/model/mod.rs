@@ -1,6 +1,11 @@
 //! What Neon knows about a project, and how it changes. Pure: no clock of its own, no database, no network.
 
+mod activity;
 mod compute;
+mod enforcement;
+mod history;
+mod journal;
+mod modeled;
 mod operation;
 mod project;
 mod quota;
@@ -9,10 +14,15 @@ mod refusal;
 mod tests;
 mod timing;
 mod usage;
+#[cfg(test)]
+mod usage_tests;
 
+pub use activity::{Activity, Pattern, mix, overlap};
 pub use compute::ComputeState;
+pub use history::{History, Used};
+pub use journal::{HourOfUse, Journal, Silence};
 pub use operation::{Action, Operation};
 pub use project::{Project, VIRGIN_SIZE};
-pub use quota::Quota;
+pub use quota::{Quota, QuotaKind};
 pub use refusal::Refusal;
 pub use timing::Timing;

@@ -114,8 +114,8 @@ impl Project {
         operations
     }
 
-    /// The record of a suspension that the timeout caused: it locks nothing, as it lies in the past.
-    pub(super) fn suspended_by_timeout(&self, at: Instant, timing: &Timing) -> Operation {
+    /// The record of a suspension that Neon decided on: it locks nothing, as it lies in the past.
+    pub(super) fn suspended_from_within(&self, at: Instant, timing: &Timing) -> Operation {
         let at = at.trunc_subsecs(6);
         Operation::new(self, Action::SuspendCompute, at, at, at + timing.duration(Action::SuspendCompute))
     }

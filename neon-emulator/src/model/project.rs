@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::{ComputeState, Quota};
+use super::{Activity, ComputeState, Journal, Pattern, Quota};
 use crate::clock::{self, Instant};
 use crate::names;
 
@@ -74,6 +74,19 @@ pub struct Project {
     pub used_written_bytes: i64,
     pub used_transfer_bytes: i64,
     pub used_storage_byte_hours: i64,
+
+    pub usage_pattern: Option<Pattern>,
+    pub usage_seed: i64,
+    pub charged_until: Option<Instant>,
+    pub modeled_from: Instant,
+    pub compute_modeled: bool,
+    pub quota_due: Option<Instant>,
+    pub quota_blocked_at: Option<Instant>,
+    pub writes_refused: bool,
+    /// What has to be written beside the row.
+    #[sqlx(skip)]
+    #[serde(skip)]
+    pub journal: Journal,
 }
 
 impl Project {
@@ -131,6 +144,15 @@ impl Project {
             used_written_bytes: 0,
             used_transfer_bytes: 0,
             used_storage_byte_hours: 0,
+            usage_pattern: None,
+            usage_seed: 0,
+            charged_until: None,
+            modeled_from: now,
+            compute_modeled: false,
+            quota_due: None,
+            quota_blocked_at: None,
+            writes_refused: false,
+            journal: Journal::default(),
         }
     }
 
@@ -141,6 +163,11 @@ impl Project {
         self.endpoint_suspend_seconds = self.default_suspend_seconds;
         self.endpoint_settings =
             self.default_pg_settings.clone().map(|settings| serde_json::json!({"pg_settings": settings}));
+    }
+
+    /// How a seeded project is used; nothing for one whose use is all real.
+    pub fn activity(&self) -> Option<Activity> {
+        self.usage_pattern.map(|pattern| Activity { pattern, seed: self.usage_seed as u64, born: self.created_at })
     }
 
     /// Host name of the endpoint in Neon's look; it leads nowhere, clients connect to the proxy's address.

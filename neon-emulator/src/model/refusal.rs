@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::QuotaKind;
+
 #[derive(Debug, Error)]
 pub enum Refusal {
     #[error("{0} not found")]
@@ -12,6 +14,8 @@ pub enum Refusal {
     Transitive,
     #[error("endpoint is disabled")]
     Disabled,
+    #[error("{}", .0.message())]
+    QuotaExceeded(QuotaKind),
     #[error("projects limit of {0} exceeded, got {0}")]
     ProjectsLimit(i64),
     #[error("{0}")]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{ComputeState, Project, Refusal, Timing};
 use crate::clock::Instant;
 
-const TIMING: Timing = Timing { operation_scale: 1.0, suspend_scale: 1.0 };
+const TIMING: Timing = Timing { operation_scale: 1.0, suspend_scale: 1.0, quota_lag: TimeDelta::zero() };
 
 fn at(text: &str) -> Instant {
     text.parse().unwrap()
@@ -70,8 +70,8 @@ fn growth_is_written_data_and_shrinking_is_not() {
     let mut project = ready(at("2026-03-10T12:00:00Z"));
     let (written, size) = (project.used_written_bytes, project.logical_size);
     project.empty_size = 7_000_000;
-    project.measured(8_000_000);
-    project.measured(7_500_000);
+    project.measured(8_000_000, at("2026-03-10T12:01:00Z"));
+    project.measured(7_500_000, at("2026-03-10T12:02:00Z"));
     assert_eq!(project.used_written_bytes, written + 1_000_000);
     assert_eq!(project.logical_size, size + 500_000);
 }

@@ -11,6 +11,8 @@ const DEFAULT_SUSPEND_SECONDS: i64 = 300;
 pub struct Timing {
     pub operation_scale: f64,
     pub suspend_scale: f64,
+    /// How long after its quota was exceeded a project is suspended.
+    pub quota_lag: TimeDelta,
 }
 
 impl Timing {

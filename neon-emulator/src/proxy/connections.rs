@@ -1,7 +1,8 @@
 //! Which connections are open, by endpoint, so that a compute that stops can cut them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ pub struct Connections {
 struct Endpoint {
     project_id: String,
     open: usize,
+    /// Bytes sent to clients and not yet counted.
+    sent: Arc<AtomicU64>,
     cut: CancellationToken,
 }
 
@@ -23,6 +26,7 @@ struct Endpoint {
 pub struct OpenConnection<'a> {
     connections: &'a Connections,
     endpoint_id: String,
+    sent: Arc<AtomicU64>,
     cut: CancellationToken,
 }
 
@@ -32,10 +36,16 @@ impl Connections {
         let endpoint = endpoints.entry(endpoint_id.into()).or_insert_with(|| Endpoint {
             project_id: project_id.into(),
             open: 0,
+            sent: Arc::default(),
             cut: self.all.child_token(),
         });
         endpoint.open += 1;
-        OpenConnection { connections: self, endpoint_id: endpoint_id.into(), cut: endpoint.cut.clone() }
+        OpenConnection {
+            connections: self,
+            endpoint_id: endpoint_id.into(),
+            sent: endpoint.sent.clone(),
+            cut: endpoint.cut.clone(),
+        }
     }
 
     /// Cuts what is open to an endpoint; connections that come later are not concerned.
@@ -67,6 +77,13 @@ impl Connections {
         self.lock().values().map(|endpoint| endpoint.project_id.clone()).collect()
     }
 
+    /// What was sent to clients of each project since it was last counted, in bytes.
+    pub fn take_sent(&self) -> Vec<(String, i64)> {
+        let endpoints = self.lock();
+        let sent = endpoints.values().map(|endpoint| (endpoint.project_id.clone(), take(&endpoint.sent)));
+        sent.filter(|(_, bytes)| *bytes > 0).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,9 +95,23 @@ impl OpenConnection<'_> {
         &self.cut
     }
 
+    /// Counts the bytes sent to clients of the endpoint, by this and other connections.
+    pub fn sent(&self) -> &AtomicU64 {
+        &self.sent
+    }
+
+    /// The bytes that nobody has counted yet.
+    pub fn take_sent(&self) -> i64 {
+        take(&self.sent)
+    }
+
     pub fn endpoint_id(&self) -> &str {
         &self.endpoint_id
     }
+}
+
+fn take(sent: &AtomicU64) -> i64 {
+    i64::try_from(sent.swap(0, Ordering::Relaxed)).unwrap_or(i64::MAX)
 }
 
 impl Drop for OpenConnection<'_> {

@@ -1,6 +1,6 @@
 //! Errors to clients, as messages of the Postgres protocol and in Neon's words.
 
-use crate::model::Refusal;
+use crate::model::{QuotaKind, Refusal};
 
 /// An error with its SQLSTATE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl ErrorMessage {
 
     pub fn disabled() -> Self {
         Self::new("XX000", "The endpoint has been disabled. Enable it using Neon API and retry.")
+    }
+
+    /// The text and SQLSTATE that users of Neon see.
+    pub fn quota_exceeded(kind: QuotaKind) -> Self {
+        Self::new("53000", kind.message())
     }
 
     pub fn wrong_password(user: &str) -> Self {
@@ -75,6 +80,7 @@ impl From<Refusal> for ErrorMessage {
         match refusal {
             Refusal::NotFound(_) => Self::unknown_endpoint(),
             Refusal::Disabled => Self::disabled(),
+            Refusal::QuotaExceeded(kind) => Self::quota_exceeded(kind),
             refusal => {
                 tracing::error!(error = %refusal, "an endpoint could not be woken");
                 Self::internal()

@@ -29,16 +29,15 @@ impl Aliases {
     }
 }
 
-/// Runs until one side ends, or `ended` says how long the last words may take. Returns the bytes sent to the client.
-pub async fn relay<C, F>(client: &mut C, backend: Box<dyn Stream>, aliases: &Aliases, ended: F) -> u64
+/// Runs until one side ends, or `ended` says how long the last words may take. The bytes to the client are added to `sent`.
+pub async fn relay<C, F>(client: &mut C, backend: Box<dyn Stream>, aliases: &Aliases, sent: &AtomicU64, ended: F)
 where
     F: Future<Output = Duration> + Send,
     C: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let sent = AtomicU64::new(0);
     let (client_reader, client_writer) = split(client);
     let (backend_reader, backend_writer) = split(backend);
-    let mut to_client = pin!(to_client(backend_reader, client_writer, aliases, &sent));
+    let mut to_client = pin!(to_client(backend_reader, client_writer, aliases, sent));
     let mut to_backend = pin!(pump(client_reader, backend_writer, None));
     let grace = tokio::select! {
         _ = &mut to_client => None,
@@ -48,7 +47,6 @@ where
     if let Some(grace) = grace {
         let _ = tokio::time::timeout(grace, to_client).await;
     }
-    sent.load(Ordering::Relaxed)
 }
 
 async fn to_client<R, W>(mut reader: R, mut writer: W, aliases: &Aliases, sent: &AtomicU64) -> io::Result<()>

@@ -72,13 +72,14 @@ async fn connect(context: &Arc<Context>, stream: &mut TcpStream, startup: &Start
     if startup.database() != project.database_name {
         return Err(ErrorMessage::unknown_database(startup.database()));
     }
+    project.must_be_startable(context.clock.now())?;
     let connection = context.connections.open(&project.endpoint_id, &project.id);
     let served = serve_open(context, stream, startup, &project, &connection).await;
     let endpoint_id = connection.endpoint_id().to_owned();
+    let sent = connection.take_sent();
     drop(connection);
-    let sent = *served.as_ref().unwrap_or(&0);
     wake::let_go(context, &project.id, &endpoint_id, sent).await;
-    served.map(|_| ())
+    served
 }
 
 async fn find(context: &Context, startup: &Startup) -> Result<Project, ErrorMessage> {
@@ -98,14 +99,14 @@ async fn ended_from_outside(context: &Context, connection: &OpenConnection<'_>) 
     }
 }
 
-/// Wakes the endpoint and passes the session through. Returns the bytes sent to the client.
+/// Wakes the endpoint and passes the session through.
 async fn serve_open(
     context: &Arc<Context>,
     stream: &mut TcpStream,
     startup: &Startup,
     project: &Project,
     connection: &OpenConnection<'_>,
-) -> Result<u64, ErrorMessage> {
+) -> Result<(), ErrorMessage> {
     tokio::select! {
         _ = ended_from_outside(context, connection) => return Err(ErrorMessage::shutting_down()),
         ready = wake::make_ready(context, project) => { ready?; }
@@ -119,5 +120,6 @@ async fn serve_open(
     server.write_all(&startup.rewritten(&names.role, &names.database)).await.map_err(no_backend)?;
     let aliases =
         Aliases(vec![(names.role, project.role_name.clone()), (names.database, project.database_name.clone())]);
-    Ok(relay(stream, server, &aliases, ended_from_outside(context, connection)).await)
+    relay(stream, server, &aliases, connection.sent(), ended_from_outside(context, connection)).await;
+    Ok(())
 }

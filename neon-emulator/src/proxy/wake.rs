@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::message::ErrorMessage;
 use crate::api::Context;
 use crate::model::{ComputeState, Project, Refusal};
+use crate::quotas;
 use crate::store::Which;
 
 /// A client waits no longer for its endpoint.
@@ -20,7 +21,12 @@ pub async fn make_ready(context: &Arc<Context>, project: &Project) -> Result<Pro
     }
     let (woken, made) = tokio::join!(wake(context, &project.id), materialize(context, project));
     made?;
-    woken
+    let project = woken?;
+    quotas::enforce_size_at_connect(context, &project).await.map_err(|error| {
+        tracing::error!(error = %format!("{error:#}"), project.id = %project.id, "the size limit of a project could not be put in force");
+        ErrorMessage::internal()
+    })?;
+    Ok(project)
 }
 
 async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessage> {
@@ -34,7 +40,7 @@ async fn wake(context: &Context, project_id: &str) -> Result<Project, ErrorMessa
                     || project.compute_state == ComputeState::Active
                     || project.is_busy(now)
                 {
-                    return if project.endpoint_disabled { Err(Refusal::Disabled) } else { Ok(Vec::new()) };
+                    return project.must_be_startable(now).map(|()| Vec::new());
                 }
                 let operations = project.wake(now, &context.timing)?;
                 project.settle(now, &context.timing);
@@ -81,9 +87,9 @@ async fn make(context: &Context, project: &Project) -> Result<(), ErrorMessage> 
 }
 
 /// After a connection has ended: counts what went to the client, and lets the suspend timeout run after the last one.
-pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent_bytes: u64) {
+pub async fn let_go(context: &Context, project_id: &str, endpoint_id: &str, sent_bytes: i64) {
     let change = |project: &mut Project, now| {
-        project.used_transfer_bytes += i64::try_from(sent_bytes).unwrap_or(i64::MAX);
+        project.count_transfer(sent_bytes, now);
         // Asked under the lock of the row, so that a connection that comes meanwhile is not overlooked.
         if context.connections.count_of(endpoint_id) == 0 {
             project.release_connections(now, &context.timing);

@@ -19,9 +19,9 @@ const CREATED_AT_ONCE: usize = 4;
 
 #[derive(Debug)]
 pub struct Backing {
-    server: PgConnectOptions,
-    pool: PgPool,
-    prefix: String,
+    pub(super) server: PgConnectOptions,
+    pub(super) pool: PgPool,
+    pub(super) prefix: String,
     is_superuser: bool,
     creating: Semaphore,
 }

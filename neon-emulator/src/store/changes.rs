@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
+use super::usage::write_journals;
 use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
 
@@ -26,6 +27,7 @@ impl Store {
         let now = self.clock.now();
         let suspension = project.settle(now, &self.timing);
         let operations = change(&mut project, now)?;
+        project.plan_quota(now, &self.timing);
         save(&mut transaction, std::slice::from_ref(&project)).await?;
         let all: Vec<&Operation> = suspension.iter().chain(&operations).collect();
         insert_operations(&mut transaction, &all).await?;
@@ -37,6 +39,7 @@ impl Store {
     pub async fn insert(&self, project: &Project, operations: &[Operation]) -> Result<(), Refusal> {
         let mut transaction = self.pool.begin().await?;
         insert_projects(&mut transaction, std::slice::from_ref(project)).await?;
+        write_journals(&mut transaction, std::slice::from_ref(project)).await?;
         insert_operations(&mut transaction, &operations.iter().collect::<Vec<_>>()).await?;
         transaction.commit().await?;
         Ok(())
@@ -63,7 +66,7 @@ async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Whic
 }
 
 /// Rows travel as JSON whose keys are the columns, so that no two lists of columns can fall out of step.
-fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
+pub(super) fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
@@ -84,21 +87,23 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               endpoint_name, endpoint_min_cu, endpoint_max_cu, endpoint_suspend_seconds, endpoint_disabled,
               endpoint_settings, endpoint_updated_at, compute_state, compute_pending, compute_pending_due,
               compute_started_at, compute_suspended_at, compute_last_active, compute_idle_due, compute_held,
-              materialized_at, empty_size, logical_size, used_since, used_active_seconds, used_compute_seconds,
-              used_written_bytes, used_transfer_bytes, used_storage_byte_hours)
+              materialized_at, empty_size, base_size, logical_size, used_since, used_active_seconds,
+              used_compute_seconds, used_written_bytes, used_transfer_bytes, used_storage_byte_hours,
+              charged_until, modeled_from, compute_modeled, quota_due, quota_blocked_at, writes_refused)
            = (n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
               n.default_min_cu, n.default_max_cu, n.default_suspend_seconds, n.default_pg_settings,
               n.endpoint_name, n.endpoint_min_cu, n.endpoint_max_cu, n.endpoint_suspend_seconds, n.endpoint_disabled,
               n.endpoint_settings, n.endpoint_updated_at, n.compute_state, n.compute_pending, n.compute_pending_due,
               n.compute_started_at, n.compute_suspended_at, n.compute_last_active, n.compute_idle_due, n.compute_held,
-              n.materialized_at, n.empty_size, n.logical_size, n.used_since, n.used_active_seconds, n.used_compute_seconds,
-              n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours)
+              n.materialized_at, n.empty_size, n.base_size, n.logical_size, n.used_since, n.used_active_seconds,
+              n.used_compute_seconds, n.used_written_bytes, n.used_transfer_bytes, n.used_storage_byte_hours,
+              n.charged_until, n.modeled_from, n.compute_modeled, n.quota_due, n.quota_blocked_at, n.writes_refused)
          FROM json_populate_recordset(NULL::projects, $1::text::json) n WHERE p.id = n.id",
     )
     .bind(records(projects)?)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    write_journals(connection, projects).await
 }
 
 pub(super) async fn insert_operations(connection: &mut PgConnection, operations: &[&Operation]) -> sqlx::Result<()> {

@@ -2,12 +2,15 @@
 
 mod backing;
 mod changes;
+mod copy;
 mod lock;
 mod operations;
 mod projects;
 mod seeding;
 mod setup;
+mod size_limit;
 mod sweeping;
+mod usage;
 
 pub use backing::Backing;
 pub use changes::Which;

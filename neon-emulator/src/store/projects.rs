@@ -68,7 +68,7 @@ impl Store {
         Ok(projects)
     }
 
-    async fn place(&self, cursor: &str) -> Result<(Instant, String), Refusal> {
+    pub(super) async fn place(&self, cursor: &str) -> Result<(Instant, String), Refusal> {
         sqlx::query_as("SELECT created_at, id FROM projects WHERE id = $1")
             .bind(cursor)
             .fetch_optional(&self.pool)

@@ -15,8 +15,8 @@ impl Store {
         let now = self.clock.now();
         let mut transaction = self.pool.begin().await?;
         let mut projects: Vec<Project> = sqlx::query_as(
-            "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due) <= $1
-             ORDER BY LEAST(compute_pending_due, compute_idle_due) LIMIT $2 FOR UPDATE SKIP LOCKED",
+            "SELECT * FROM projects WHERE LEAST(compute_pending_due, compute_idle_due, quota_due) <= $1
+             ORDER BY LEAST(compute_pending_due, compute_idle_due, quota_due) LIMIT $2 FOR UPDATE SKIP LOCKED",
         )
         .bind(now)
         .bind(BATCH as i64)
@@ -47,10 +47,21 @@ impl Store {
             for project in &mut held {
                 project.settle(now, &self.timing);
                 project.release_connections(now, &self.timing);
+                project.plan_quota(now, &self.timing);
             }
             save(&mut transaction, &held).await?;
             transaction.commit().await?;
         }
+    }
+
+    /// Projects whose size limit is in force, a few hundred at a time.
+    pub async fn projects_with_refused_writes(&self) -> Result<Vec<String>, Refusal> {
+        let ids = sqlx::query_scalar(
+            "SELECT id FROM projects WHERE writes_refused AND deleted_at IS NULL ORDER BY random() LIMIT 200",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids)
     }
 
     /// Deleted projects whose recovery window ended before `deleted_before`, a few at a time.

@@ -5,6 +5,7 @@
 
 mod account;
 mod compute;
+mod consumption;
 mod contract;
 mod faults;
 mod limits;
@@ -12,6 +13,7 @@ mod listing;
 mod operations;
 mod projects;
 mod proxy;
+mod quotas;
 mod restart;
 mod scale;
 mod seeding;

@@ -9,7 +9,10 @@ use crate::support::{TestEmulator, config};
 #[tokio::test]
 async fn projects_and_their_data_are_there_after_a_restart() {
     let test = TestEmulator::start().await;
-    let created = test.api.create_as(json!({"name": "kept", "settings": {"quota": {"logical_size_bytes": 7}}})).await;
+    let created = test
+        .api
+        .create_as(json!({"name": "kept", "settings": {"quota": {"logical_size_bytes": 7_000_000_000_i64}}}))
+        .await;
     let mut connection = PgConnection::connect(created.uri()).await.unwrap();
     connection.execute("CREATE TABLE kept AS SELECT 42 AS answer").await.unwrap();
     connection.close().await.unwrap();
@@ -18,7 +21,10 @@ async fn projects_and_their_data_are_there_after_a_restart() {
 
     let test = test.restart().await;
     let project = test.api.get(&created.path()).await.ok(200)["project"].take();
-    assert_eq!((&project["name"], &project["settings"]["quota"]["logical_size_bytes"]), (&json!("kept"), &json!(7)));
+    assert_eq!(
+        (&project["name"], &project["settings"]["quota"]["logical_size_bytes"]),
+        (&json!("kept"), &json!(7_000_000_000_i64))
+    );
     test.api.get(&deleted.path()).await.refused(404);
     // The port is another one, so the string is asked for anew.
     let uri = test.api.uri(&created, false).await;

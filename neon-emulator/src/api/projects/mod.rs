@@ -102,19 +102,20 @@ pub async fn recover(
 
 /// The project with the present size of its database. What was found is kept for the lists.
 pub async fn measured(context: &Context, project_id: &str) -> Result<Project, ApiError> {
-    let project = context.store.project(project_id, context.clock.now()).await?;
+    let now = context.clock.now();
+    let project = context.store.project(project_id, now).await?;
     if project.materialized_at.is_none() {
         return Ok(project);
     }
     let database = context.backing.names(&project).database;
     let size = context.backing.size(&database).await.map_err(Refusal::Store)?;
     let mut present = project.clone();
-    present.measured(size.unwrap_or(project.empty_size));
+    present.measured(size.unwrap_or(project.empty_size), now);
     if present.logical_size == project.logical_size {
         return Ok(project);
     }
-    let change = |project: &mut Project, _| {
-        project.measured(size.unwrap_or(project.empty_size));
+    let change = |project: &mut Project, now| {
+        project.measured(size.unwrap_or(project.empty_size), now);
         Ok(Vec::new())
     };
     let (project, _) = context.store.change(project_id, Which::Live, change).await?;

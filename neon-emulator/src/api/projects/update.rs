@@ -14,6 +14,7 @@ use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal, Timing};
+use crate::quotas;
 use crate::store::Which;
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +44,7 @@ pub async fn update(
     let timing = context.timing;
     let change = |project: &mut Project, now| update.apply(project, merges_quota, now, &timing);
     let (project, operations) = context.store.change(&project_id, Which::Live, change).await?;
+    quotas::enforce_size(&context, &project).await;
     let now = context.clock.now();
     Ok(Json(json!({
         "project": shapes::project(&project, Detail::Changed, now),

@@ -20,7 +20,7 @@ const PROVISIONER: &str = "k8s-neonvm";
 const CREATION_SOURCE: &str = "console";
 
 /// RFC 3339 in whole seconds, as Neon writes times.
-fn time(at: Instant) -> String {
+pub fn time(at: Instant) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -1,0 +1,155 @@
+//! What a consumption call asks for. Lists come as repeated parameters or with commas.
+
+use axum::http::StatusCode;
+use chrono::{DurationRound, Months, TimeDelta};
+
+use super::metrics::{Metric, Version};
+use crate::api::extract::limit;
+use crate::api::{ApiError, Context};
+use crate::clock::{self, Instant};
+
+const MOST_PROJECTS: usize = 100;
+/// The first of March 2024: Neon has nothing older.
+const EARLIEST: i64 = 1_709_251_200;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    Hourly,
+    Daily,
+    Monthly,
+}
+
+impl Granularity {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "hourly" => Some(Self::Hourly),
+            "daily" => Some(Self::Daily),
+            "monthly" => Some(Self::Monthly),
+            _ => None,
+        }
+    }
+
+    /// The beginning of the frame that a moment falls into.
+    pub fn start(self, at: Instant) -> Instant {
+        match self {
+            Self::Hourly => at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at),
+            Self::Daily => at.duration_trunc(TimeDelta::days(1)).unwrap_or(at),
+            Self::Monthly => clock::period_start(at),
+        }
+    }
+
+    /// The end of the frame that begins at this moment.
+    pub fn end(self, start: Instant) -> Instant {
+        match self {
+            Self::Hourly => start + TimeDelta::hours(1),
+            Self::Daily => start + TimeDelta::days(1),
+            Self::Monthly => clock::period_end(start),
+        }
+    }
+
+    /// The earliest beginning of a frame that may be asked for.
+    fn earliest(self, now: Instant) -> Instant {
+        let start = self.start(now);
+        match self {
+            Self::Hourly => start - TimeDelta::hours(168),
+            Self::Daily => start - TimeDelta::days(60),
+            Self::Monthly => start.checked_sub_months(Months::new(12)).unwrap_or(start),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Request {
+    pub granularity: Granularity,
+    /// The beginning of the first frame.
+    pub from: Instant,
+    /// Frames begin before this moment.
+    pub to: Instant,
+    pub metrics: Vec<Metric>,
+    pub version: Version,
+    pub project_ids: Option<Vec<String>>,
+    pub limit: i64,
+    pub cursor: Option<String>,
+}
+
+impl Request {
+    pub fn parse(
+        pairs: &[(String, String)],
+        version: Version,
+        context: &Context,
+        now: Instant,
+    ) -> Result<Self, ApiError> {
+        let one =
+            |name: &str| pairs.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str());
+        let required = |name: &str| {
+            one(name).ok_or_else(|| ApiError::bad_request(format!("the query parameter {name} is required")))
+        };
+        let org_id = if version == Version::V2 { Some(required("org_id")?) } else { one("org_id") };
+        if org_id.is_some_and(|org_id| org_id != context.config.org_id) {
+            return Err(ApiError::not_found("organization"));
+        }
+        let granularity = Granularity::named(required("granularity")?)
+            .ok_or_else(|| ApiError::bad_request("granularity must be hourly, daily or monthly"))?;
+        let (from, to) = (time("from", required("from")?)?, time("to", required("to")?)?);
+        let project_ids = list(pairs, "project_ids");
+        if project_ids.len() > MOST_PROJECTS {
+            return Err(ApiError::bad_request(format!("project_ids may name up to {MOST_PROJECTS} projects")));
+        }
+        let page = one("limit").map(str::parse).transpose();
+        let request = Self {
+            granularity,
+            from: granularity.start(from),
+            to: if context.config.unknowns.consumption_cuts_last_frame { granularity.start(to) } else { to },
+            metrics: version.metrics(&list(pairs, "metrics"))?,
+            version,
+            project_ids: (!project_ids.is_empty()).then_some(project_ids),
+            limit: limit(page.map_err(|_| ApiError::bad_request("limit must be a number from 1 to 100"))?, 10, 100)?,
+            cursor: one("cursor").map(Into::into),
+        };
+        request.check_range(now)?;
+        Ok(request)
+    }
+
+    fn check_range(&self, now: Instant) -> Result<(), ApiError> {
+        let earliest = self.granularity.earliest(now);
+        let refused = |message| Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, message));
+        if self.from < earliest || self.from.timestamp() < EARLIEST {
+            return refused("the specified date-time range is outside the boundaries of the specified granularity");
+        }
+        if self.to < self.from {
+            return refused("the specified date-time range ends before it begins");
+        }
+        Ok(())
+    }
+}
+
+fn time(name: &str, text: &str) -> Result<Instant, ApiError> {
+    // A plus that was not encoded arrives as a blank.
+    let text = text.replace(' ', "+");
+    text.parse().map_err(|_| ApiError::bad_request(format!("{name} must be a date-time as in RFC 3339")))
+}
+
+fn list(pairs: &[(String, String)], name: &str) -> Vec<String> {
+    let values = pairs.iter().filter(|(key, _)| key == name).flat_map(|(_, value)| value.split(','));
+    values.map(str::trim).filter(|value| !value.is_empty()).map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_come_in_both_forms() {
+        let pairs = [("a", "1,2"), ("b", "x"), ("a", "3"), ("a", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(list(&pairs, "a"), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn windows_are_those_of_the_document() {
+        let now: Instant = "2026-03-15T15:30:00Z".parse().unwrap();
+        let earliest = |granularity: Granularity| granularity.earliest(now).to_rfc3339();
+        assert_eq!(earliest(Granularity::Hourly), "2026-03-08T15:00:00+00:00");
+        assert_eq!(earliest(Granularity::Daily), "2026-01-14T00:00:00+00:00");
+        assert_eq!(earliest(Granularity::Monthly), "2025-03-01T00:00:00+00:00");
+    }
+}
