@@ -3,7 +3,7 @@
 
 use crate::api::{Context, measured};
 use crate::model::{Project, Refusal};
-use crate::store::Which;
+use crate::store::{Consumers, Which};
 
 /// Cuts the connections of projects that are suspended for a quota.
 pub async fn cut_suspended(context: &Context) -> Result<(), Refusal> {
@@ -12,7 +12,8 @@ pub async fn cut_suspended(context: &Context) -> Result<(), Refusal> {
         return Ok(());
     }
     let most = i64::try_from(in_use.len()).unwrap_or(i64::MAX);
-    for project in context.store.consumers(most, None, Some(&in_use), context.clock.now()).await? {
+    let page = Consumers { limit: most, ids: Some(&in_use), cursor: None };
+    for project in context.store.consumers(&page, context.clock.now()).await? {
         if project.quota_blocked_at.is_some() {
             tracing::info!(project.id = %project.id, "a quota was exceeded, and its connections are cut");
             context.cut_connections(&project).await;

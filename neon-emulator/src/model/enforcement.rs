@@ -2,13 +2,16 @@
 //! raised or the billing period ends.
 //!
 //! A row carries the moment at which its quota has to be looked at, worked out whenever the row changes: when it will
-//! have been exceeded for the lag, or when the next period begins if that may bring an excess. So projects far below
-//! their quotas are never looked at, however many they are.
+//! have been exceeded for the lag, in this period or one of the next, as far as the model tells. So projects below their
+//! quotas are hardly ever looked at, however many they are.
 
 use chrono::TimeDelta;
 
-use super::{ComputeState, Operation, Project, QuotaKind, Timing};
+use super::{Activity, ComputeState, Operation, Project, QuotaKind, Timing, Used};
 use crate::clock::{self, Instant};
+
+/// How many billing periods of the model are looked through for an excess.
+const PERIODS_AHEAD: usize = 3;
 
 impl Project {
     /// The first quota that has been reached.
@@ -77,11 +80,31 @@ impl Project {
     }
 
     fn next_look(&self, at: Instant, timing: &Timing) -> Option<Instant> {
-        let period_end = clock::period_end(at);
-        if let Some(reached) = self.reached_by_running(at).or_else(|| self.reached_by_model(at, period_end)) {
-            return Some((reached.max(at) + TimeDelta::seconds(1) + timing.quota_lag).min(period_end));
+        let mut end = clock::period_end(at);
+        let look = |reached: Instant, end: Instant| (reached + TimeDelta::seconds(1) + timing.quota_lag).min(end);
+        if let Some(reached) = self.reached_by_running(at) {
+            return Some(look(reached, end));
         }
-        self.may_ever_reach().then_some(period_end)
+        let activity = self.activity().filter(|activity| self.is_modeled() && self.may_ever_reach(*activity))?;
+        let (mut from, mut used) = (self.modeled_from.max(at), self.counted());
+        for _ in 0..PERIODS_AHEAD {
+            if let Some(reached) = self.reached_by_model(activity, from, end, used) {
+                return Some(look(reached, end));
+            }
+            (from, used) = (from.max(end), Used::default());
+            end = clock::period_end(end);
+        }
+        Some(clock::period_start(end))
+    }
+
+    fn counted(&self) -> Used {
+        Used {
+            active_seconds: self.used_active_seconds,
+            compute_seconds: self.used_compute_seconds,
+            written_bytes: self.used_written_bytes,
+            kept_bytes: 0,
+            transfer_bytes: self.used_transfer_bytes,
+        }
     }
 
     /// When a real run, going on as it is, will have reached a quota of time.
@@ -97,45 +120,41 @@ impl Project {
         Some(reached.max(at))
     }
 
-    /// When the model, going on as it does, will have reached a quota within this period.
-    fn reached_by_model(&self, at: Instant, period_end: Instant) -> Option<Instant> {
-        let activity = self.activity().filter(|_| self.is_modeled())?;
+    /// When the model, going on as it does from counters like these, will have reached a quota before the period ends.
+    fn reached_by_model(&self, activity: Activity, from: Instant, end: Instant, mut used: Used) -> Option<Instant> {
         let quota = self.quota?;
-        let from = self.modeled_from.max(at);
-        let (mut active, mut written, mut transfer) =
-            (self.used_active_seconds, self.used_written_bytes, self.used_transfer_bytes);
-        let mut compute = self.used_compute_seconds;
-        for session in activity.sessions(from).take_while(|session| session.start < period_end) {
+        for session in activity.sessions(from).take_while(|session| session.start < end) {
             let start = session.start.max(from);
             let seconds_until = |kind, limit: i64| match kind {
-                QuotaKind::ActiveTime => limit as f64 - active,
-                QuotaKind::ComputeTime => (limit as f64 - compute) / self.endpoint_min_cu,
-                QuotaKind::WrittenData => (limit - written) as f64 / session.written_per_second.max(1) as f64,
-                QuotaKind::DataTransfer => (limit - transfer) as f64 / session.transfer_per_second.max(1) as f64,
+                QuotaKind::ActiveTime => limit as f64 - used.active_seconds,
+                QuotaKind::ComputeTime => (limit as f64 - used.compute_seconds) / self.endpoint_min_cu,
+                QuotaKind::WrittenData => {
+                    (limit - used.written_bytes) as f64 / session.written_per_second.max(1) as f64
+                }
+                QuotaKind::DataTransfer => {
+                    (limit - used.transfer_bytes) as f64 / session.transfer_per_second.max(1) as f64
+                }
             };
             let first = quota.limits().map(|(kind, limit)| seconds_until(kind, limit)).min_by(f64::total_cmp)?;
             let reached = start.checked_add_signed(span(first))?;
             if reached <= session.end {
                 return Some(reached);
             }
-            let amounts = session.until(session.end) - session.until(start);
-            active += amounts.active_seconds();
-            compute += amounts.active_seconds() * self.endpoint_min_cu;
-            written += amounts.written_bytes;
-            transfer += amounts.transfer_bytes;
+            used += Used::of(session.until(session.end) - session.until(start), self.endpoint_min_cu);
         }
         None
     }
 
-    /// A later period may bring an excess, by the model or by a run that does not end.
-    fn may_ever_reach(&self) -> bool {
-        let (Some(quota), false) = (self.quota, self.real_run_since().is_some()) else { return self.quota.is_some() };
-        let Some(most) = self.activity().map(|activity| activity.most_in_a_period()) else { return false };
-        quota.limits().any(|(kind, limit)| match kind {
-            QuotaKind::ActiveTime => most.active_seconds() >= limit as f64,
-            QuotaKind::ComputeTime => most.active_seconds() * self.endpoint_min_cu >= limit as f64,
-            QuotaKind::WrittenData => most.written_bytes >= limit,
-            QuotaKind::DataTransfer => most.transfer_bytes >= limit,
+    /// A period may bring an excess by the model.
+    fn may_ever_reach(&self, activity: Activity) -> bool {
+        let most = Used::of(activity.most_in_a_period(), self.endpoint_min_cu);
+        self.quota.is_some_and(|quota| {
+            quota.limits().any(|(kind, limit)| match kind {
+                QuotaKind::ActiveTime => most.active_seconds >= limit as f64,
+                QuotaKind::ComputeTime => most.compute_seconds >= limit as f64,
+                QuotaKind::WrittenData => most.written_bytes >= limit,
+                QuotaKind::DataTransfer => most.transfer_bytes >= limit,
+            })
         })
     }
 }

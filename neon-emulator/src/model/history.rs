@@ -3,7 +3,7 @@
 
 use std::ops::{AddAssign, Sub};
 
-use super::activity::overlap;
+use super::activity::{Amounts, overlap};
 use super::project::VIRGIN_SIZE;
 use super::{HourOfUse, Project, Silence};
 use crate::clock::Instant;
@@ -18,6 +18,19 @@ pub struct Used {
     /// What stays of the data written by the model.
     pub kept_bytes: i64,
     pub transfer_bytes: i64,
+}
+
+impl Used {
+    /// What the model says, for a compute of this size.
+    pub fn of(amounts: Amounts, cu: f64) -> Self {
+        Self {
+            active_seconds: amounts.active_seconds(),
+            compute_seconds: amounts.active_seconds() * cu,
+            written_bytes: amounts.written_bytes,
+            kept_bytes: amounts.kept_bytes,
+            transfer_bytes: amounts.transfer_bytes,
+        }
+    }
 }
 
 impl AddAssign for Used {
@@ -84,14 +97,7 @@ impl History<'_> {
 
     fn by_activity(&self, from: Instant, to: Instant) -> Used {
         let Some(activity) = self.project.activity() else { return Used::default() };
-        let amounts = activity.between(from, to);
-        Used {
-            active_seconds: amounts.active_seconds(),
-            compute_seconds: amounts.active_seconds() * self.project.endpoint_min_cu,
-            written_bytes: amounts.written_bytes,
-            kept_bytes: amounts.kept_bytes,
-            transfer_bytes: amounts.transfer_bytes,
-        }
+        Used::of(activity.between(from, to), self.project.endpoint_min_cu)
     }
 
     /// What the branch measured at a whole hour, or as of the last data, in bytes: what it measures now without what

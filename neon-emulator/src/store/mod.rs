@@ -17,6 +17,7 @@ pub use changes::Which;
 pub use lock::StateLock;
 pub use projects::Page;
 pub use sweeping::BATCH as SWEEP_BATCH;
+pub use usage::{Consumer, Consumers};
 
 use sqlx::PgPool;
 

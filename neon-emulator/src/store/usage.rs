@@ -41,50 +41,72 @@ async fn add_hours(connection: &mut PgConnection, hours: &[&HourOfUse]) -> sqlx:
     Ok(())
 }
 
+/// A project with its past.
+#[derive(Debug)]
+pub struct Consumer {
+    pub project: Project,
+    /// In the order of time.
+    pub hours: Vec<HourOfUse>,
+    pub silences: Vec<Silence>,
+}
+
+/// Which projects a page of the consumption history is about.
+#[derive(Debug, Default)]
+pub struct Consumers<'a> {
+    pub limit: i64,
+    /// Id of the last project of the page before.
+    pub cursor: Option<&'a str>,
+    /// These alone.
+    pub ids: Option<&'a [String]>,
+}
+
 impl Store {
-    /// A page of live projects, newest first, brought to the present; of these ids alone if there are any.
-    pub async fn consumers(
+    /// A page of live projects, newest first, brought to the present.
+    pub async fn consumers(&self, page: &Consumers<'_>, now: Instant) -> Result<Vec<Project>, Refusal> {
+        let mut connection = self.pool.acquire().await?;
+        self.consumers_within(&mut connection, page, now).await
+    }
+
+    /// The same with their past from a moment on, all of one snapshot: what one part no longer has another part has.
+    pub async fn pasts(&self, page: &Consumers<'_>, from: Instant, now: Instant) -> Result<Vec<Consumer>, Refusal> {
+        let mut snapshot = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let projects = self.consumers_within(&mut snapshot, page, now).await?;
+        let ids: Vec<&str> = projects.iter().map(|project| project.id.as_str()).collect();
+        let mut hours = hours_of_use(&mut snapshot, &ids, from).await?;
+        let mut silences = silences(&mut snapshot, &ids, from).await?;
+        snapshot.commit().await?;
+        // What bringing them to the present has found is not written yet.
+        hours.extend(projects.iter().flat_map(|project| project.journal.hours.values().cloned()));
+        silences.extend(projects.iter().flat_map(|project| project.journal.silences.iter().cloned()));
+        hours.sort_by_key(|hour| hour.hour);
+        let of = |project: Project| Consumer {
+            hours: hours.iter().filter(|hour| hour.project_id == project.id).cloned().collect(),
+            silences: silences.iter().filter(|silence| silence.project_id == project.id).cloned().collect(),
+            project,
+        };
+        Ok(projects.into_iter().map(of).collect())
+    }
+
+    async fn consumers_within(
         &self,
-        limit: i64,
-        cursor: Option<&str>,
-        ids: Option<&[String]>,
+        connection: &mut PgConnection,
+        page: &Consumers<'_>,
         now: Instant,
     ) -> Result<Vec<Project>, Refusal> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE deleted_at IS NULL");
-        if let Some(cursor) = cursor {
+        if let Some(cursor) = page.cursor {
             let (created_at, id) = self.place(cursor).await?;
             query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
         }
-        if let Some(ids) = ids {
+        if let Some(ids) = page.ids {
             query.push(" AND id = ANY (").push_bind(ids).push(")");
         }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
-        let mut projects: Vec<Project> = query.build_query_as().fetch_all(&self.pool).await?;
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(page.limit);
+        let mut projects: Vec<Project> = query.build_query_as().fetch_all(connection).await?;
         for project in &mut projects {
             project.settle(now, &self.timing);
         }
         Ok(projects)
-    }
-
-    /// Real use of these projects from a moment on, in the order of time.
-    pub async fn hours_of_use(&self, project_ids: &[String], from: Instant) -> Result<Vec<HourOfUse>, Refusal> {
-        let hours =
-            sqlx::query_as("SELECT * FROM usage_hours WHERE project_id = ANY ($1) AND hour >= $2 ORDER BY hour")
-                .bind(project_ids)
-                .bind(from)
-                .fetch_all(&self.pool)
-                .await?;
-        Ok(hours)
-    }
-
-    /// Spans of these projects without modelled use that end after a moment.
-    pub async fn silences(&self, project_ids: &[String], after: Instant) -> Result<Vec<Silence>, Refusal> {
-        let silences = sqlx::query_as("SELECT * FROM usage_silences WHERE project_id = ANY ($1) AND until > $2")
-            .bind(project_ids)
-            .bind(after)
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(silences)
     }
 
     /// The history reaches back a year. Removes at most 10,000 hours at a time.
@@ -98,4 +120,21 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+async fn hours_of_use(connection: &mut PgConnection, ids: &[&str], from: Instant) -> sqlx::Result<Vec<HourOfUse>> {
+    sqlx::query_as("SELECT * FROM usage_hours WHERE project_id = ANY ($1) AND hour >= $2")
+        .bind(ids)
+        .bind(from)
+        .fetch_all(connection)
+        .await
+}
+
+/// Spans that end after a moment.
+async fn silences(connection: &mut PgConnection, ids: &[&str], after: Instant) -> sqlx::Result<Vec<Silence>> {
+    sqlx::query_as("SELECT * FROM usage_silences WHERE project_id = ANY ($1) AND until > $2")
+        .bind(ids)
+        .bind(after)
+        .fetch_all(connection)
+        .await
 }

@@ -7,6 +7,7 @@ mod account;
 mod compute;
 mod consumption;
 mod contract;
+mod control;
 mod faults;
 mod limits;
 mod listing;

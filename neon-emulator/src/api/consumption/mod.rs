@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use chrono::DurationRound;
-use chrono::TimeDelta;
+use chrono::{DurationRound, TimeDelta};
 use serde_json::{Value, json};
 
 use super::{ApiError, Context};
 use crate::clock::Instant;
-use crate::model::{History, HourOfUse, Project, Silence};
+use crate::model::History;
+use crate::store::{Consumer, Consumers};
 use metrics::Version;
 use query::Request;
 
@@ -33,33 +33,22 @@ pub async fn legacy(State(context): State<Arc<Context>>, Query(pairs): Pairs) ->
 async fn answer(context: &Context, pairs: &[(String, String)], version: Version) -> Result<Json<Value>, ApiError> {
     let now = context.clock.now();
     let request = Request::parse(pairs, version, context, now)?;
-    let store = &context.store;
-    let projects =
-        store.consumers(request.limit, request.cursor.as_deref(), request.project_ids.as_deref(), now).await?;
-    let ids: Vec<String> = projects.iter().map(|project| project.id.clone()).collect();
-    let hours = store.hours_of_use(&ids, request.from).await?;
-    let silences = store.silences(&ids, request.from).await?;
+    let page =
+        Consumers { limit: request.limit, cursor: request.cursor.as_deref(), ids: request.project_ids.as_deref() };
+    let consumers = context.store.pasts(&page, request.from, now).await?;
     let as_of = last_refresh(context, now);
-    let items: Vec<Value> = projects
+    let items: Vec<Value> = consumers
         .iter()
-        .map(|project| {
-            let (hours, silences) = of_project(project, &hours, &silences);
-            let history = History { project, hours: &hours, silences: &silences, as_of };
+        .map(|Consumer { project, hours, silences }| {
+            let history = History { project, hours, silences, as_of };
             json!({"project_id": project.id, "periods": frames::periods(&history, &request, now)})
         })
         .collect();
     let mut body = json!({ "projects": items });
-    if let Some(last) = projects.last() {
-        body["pagination"] = json!({"cursor": last.id});
+    if let Some(last) = consumers.last() {
+        body["pagination"] = json!({"cursor": last.project.id});
     }
     Ok(Json(body))
-}
-
-fn of_project(project: &Project, hours: &[HourOfUse], silences: &[Silence]) -> (Vec<HourOfUse>, Vec<Silence>) {
-    (
-        hours.iter().filter(|hour| hour.project_id == project.id).cloned().collect(),
-        silences.iter().filter(|silence| silence.project_id == project.id).cloned().collect(),
-    )
 }
 
 /// Neon renews these data every so often.
