@@ -70,6 +70,8 @@ impl UsageRange {
 /// The days of one database. Days without a row used nothing, if they lie before `asked_at`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageHistory {
+    /// The day on which the database was asked for: before it there is nothing.
+    pub born: NaiveDate,
     pub from: NaiveDate,
     /// Included.
     pub to: NaiveDate,

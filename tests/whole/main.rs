@@ -12,3 +12,4 @@ mod outage;
 mod pages;
 mod support;
 mod trace;
+mod usage;

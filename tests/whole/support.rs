@@ -76,6 +76,7 @@ impl World {
         // The end of such an id is random; the name may have 30 characters.
         settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
         settings.operation_time_scale = 0.02;
+        settings.consumption_refresh = Duration::ZERO;
         let emulator = Emulator::start(settings).await.unwrap();
         Self { database_url: url.to_string(), ledger, emulator, secret_key: Secrets::generate_key() }
     }
@@ -107,6 +108,7 @@ impl World {
         let shutdown = CancellationToken::new();
         let mut neon = NeonConfig::new(self.emulator.api_url(), NEON_KEY.into());
         neon.timeout = Duration::from_secs(10);
+        neon.org_id = Some(String::from(neon_emulator::DEFAULT_ORG));
         configure(&mut neon);
         let engine = Engine::start(Parts {
             ledger: ledger.clone(),

@@ -119,14 +119,14 @@ fn AsOf(history: UsageHistory) -> impl IntoView {
     })
 }
 
-/// One entry for each day of the range up to the last answer, also for those on which nothing was used. The size stays as it was.
+/// One entry for each day of its life in the range, up to the last answer, also for those on which nothing was used. The size stays as it was.
 fn every_day(history: &UsageHistory) -> Vec<UsageDay> {
-    let first = history.days.first().map_or(history.from, |day| day.day.min(history.from));
+    let lived_from = history.from.max(history.born);
+    let first = history.days.first().map_or(lived_from, |day| day.day.min(lived_from));
     let known_to = history.asked_at.map_or(history.to, |at| at.date_naive().min(history.to));
     let last = history.days.last().map_or(known_to, |day| day.day.max(known_to));
     let mut known = history.days.iter().peekable();
-    let mut size = history.days.iter().find_map(|day| day.size_bytes);
-    let mut days = Vec::new();
+    let (mut size, mut days) = (None, Vec::new());
     let mut day = first;
     while day <= last {
         let used = known.next_if(|known| known.day == day).copied().unwrap_or_else(|| UsageDay::quiet(day));
@@ -158,8 +158,10 @@ fn flows(days: &[UsageDay]) -> ChartData {
     )
 }
 
+/// Begins with the first day of which the size is known.
 fn sizes(days: &[UsageDay]) -> ChartData {
-    chart(days, [("Size", Mark::Area, "text-chart-1", values(days, |day| day.size_bytes, MIB))])
+    let known = days.iter().position(|day| day.size_bytes.is_some()).map_or(&[][..], |first| &days[first..]);
+    chart(known, [("Size", Mark::Area, "text-chart-1", values(known, |day| day.size_bytes, MIB))])
 }
 
 /// `None` where no day has a figure: then there is no line, rather than one at zero.
@@ -200,7 +202,8 @@ mod tests {
         let used =
             |text: &str, size| UsageDay { active_seconds: Some(90), size_bytes: size, ..UsageDay::quiet(day(text)) };
         UsageHistory {
-            from: day("2026-03-01"),
+            born: day("2026-03-02"),
+            from: day("2026-02-08"),
             to: day("2026-03-10"),
             days: vec![used("2026-03-03", Some(7)), used("2026-03-05", None)],
             asked_at: Some("2026-03-07T10:00:00Z".parse().expect("a moment")),
@@ -214,7 +217,8 @@ mod tests {
         let days = every_day(&history());
         let seen: Vec<_> = days.iter().map(|day| (day.active_seconds.unwrap_or(-1), day.size_bytes)).collect();
         let size = Some(7);
-        assert_eq!(seen, [(0, size), (0, size), (90, size), (0, size), (90, size), (0, size), (0, size)]);
+        assert_eq!(seen, [(0, None), (90, size), (0, size), (90, size), (0, size), (0, size)]);
+        assert_eq!(sizes(&days).at.len(), 5, "the size is not known of the first day");
     }
 
     #[test]
@@ -223,6 +227,6 @@ mod tests {
             every_day(&history()).into_iter().map(|day| UsageDay { transfer_bytes: None, ..day }).collect();
         assert_eq!(times(&days).series.len(), 1);
         assert!(flows(&days).series.is_empty());
-        assert_eq!(minutes(times(&days).series[0].values[2]), "1 min 30 s");
+        assert_eq!(minutes(times(&days).series[0].values[1]), "1 min 30 s");
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
-use neon_emulator::{Emulator, Quota, SeedProject, SeedUsage, SeededProject};
+use neon_emulator::{Emulator, Pattern, Quota, SeedProject, SeededProject};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use uuid::Uuid;
 
@@ -50,9 +50,9 @@ struct Past {
     requested_at: DateTime<Utc>,
     claimed_at: Option<DateTime<Utc>>,
     deleted_at: Option<DateTime<Utc>>,
-    last_active_at: Option<DateTime<Utc>>,
     size_bytes: i64,
-    active_seconds: i64,
+    /// Who uses it; the emulated Neon works out from it what was used when, and the engine finds out as it does anywhere.
+    pattern: Option<Pattern>,
 }
 
 /// Makes `count` databases. `progress` is told how many stand.
@@ -70,11 +70,11 @@ pub async fn seed(
     for first in (0..count).step_by(CHUNK as usize) {
         let pasts: Vec<Past> = (first..count.min(first + CHUNK)).map(|number| past(number, count, now)).collect();
         let living: Vec<&Past> = pasts.iter().filter(|past| past.state == "claimed").collect();
-        let seeds: Vec<SeedProject> = living.iter().map(|past| project(past, now)).collect();
+        let seeds: Vec<SeedProject> = living.iter().map(|past| project(past)).collect();
         let mut made = emulator.seed(&seeds).await.context("seeding the emulator")?.into_iter();
         let rows = pasts
             .iter()
-            .map(|past| row(past, if past.state == "claimed" { made.next() } else { None }, secrets, now))
+            .map(|past| row(past, if past.state == "claimed" { made.next() } else { None }, secrets))
             .collect::<anyhow::Result<Vec<SeedRow>>>()?;
         ledger.seed(&rows).await.context("seeding the ledger")?;
         progress((first + CHUNK).min(count));
@@ -98,8 +98,6 @@ fn past(number: u64, count: u64, now: DateTime<Utc>) -> Past {
         _ => "claimed",
     };
     let size_bytes = size(&person, &mut rng);
-    let was_used = rng.random_bool(0.82);
-    let idle = (rng.random_range(0.0_f64..1.0).powi(3) * age as f64) as i64;
     Past {
         pool: &POOLS[usize::from(rng.random_bool(0.28))],
         id: Uuid::now_v7(),
@@ -107,9 +105,8 @@ fn past(number: u64, count: u64, now: DateTime<Utc>) -> Past {
         requested_at: claimed_at - Duration::seconds(rng.random_range(600..7_200)),
         claimed_at: (state != "failed").then_some(claimed_at),
         deleted_at: (state == "deleted").then(|| claimed_at + Duration::seconds(age / 2)),
-        last_active_at: was_used.then(|| now - Duration::seconds(idle)),
         size_bytes,
-        active_seconds: if was_used { rng.random_range(300..60_000) } else { 308 },
+        pattern: pattern(&mut rng),
         person,
     }
 }
@@ -123,6 +120,17 @@ fn at_a_busy_hour(at: DateTime<Utc>, rng: &mut SmallRng, now: DateTime<Utc>) -> 
         at
     };
     if moved < now { moved } else { at.min(now - Duration::minutes(5)) }
+}
+
+/// Most are asleep most of the time, some follow the working day, few are heavy or kept awake by something that polls; some were never used.
+fn pattern(rng: &mut SmallRng) -> Option<Pattern> {
+    match rng.random_range(0..1000) {
+        0..180 => None,
+        180..800 => Some(Pattern::Asleep),
+        800..970 => Some(Pattern::Diurnal),
+        970..990 => Some(Pattern::Heavy),
+        _ => Some(Pattern::Polled),
+    }
 }
 
 /// Most are small, a few near their storage quota, very few over it.
@@ -140,27 +148,16 @@ fn size(person: &Person, rng: &mut SmallRng) -> i64 {
     (neon_emulator::VIRGIN_SIZE).max((quota as f64 * share) as i64)
 }
 
-fn project(past: &Past, now: DateTime<Utc>) -> SeedProject {
+fn project(past: &Past) -> SeedProject {
     let plan = quota(past.person.plan);
     SeedProject {
         region_id: past.pool.region_id.to_owned(),
-        last_active: past.last_active_at,
         logical_size_bytes: past.size_bytes,
         quota: Some(plan),
-        active: is_active(past, now),
-        usage: SeedUsage {
-            active_time_seconds: past.active_seconds,
-            compute_time_seconds: past.active_seconds / 4,
-            written_data_bytes: past.size_bytes.min(1024 * MIB),
-            data_transfer_bytes: past.size_bytes / 3,
-            data_storage_bytes_hour: 0,
-        },
+        pattern: past.pattern,
+        pattern_seed: past.id.as_u64_pair().1,
         ..SeedProject::new(format!("flotilla-{}", past.id), past.requested_at)
     }
-}
-
-fn is_active(past: &Past, now: DateTime<Utc>) -> bool {
-    past.last_active_at.is_some_and(|at| now - at < Duration::minutes(5))
 }
 
 /// As the migrations have the plans.
@@ -185,7 +182,7 @@ fn quota(plan: &str) -> Quota {
     }
 }
 
-fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets, now: DateTime<Utc>) -> anyhow::Result<SeedRow> {
+fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets) -> anyhow::Result<SeedRow> {
     let sealed = made
         .as_ref()
         .map(|project| secrets.seal(past.id, &connection(project)?).map_err(anyhow::Error::from))
@@ -214,12 +211,13 @@ fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets, now: DateTim
         requested_at: past.requested_at,
         claimed_at: past.claimed_at,
         deleted_at: past.deleted_at,
-        endpoint_state: made.map(|_| String::from(if is_active(past, now) { "active" } else { "idle" })),
-        last_active_at: past.last_active_at,
+        // Whether and when it was used is for the engine to observe.
+        endpoint_state: made.map(|_| String::from("idle")),
+        last_active_at: None,
         size_bytes: past.size_bytes,
         quota_logical_size_bytes: None,
-        used_active_seconds: past.active_seconds,
-        used_compute_seconds: past.active_seconds / 4,
+        used_active_seconds: 0,
+        used_compute_seconds: 0,
         last_error: (past.state == "failed").then(|| {
             String::from("Neon failed while working on the call (500: internal error), eight times in a row.")
         }),

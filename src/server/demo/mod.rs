@@ -79,6 +79,7 @@ async fn run_on(mut config: Config, options: &Options, open: &OpenLedger) -> Res
     let sealing = Secrets::from_keys(&secret_key, &config.previous_secret_keys())?;
     config.neon_api_url = emulator.api_url();
     config.neon_api_key = Some(SecretString::from(neon_key.clone()));
+    config.neon_org_id = Some(neon_emulator::DEFAULT_ORG.to_owned());
     config.secret_key = Some(SecretString::from(secret_key));
     let outcome = async {
         prepare_fleet(options, &emulator, &open.ledger, &sealing).await?;

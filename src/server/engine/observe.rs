@@ -68,10 +68,13 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(trace::carry_on(None, async move {
             let neon = inner.neon.with_class(Class::Sync).with_deadline(LOOK_DEADLINE);
-            if let Err(error) = inner.observe(&neon, id).await {
-                tracing::debug!(database.id = %id, error = &error as &dyn std::error::Error, "could not ask about a database that is looked at");
+            match inner.observe(&neon, id).await {
+                // Ahead of the background, which may have used up the few calls that the history allows.
+                Ok(()) => inner.ask_usage_of(&neon.with_class(Class::Support), id).await,
+                Err(error) => {
+                    tracing::debug!(database.id = %id, error = &error as &dyn std::error::Error, "could not ask about a database that is looked at");
+                }
             }
-            inner.ask_usage_of(&neon, id).await;
             drop(permit);
         }));
     }

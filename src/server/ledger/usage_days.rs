@@ -69,10 +69,11 @@ impl Ledger {
     /// # Errors
     /// `NotFound`.
     pub async fn usage_history(&self, id: Uuid, from: NaiveDate, to: NaiveDate) -> Result<UsageHistory, LedgerError> {
-        let known = sqlx::query!("SELECT usage_asked_at, usage_observed_at FROM databases WHERE id = $1", id)
-            .fetch_optional(&self.db)
-            .await?
-            .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        let known =
+            sqlx::query!("SELECT requested_at, usage_asked_at, usage_observed_at FROM databases WHERE id = $1", id)
+                .fetch_optional(&self.db)
+                .await?
+                .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let days = sqlx::query_as!(
             UsageDay,
             "SELECT day, active_seconds, compute_seconds, written_bytes, transfer_bytes, size_bytes FROM usage_days
@@ -84,6 +85,7 @@ impl Ledger {
         .fetch_all(&self.db)
         .await?;
         Ok(UsageHistory {
+            born: known.requested_at.date_naive(),
             from,
             to,
             days,

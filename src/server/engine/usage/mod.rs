@@ -47,7 +47,8 @@ impl Inner {
             Ok(batch) => {
                 let is_full = batch.len() == MAX_IDS;
                 let report = self.ask_and_record(&neon, batch).await;
-                Report { more_is_due: is_full && report.error.is_none(), ..report }
+                let asked = report.done.iter().any(|(_, count)| *count > 0);
+                Report { more_is_due: is_full && asked && report.error.is_none(), ..report }
             }
             Err(error) => Report::ledger_failed(&error),
         }

@@ -127,7 +127,7 @@ impl Told<'_> {
     }
 }
 
-fn frames<'a, F>(periods: Option<&'a [Period<F>]>) -> impl Iterator<Item = &'a F> {
+fn frames<F>(periods: Option<&[Period<F>]>) -> impl Iterator<Item = &F> {
     periods.into_iter().flatten().flat_map(|period| &period.frames)
 }
 
@@ -224,7 +224,7 @@ mod tests {
             (Some(160), Some(1_600), Some(9))
         );
         assert_eq!(total.compute_seconds, Some(40), "the legacy sum (25 + 15) is greater than that of v2 (30)");
-        let seen: Vec<(String, Option<i64>, Option<i64>, Option<i64>)> = days
+        let seen: Vec<_> = days
             .iter()
             .map(|day| (day.day.to_string(), day.active_seconds, day.compute_seconds, day.transfer_bytes))
             .collect();

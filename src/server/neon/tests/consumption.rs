@@ -81,11 +81,11 @@ async fn a_history_is_read_to_its_end_or_until_all_were_seen() {
 
 #[tokio::test]
 async fn a_history_that_breaks_off_or_never_ends_is_no_answer() {
-    let of = |cursor| page(json!([project("p-1", json!([]))]), cursor);
-    let stub = Stub::answering([of(Some("c-1")), refusal(400, "", "bad cursor")]).await;
+    let of = |cursor: &str| page(json!([project("p-1", json!([]))]), Some(cursor));
+    let stub = Stub::answering([of("c-1"), refusal(400, "", "bad cursor")]).await;
     let broken = client(&stub.url).consumption(&["p-1", "p-2"], window()).await;
     assert!(matches!(broken, Err(NeonError::Refused { status: 400, .. })), "{broken:?}");
-    let stub = Stub::answering((0..50).map(|n| of(Some(&format!("c-{n}"))))).await;
+    let stub = Stub::answering((0..50).map(|n| of(&format!("c-{n}")))).await;
     let endless = client(&stub.url).consumption(&["p-1", "p-2"], window()).await;
     assert!(matches!(endless, Err(NeonError::Garbled { .. })), "{endless:?}");
     assert!(stub.count() < 50);
