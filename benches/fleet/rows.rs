@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{report::progress, stage::Stage};
 
 /// Rows per bulk insert.
-const CHUNK: u32 = 2_000;
+const CHUNK: u32 = 1_000;
 const MIB: i64 = 1024 * 1024;
 
 /// Puts databases into a pool without asking Neon.

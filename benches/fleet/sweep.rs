@@ -70,7 +70,7 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
         ],
     );
     report.note(&format!(
-        "The time of a sweep includes the start of the product. Between the two nothing has changed but the {ACTED_UPON} databases that were suspended \
+        "The time of a sweep includes the start of the product. Between the two nothing has changed but the databases, {ACTED_UPON} at most, that were suspended \
          and resumed. Memory: at most {} during the first sweep, {} above the product at rest.",
         mib(first.highest),
         mib(first.highest.saturating_sub(rest.resident))
