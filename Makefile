@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(HOME)/.cargo/bin:$(PATH)
 unexport CARGO_TARGET_DIR
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test check fmt end2end build setup deny clean-data
+.PHONY: help run test check fmt end2end bench build setup deny clean-data
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1\t/p' Makefile | expand -t 20
@@ -23,6 +23,9 @@ fmt:         ## format the code (leptosfmt first, if you have it)
 
 end2end: build ## browser journeys alone, on the release build; ARGS="-g claim" chooses
 	scripts/setup tests && scripts/end2end $(ARGS)
+
+bench: build ## claims, refill, sweep and memory beside what the machine can do (half an hour); ARGS="--chapter claims" chooses
+	cargo bench --quiet --bench fleet -- $(ARGS)
 
 build: setup ## the release build, if a source has changed
 	scripts/build

@@ -1,0 +1,275 @@
+//! The sweep over a large fleet, and the memory of the product: what a sweep costs, what it writes, and what others feel of it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use reqwest::StatusCode;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Options,
+    load::{Caller, Outcome, Sample},
+    product::{Memory, Product},
+    report::{Report, mib, ms, or_dash, progress},
+    rows,
+    stage::{Ground, Stage, pool},
+};
+
+const PAGE: u32 = 400;
+const CALLS_A_MINUTE: f64 = 700.0;
+/// Ended sweeps are told by this.
+const SWEPT: &str = "flotilla_sync_last_sweep_timestamp_seconds";
+/// Claims a second that go on meanwhile, and for how many there is a stock in all.
+const CLAIMS_A_SECOND: f64 = 10.0;
+const STOCK: u32 = 24_000;
+/// Databases that the support acts upon in turn, one a second.
+const ACTED_UPON: i64 = 20;
+/// PostgreSQL's own statistics are that late at most.
+const STATISTICS_LAG: Duration = Duration::from_secs(12);
+
+/// How many list calls had been made at which moment.
+type Calls = Vec<(Instant, u64)>;
+
+/// What was felt while the sweep ran and after it.
+struct First {
+    claims: Outcome,
+    actions: Outcome,
+    calls: Calls,
+    /// Readings until the sweep had ended.
+    calls_of_sweep: usize,
+    highest: u64,
+}
+
+pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) -> Result<()> {
+    let count = options.projects;
+    progress(&format!("sweep: a fleet of {count} databases"));
+    let stage = ground.stage("sweep", &[pool("stocked", 0, true), pool("fleet", 0, false)]).await?;
+    rows::fleet(&stage, "fleet", count).await?;
+    rows::stock(&stage, "stocked", STOCK).await?;
+    stage.settle().await?;
+
+    let (rest, busy) = memory(options, &stage).await?;
+    progress("sweep: the first, with claims and support actions beside it");
+    let first = first_sweep(options, &stage).await?;
+    progress("sweep: the second, with nothing beside it");
+    let second = second_sweep(options, &stage).await?;
+    stage.end().await?;
+
+    report.heading("Sweep");
+    report.table(
+        ["sweep", "projects", "list calls", "fewest", "time", "at 700 calls a minute", "ratio", "rows written"],
+        &[
+            sweep_line("first", count, &first.calls[..first.calls_of_sweep], None),
+            sweep_line("second", count, &second.calls, Some(second.written)),
+        ],
+    );
+    report.note(&format!(
+        "The time of a sweep includes the start of the product. Between the two nothing has changed but the databases, {ACTED_UPON} at most, that were suspended \
+         and resumed. Memory: at most {} during the first sweep, {} above the product at rest.",
+        mib(first.highest),
+        mib(first.highest.saturating_sub(rest.resident))
+    ));
+    let swept = |sample: &Sample| runs_at(&first.calls, sample.due);
+    let felt = |outcome: &Outcome, status| {
+        let good = outcome.only(status);
+        (good.filtered(swept), good.filtered(|sample| !swept(sample)))
+    };
+    let (claims, actions) = (felt(&first.claims, StatusCode::CREATED), felt(&first.actions, StatusCode::OK));
+    report.note("What others feel of it:\n");
+    report.table(
+        ["", "during the sweep: p50", "p99", "samples", "without it: p50", "p99", "samples", "other answers in all"],
+        &[
+            felt_line("claim, 10 a second", &claims, &first.claims, StatusCode::CREATED),
+            felt_line("suspend or resume, one a second", &actions, &first.actions, StatusCode::OK),
+        ],
+    );
+    report.heading("Memory");
+    report.table(
+        ["rows", "at rest", "after claims and lists", "highest"],
+        &[[(count + STOCK).to_string(), mib(rest.resident), mib(busy.resident), mib(busy.highest)]],
+    );
+    Ok(())
+}
+
+/// At rest, and after some load, of a product that only serves.
+async fn memory(options: &Options, stage: &Stage) -> Result<(Memory, Memory)> {
+    progress("memory: at rest and under load");
+    let product = Product::start(options, stage, &["--no-engine"]).await?;
+    product.caller.get("/api/v1/pools").await?;
+    sleep(Duration::from_secs(options.seconds.min(10).into())).await;
+    let rest = product.memory();
+    let (clients, total) = (u32::from(options.clients), (options.claims / 10).min(STOCK / 4));
+    let claims = product.caller.claims("stocked", "memory", clients, total);
+    let lists = async {
+        for _ in 0..total / 10 {
+            // A machine that is too busy to answer is loaded all the same.
+            let _ = product.caller.get("/api/v1/databases?limit=100").await;
+        }
+    };
+    tokio::join!(claims, lists);
+    let busy = product.memory();
+    product.stop().await?;
+    Ok((rest, busy))
+}
+
+/// Claims and support actions, from the start of the product over its first sweep, and for some seconds more.
+async fn first_sweep(options: &Options, stage: &Stage) -> Result<First> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let calls = from_now(stage);
+    let product = Product::start(options, stage, &[]).await?;
+    let claims = product.caller.paced_claims("stocked", "beside", (8, CLAIMS_A_SECOND), STOCK / 2, Arc::clone(&stop));
+    let targets = claimed_ids(stage).await?;
+    let actions = support(&product.caller, targets, Arc::clone(&stop));
+    let watch = async {
+        let outcome = watch_sweep(options, stage, &product, None, &calls).await;
+        if outcome.is_ok() {
+            watch_for(stage, Duration::from_secs(options.seconds.into()), &calls).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        outcome
+    };
+    let (claims, actions, watched) = tokio::join!(claims, actions, watch);
+    let calls_of_sweep = watched?;
+    let highest = product.memory().highest;
+    product.stop().await?;
+    let calls = calls.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(First { claims, actions, calls, calls_of_sweep, highest })
+}
+
+struct Second {
+    calls: Calls,
+    written: i64,
+}
+
+/// A product that is started anew sweeps at once.
+async fn second_sweep(options: &Options, stage: &Stage) -> Result<Second> {
+    sleep(STATISTICS_LAG).await;
+    let before = updates(stage).await?;
+    let calls = from_now(stage);
+    let product = Product::start(options, stage, &[]).await?;
+    let earlier = product.metric(SWEPT).await?;
+    watch_sweep(options, stage, &product, earlier, &calls).await?;
+    product.stop().await?;
+    sleep(STATISTICS_LAG).await;
+    Ok(Second {
+        calls: calls.into_inner().unwrap_or_else(PoisonError::into_inner),
+        written: updates(stage).await? - before,
+    })
+}
+
+/// Calls are counted anew.
+fn from_now(stage: &Stage) -> Mutex<Calls> {
+    stage.emulator.reset_stats();
+    Mutex::new(vec![(Instant::now(), 0)])
+}
+
+/// Notes the list calls until a sweep later than `earlier` has ended. Answers how many readings that took.
+async fn watch_sweep(
+    options: &Options,
+    stage: &Stage,
+    product: &Product,
+    earlier: Option<f64>,
+    calls: &Mutex<Calls>,
+) -> Result<usize> {
+    // A call a second, and ten minutes.
+    let end = Instant::now() + Duration::from_secs(u64::from(options.projects / PAGE) + 600);
+    while Instant::now() < end {
+        watch_for(stage, Duration::from_secs(1), calls).await;
+        if product.metric(SWEPT).await? > earlier {
+            return Ok(calls.lock().unwrap_or_else(PoisonError::into_inner).len());
+        }
+    }
+    bail!("no sweep ended within {} s", options.projects / PAGE + 600)
+}
+
+async fn watch_for(stage: &Stage, time: Duration, calls: &Mutex<Calls>) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        let count = stage.emulator.stats().count("GET", "/projects");
+        calls.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), count));
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// One action a second, on one database after another: first all are suspended, then resumed.
+async fn support(caller: &Caller, targets: Vec<String>, stop: Arc<AtomicBool>) -> Outcome {
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    let actions =
+        ["resume", "suspend"].into_iter().cycle().flat_map(|action| targets.iter().map(move |id| (id, action)));
+    for (number, (id, action)) in actions.enumerate() {
+        let due = began + Duration::from_secs(number as u64);
+        tokio::time::sleep_until(due).await;
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let sent = Instant::now();
+        let status = caller.act(id, action).await;
+        samples.push(Sample { due: sent, took: sent.elapsed(), status });
+    }
+    Outcome { samples, elapsed: began.elapsed() }
+}
+
+async fn claimed_ids(stage: &Stage) -> Result<Vec<String>> {
+    let mut connection = stage.connect().await?;
+    Ok(sqlx::query_scalar(
+        "SELECT d.id::text FROM databases AS d JOIN pools AS p ON p.id = d.pool_id WHERE p.name = 'fleet' AND d.state = 'claimed' ORDER BY d.id LIMIT $1",
+    )
+    .bind(ACTED_UPON)
+    .fetch_all(&mut connection)
+    .await?)
+}
+
+async fn updates(stage: &Stage) -> Result<i64> {
+    let mut connection = stage.connect().await?;
+    Ok(sqlx::query_scalar("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'databases'")
+        .fetch_one(&mut connection)
+        .await?)
+}
+
+/// Whether a page was asked for within a second of this moment.
+fn runs_at(calls: &Calls, at: Instant) -> bool {
+    let second = Duration::from_secs(1);
+    let mut near =
+        calls.iter().filter(|(then, _)| *then + second >= at && *then <= at + second).map(|(_, count)| count);
+    near.next().zip(near.next_back()).is_some_and(|(first, last)| last > first)
+}
+
+fn sweep_line(name: &str, projects: u32, calls: &[(Instant, u64)], written: Option<i64>) -> [String; 8] {
+    let made = calls.last().map_or(0, |(_, count)| *count);
+    let began = calls.iter().rfind(|(_, count)| *count == 0).map(|(at, _)| *at);
+    let ended = calls.iter().find(|(_, count)| *count == made).map(|(at, _)| *at);
+    let time = began.zip(ended).map(|(began, ended)| ended.saturating_duration_since(began).as_secs_f64());
+    let by_budget = made as f64 * 60.0 / CALLS_A_MINUTE;
+    [
+        name.to_owned(),
+        projects.to_string(),
+        made.to_string(),
+        projects.div_ceil(PAGE).to_string(),
+        or_dash(time, |time| format!("{time:.1} s")),
+        format!("{by_budget:.1} s"),
+        or_dash(time, |time| format!("{:.2}", time / by_budget)),
+        or_dash(written, |written| written.to_string()),
+    ]
+}
+
+fn felt_line(what: &str, (during, without): &(Outcome, Outcome), all: &Outcome, good: StatusCode) -> [String; 8] {
+    let figure = |outcome: &Outcome, share| or_dash(outcome.percentile(share), ms);
+    let others = all.filtered(|sample| sample.status != good.as_u16());
+    [
+        what.to_owned(),
+        figure(during, 0.5),
+        figure(during, 0.99),
+        during.samples.len().to_string(),
+        figure(without, 0.5),
+        figure(without, 0.99),
+        without.samples.len().to_string(),
+        if others.samples.is_empty() { String::from("none") } else { others.statuses() },
+    ]
+}
