@@ -25,6 +25,7 @@ impl Inner {
             self.ledger.forget_old_runs().await?;
             if now.minute() == 0 {
                 self.ledger.forget_old_samples().await?;
+                self.ledger.forget_old_calls().await?;
             }
         }
         Ok(())

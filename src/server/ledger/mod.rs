@@ -3,6 +3,7 @@
 
 mod allowance;
 mod apply;
+mod budget;
 mod claims;
 mod credentials;
 mod databases;
@@ -36,6 +37,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::DueChange;
+pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
