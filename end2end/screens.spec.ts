@@ -13,6 +13,7 @@ async function screens(request: APIRequestContext): Promise<Record<string, strin
     pools: '/pools',
     'one pool': '/pools/standard?range=day',
     engine: '/engine',
+    'API budget': '/budget',
     'look-up': '/lookup?q=mail.example',
     'empty look-up': '/lookup?q=nobody-has-this-name',
   }

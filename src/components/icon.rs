@@ -21,6 +21,7 @@ pub enum Glyph {
     Engine,
     Eye,
     Fleet,
+    Gauge,
     Info,
     Layers,
     Link,
@@ -67,6 +68,7 @@ impl Glyph {
                 "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12ZM12 9.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5Z"
             }
             Self::Fleet => "M4 19V9M9.3 19V5M14.7 19v-7M20 19v-4M2.5 21.5h19",
+            Self::Gauge => "M4.5 18a9 9 0 1 1 15 0M12 14l4-5M12 14a1.2 1.2 0 1 0 0 .1",
             Self::Info => "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18ZM12 11v5.5M12 7.6v.1",
             Self::Layers => "M12 3 3 8l9 5 9-5-9-5ZM3 12.5l9 5 9-5M3 17l9 5 9-5",
             Self::Link => {

@@ -93,6 +93,7 @@ fn Navigation() -> impl IntoView {
             <NavLink href=path::DATABASES glyph=Glyph::Database text="Databases" />
             <NavLink href=path::POOLS glyph=Glyph::Layers text="Pools" />
             <NavLink href=path::ENGINE glyph=Glyph::Engine text="Engine" />
+            <NavLink href=path::BUDGET glyph=Glyph::Gauge text="API budget" />
             <li>
                 <a class="nav-link" href=path::API_DOCS rel="external">
                     <Icon glyph=Glyph::Book />

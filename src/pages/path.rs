@@ -10,6 +10,7 @@ pub const FLEET: &str = "/";
 pub const DATABASES: &str = "/databases";
 pub const POOLS: &str = "/pools";
 pub const ENGINE: &str = "/engine";
+pub const BUDGET: &str = "/budget";
 pub const LOOKUP: &str = "/lookup";
 pub const SIGN_IN: &str = "/sign-in";
 pub const SIGN_OUT: &str = "/sign-out";
@@ -31,6 +32,14 @@ pub fn database_usage(id: Uuid, range: UsageRange) -> String {
 
 pub fn pool(name: &str, range: PoolRange) -> String {
     let mut url = Url::to(&format!("/pools/{}", escaped(name)));
+    if range != PoolRange::default() {
+        url.add("range", range.as_str());
+    }
+    url.0
+}
+
+pub fn budget(range: PoolRange) -> String {
+    let mut url = Url::to(BUDGET);
     if range != PoolRange::default() {
         url.add("range", range.as_str());
     }

@@ -1,6 +1,7 @@
 //! Server functions: what the pages ask of the server. Each is a public endpoint under `/rpc`, so each reads the same way:
 //! who are you, may you, one line of work. Reads that go far belong in the ledger, changes in ledger and engine.
 
+pub mod budget;
 pub mod database;
 pub mod databases;
 pub mod engine;

@@ -11,10 +11,10 @@ use flotilla::{
         ledger::{By, CallsWanted, Ledger},
         neon::{Pace, pace::PERMIT_LIFETIME},
     },
-    types::Outcome,
+    types::{Outcome, PoolRange, Role},
 };
 use neon_emulator::{Fault, Rule};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode, header};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::{World, until};
@@ -174,4 +174,77 @@ async fn what_neon_asks_of_one_replica_all_keep_to() {
     assert!(asked.elapsed() < Duration::from_secs(5), "told at once, not after the pause");
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_route_is_left_alone_shown_to_all_and_taken_up_again() {
+    const ROUTE: &str = "GET /projects/{project_id}";
+    let world = World::with_pool(1).await;
+    let (one, other) = (world.serve().await, world.serve_without_duties().await);
+    one.until_available(1).await;
+    let (_, claim) = one.claim("ada").await;
+    let id = claim["database"]["id"].as_str().unwrap().parse().unwrap();
+    one.until_available(1).await;
+
+    world.emulator.faults().add(Rule::new(Fault::status(500)).on("GET", "/projects/{project_id}"));
+    let held_back = || async {
+        matches!(one.state.engine.refresh_now(id).await, Outcome::Pending(reason) if reason.contains("is not called for"))
+    };
+    until("the route is left alone", held_back).await;
+    until("the screen of the other replica says so", || async {
+        held_back().await;
+        let budget = other.state.engine.api_budget(PoolRange::Hour).await.unwrap();
+        let status = world.ledger.status().await.unwrap();
+        budget.breakers.iter().any(|breaker| breaker.route == ROUTE && breaker.cause.contains("500"))
+            && status.problems.iter().any(|problem| problem.href == "/budget" && problem.text.contains(ROUTE))
+    })
+    .await;
+    let quota = serde_json::json!({ "logical_size_bytes": 1_073_741_824, "reason": "another route" });
+    let answer = one.api(Method::PATCH, &format!("/api/v1/databases/{id}/quota")).json(&quota).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "other routes go on");
+    world.emulator.faults().clear();
+    until("the route is called again", || async { one.state.engine.refresh_now(id).await == Outcome::Done }).await;
+
+    until("what was called is shown", || async {
+        let budget = other.state.engine.api_budget(PoolRange::Hour).await.unwrap();
+        let account = &budget.buckets[0];
+        let class = |name: &str| budget.classes.iter().find(|class| class.name == name).unwrap().last_hour.sent;
+        let made = budget.routes.iter().find(|route| route.route == "POST /projects");
+        budget.breakers.is_empty()
+            && budget.replicas == 2
+            && account.limit_per_minute == 700
+            && account.last_minute > 0
+            && class("refill") >= 4
+            && class("support") > 0
+            && made.is_some_and(|route| route.last_hour.sent == 2 && route.p95_ms.is_some())
+    })
+    .await;
+    let cookie = other.sign_in(Role::Viewer).await;
+    let page = other.anonymous(Method::GET, "/budget").header(header::COOKIE, cookie).send().await.unwrap();
+    let html = page.text().await.unwrap();
+    for text in ["API budget", "POST /projects", "Nothing waits for calls", "of 700 in the last 60 s"] {
+        assert!(html.contains(text), "the page does not say {text:?}");
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_work_says_what_is_left_and_when_it_ends() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    assert_eq!(server.state.engine.api_budget(PoolRange::Hour).await.unwrap().jobs, []);
+    world.ledger.set_target("standard", 671, &By::cli()).await.unwrap();
+    let jobs = server.state.engine.api_budget(PoolRange::Hour).await.unwrap().jobs;
+    let [refill] = &jobs[..] else { panic!("{jobs:?}") };
+    assert_eq!((refill.name.as_str(), refill.done, refill.left, refill.calls_left), ("Refill", Some(0), 671, 1_342));
+    assert!((118..=122).contains(&refill.ends_in_seconds), "two minutes of the whole budget: {refill:?}");
+    world.stock(3).await;
+    let (_, claim) = server.claim("ada").await;
+    let id = claim["database"]["id"].as_str().unwrap().parse().unwrap();
+    world.ledger.release(id, &By::cli()).await.unwrap();
+    let jobs = server.state.engine.api_budget(PoolRange::Hour).await.unwrap().jobs;
+    let left: Vec<_> = jobs.iter().map(|job| (job.name.as_str(), job.done, job.left)).collect();
+    assert_eq!(left, [("Refill", Some(2), 669), ("Release", None, 1)]);
+    server.stop().await;
 }

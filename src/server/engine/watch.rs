@@ -1,5 +1,5 @@
 //! Watch: whether Neon answers. Each replica tells the ledger what it sees; when nothing was asked for a while, or nothing was answered, it asks
-//! for the smallest thing there is. Also hands over how long claims took.
+//! for the smallest thing there is. Also hands over how long claims took, and what was called of Neon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ impl Inner {
             true => self.ledger.record_claim_timings(self.replica, &buckets).await,
             false => Ok(()),
         };
-        match told.and(handed_over) {
+        match told.and(handed_over).and(self.tell_calls().await) {
             Ok(()) => Report::idle(),
             Err(error) => Report::ledger_failed(&error),
         }

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod apply;
+mod budget;
 mod claims;
 mod credentials;
 mod databases;
@@ -42,6 +43,7 @@ use super::trace;
 
 pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::DueChange;
+pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner, ServedClaim};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;

@@ -3,6 +3,9 @@
 use super::{Ledger, LedgerError};
 use crate::types::{PoolSummary, Problem, Status, StatusLevel, Time, duration};
 
+/// Shorter pauses are everyday.
+const LONG_PAUSE_SECONDS: i64 = 10;
+
 impl Ledger {
     /// Problems, worst first, each with what Flotilla does about it.
     ///
@@ -29,6 +32,7 @@ impl Ledger {
                 href: String::from("/engine"),
             });
         }
+        problems.extend(self.budget_problems(now).await?);
         problems.extend(duties.into_iter().map(|duty| Problem {
             level: StatusLevel::Warning,
             text: format!(
@@ -47,6 +51,30 @@ impl Ledger {
             neon_last_ok_at: neon.last_ok_at,
             as_of: now,
         })
+    }
+
+    /// Long pauses that Neon asked for, and routes that are left alone.
+    async fn budget_problems(&self, now: Time) -> Result<Vec<Problem>, LedgerError> {
+        let tell = |text| Problem { level: StatusLevel::Warning, text, href: String::from("/budget") };
+        let long = |until: Time| (until - now).num_seconds() >= LONG_PAUSE_SECONDS;
+        let pauses = self.call_pauses().await?.into_iter().filter(|pause| long(pause.until)).map(|pause| {
+            let wait = duration((pause.until - now).num_seconds());
+            tell(format!(
+                "Neon asked for fewer calls ({}): all replicas pause for {wait}. Claims go on from the pool.",
+                pause.reason
+            ))
+        });
+        let replicas = self.replicas().await?;
+        let mut routes: Vec<_> = replicas.iter().flat_map(|(_, replica)| &replica.breakers).collect();
+        routes.sort_by(|a, b| a.route.cmp(&b.route));
+        routes.dedup_by(|a, b| a.route == b.route);
+        let breakers = routes.into_iter().map(|breaker| {
+            tell(format!(
+                "{} fails on Neon ({} times in a row) and is tried every few seconds; other calls go on.",
+                breaker.route, breaker.failures_in_a_row
+            ))
+        });
+        Ok(pauses.chain(breakers).collect())
     }
 }
 
