@@ -5,10 +5,12 @@ mod database;
 mod error;
 mod event;
 mod filter;
+mod finding;
 mod fleet;
 mod lookup;
 mod operator;
 mod pool;
+mod problems;
 mod quota;
 mod units;
 
@@ -16,10 +18,12 @@ pub use database::*;
 pub use error::AppError;
 pub use event::*;
 pub use filter::*;
+pub use finding::*;
 pub use fleet::*;
 pub use lookup::*;
 pub use operator::*;
 pub use pool::*;
+pub use problems::*;
 pub use quota::*;
 pub use units::*;
 

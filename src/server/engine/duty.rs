@@ -19,13 +19,22 @@ pub enum Duty {
     Apply,
     Release,
     Sync,
+    Reconcile,
     Sample,
     Watch,
 }
 
 impl Duty {
-    pub const ALL: [Self; 7] =
-        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 8] = [
+        Self::Refill,
+        Self::Provision,
+        Self::Apply,
+        Self::Release,
+        Self::Sync,
+        Self::Reconcile,
+        Self::Sample,
+        Self::Watch,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -34,6 +43,7 @@ impl Duty {
             Self::Apply => "apply",
             Self::Release => "release",
             Self::Sync => "sync",
+            Self::Reconcile => "reconcile",
             Self::Sample => "sample",
             Self::Watch => "watch",
         }
@@ -48,6 +58,7 @@ impl Duty {
             Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
             Self::Release => "Deletes released databases on Neon.",
             Self::Sync => "Sweeps over Neon's list of projects for last activity, size and quotas.",
+            Self::Reconcile => "Acts on what the sweeps have found to be wrong between Neon and the ledger.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }
@@ -58,13 +69,13 @@ impl Duty {
         match self {
             Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
             Self::Sample => Duration::from_secs(10),
-            Self::Watch => Duration::from_secs(2),
+            Self::Reconcile | Self::Watch => Duration::from_secs(2),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Sample)
+        matches!(self, Self::Refill | Self::Sync | Self::Reconcile | Self::Sample)
     }
 
     /// Also runs in replicas that only serve.
@@ -79,6 +90,7 @@ impl Duty {
             Self::Apply => engine.apply().await,
             Self::Release => engine.release().await,
             Self::Sync => engine.sync().await,
+            Self::Reconcile => engine.reconcile().await,
             Self::Sample => engine.sample().await,
             Self::Watch => engine.watch().await,
         }

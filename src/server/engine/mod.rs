@@ -21,10 +21,12 @@ mod apply;
 mod duty;
 mod observe;
 mod provision;
+mod reconcile;
 mod refill;
 mod release;
 mod report;
 mod sample;
+mod settings;
 mod sync;
 mod timings;
 mod watch;
@@ -48,7 +50,9 @@ use crate::types::DutyStatus;
 #[cfg(doc)]
 use super::neon::Class;
 pub use duty::Duty;
+pub use reconcile::FindingError;
 pub use report::Report;
+pub use settings::EngineSettings;
 pub use timings::ClaimTimings;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
@@ -67,6 +71,7 @@ pub struct Parts {
     pub timings: Arc<ClaimTimings>,
     /// `false` for a replica that only serves: it still carries out what a person waits for.
     pub run_duties: bool,
+    pub settings: EngineSettings,
     pub shutdown: CancellationToken,
 }
 
@@ -81,6 +86,7 @@ struct Inner {
     neon: NeonClient,
     secrets: Arc<Secrets>,
     timings: Arc<ClaimTimings>,
+    settings: EngineSettings,
     replica: Uuid,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -100,6 +106,7 @@ impl Engine {
             neon: parts.neon,
             secrets: parts.secrets,
             timings: parts.timings,
+            settings: parts.settings,
             replica: Uuid::now_v7(),
             shutdown: parts.shutdown,
             tasks: TaskTracker::new(),

@@ -26,6 +26,7 @@ impl Inner {
             if now.minute() == 0 {
                 self.ledger.forget_old_samples().await?;
                 self.ledger.forget_old_sweeps().await?;
+                self.ledger.forget_old_findings().await?;
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ pub use client::{NeonClient, NeonConfig, prepare_tls};
 pub use endpoint::{ComputeSettings, Endpoint};
 pub use error::NeonError;
 pub use operation::Operation;
-pub use probe::{ProbeError, answers};
+pub use probe::{ProbeError, answers, holds_nothing};
 pub use project::{Created, Deletion, NewProject, Project, ProjectItem, ProjectPage};
 pub use quota::NeonQuota;
 pub use route::Route;

@@ -200,6 +200,24 @@ impl NeonClient {
         self.call(Call::to(Route::RECOVER_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
     }
 
+    /// Until when a deleted project can be recovered; `None` when Neon does not keep it any more.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn recoverable_until(&self, project: &str) -> Result<Option<DateTime<Utc>>, NeonError> {
+        let call = Call::to(Route::LIST_PROJECTS, &[])
+            .with("limit", MAX_PAGE)
+            .with("recoverable", true)
+            .with("search", project)
+            .with_some("org_id", self.org_id());
+        let list: DeletedAnswer = self.call(call).await?;
+        Ok(list
+            .projects
+            .into_iter()
+            .find(|deleted| deleted.id == project)
+            .and_then(|deleted| deleted.recoverable_until))
+    }
+
     async fn page(&self, cursor: Option<&str>, limit: u32, search: Option<&str>) -> Result<ProjectPage, NeonError> {
         let call = Call::to(Route::LIST_PROJECTS, &[])
             .with("limit", limit.clamp(1, MAX_PAGE))
@@ -244,6 +262,19 @@ struct ListAnswer {
     unavailable_project_ids: Vec<String>,
     #[serde(default, deserialize_with = "wire::or_default")]
     pagination: Pagination,
+}
+
+/// The list of what can be recovered.
+#[derive(Deserialize)]
+struct DeletedAnswer {
+    projects: Vec<DeletedProject>,
+}
+
+#[derive(Deserialize)]
+struct DeletedProject {
+    id: String,
+    #[serde(default, deserialize_with = "wire::moment")]
+    recoverable_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Default, Deserialize)]
