@@ -29,7 +29,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 /// A running emulator. Dropping it stops it without waiting; `shutdown` waits.
 #[derive(Debug)]
 pub struct Emulator {
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     api_addr: SocketAddr,
     proxy_addr: SocketAddr,
     /// Kills the connections of the API.
@@ -181,7 +181,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         store,
         backing,
         connections: Connections::default(),
-        faults: Faults::default(),
+        faults: Faults::new(config.clock.clone()),
         stats: Recorder::default(),
         limits: Limits::new(config.rate_limits),
         stop: CancellationToken::new(),

@@ -7,6 +7,7 @@
 mod api;
 mod clock;
 mod config;
+mod console;
 mod emulator;
 mod faults;
 mod limits;
@@ -22,8 +23,9 @@ mod sweep;
 
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORG, Unknowns};
+pub use console::ProjectRecord;
 pub use emulator::{Emulator, ProjectTruth};
-pub use faults::{Cut, Fault, Faults, Rule};
+pub use faults::{Cut, Fault, Faults, ProjectShare, Rule};
 pub use model::{Quota, VIRGIN_SIZE};
 pub use seed::{SeedProject, SeedUsage, SeededProject};
-pub use stats::{CallCount, NO_ANSWER, Stats};
+pub use stats::{CallCount, NO_ANSWER, RoutePeak, Stats};

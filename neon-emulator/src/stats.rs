@@ -20,6 +20,16 @@ pub struct Stats {
     pub peak_per_minute: usize,
     /// Of the busiest route.
     pub peak_per_second_and_route: usize,
+    pub route_peaks: Vec<RoutePeak>,
+}
+
+/// The most calls that came on one route, refused ones included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RoutePeak {
+    pub method: String,
+    pub route: String,
+    pub per_second: usize,
+    pub per_minute: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +48,11 @@ impl Stats {
         self.calls.iter().filter(|call| call.method == method && call.route == route).map(|call| call.count).sum()
     }
 
+    /// The peaks of one route; none if it was never called.
+    pub fn peak(&self, method: &str, route: &str) -> Option<&RoutePeak> {
+        self.route_peaks.iter().find(|peak| peak.method == method && peak.route == route)
+    }
+
     /// Calls answered with one status, whatever their route.
     pub fn count_status(&self, status: u16) -> u64 {
         self.calls.iter().filter(|call| call.status == status).map(|call| call.count).sum()
@@ -51,25 +66,34 @@ pub struct Recorder(Mutex<Record>);
 struct Record {
     calls: BTreeMap<(Route, u16), u64>,
     total: u64,
-    last_minute: VecDeque<Instant>,
+    account: Rate,
+    routes: BTreeMap<Route, Rate>,
+}
+
+/// The highest number of calls in any second and in any minute so far.
+#[derive(Debug, Default)]
+struct Rate {
     last_second: VecDeque<Instant>,
-    last_second_of_routes: BTreeMap<Route, VecDeque<Instant>>,
-    peak_per_second: usize,
-    peak_per_minute: usize,
-    peak_per_second_and_route: usize,
+    last_minute: VecDeque<Instant>,
+    per_second: usize,
+    per_minute: usize,
+}
+
+impl Rate {
+    fn count(&mut self, now: Instant) {
+        self.per_second = self.per_second.max(count_window(&mut self.last_second, now, Duration::from_secs(1)));
+        self.per_minute = self.per_minute.max(count_window(&mut self.last_minute, now, Duration::from_secs(60)));
+    }
 }
 
 impl Recorder {
     /// Counts a call when it comes, whatever becomes of it.
     pub fn arrived(&self, route: &Route) {
-        const SECOND: Duration = Duration::from_secs(1);
         let now = Instant::now();
         let record = &mut *self.lock();
         record.total += 1;
-        let of_route = record.last_second_of_routes.entry(route.clone()).or_default();
-        record.peak_per_second_and_route = record.peak_per_second_and_route.max(count_window(of_route, now, SECOND));
-        record.peak_per_second = record.peak_per_second.max(count_window(&mut record.last_second, now, SECOND));
-        record.peak_per_minute = record.peak_per_minute.max(count_window(&mut record.last_minute, now, 60 * SECOND));
+        record.account.count(now);
+        record.routes.entry(route.clone()).or_default().count(now);
     }
 
     pub fn answered(&self, route: &Route, status: u16) {
@@ -84,12 +108,19 @@ impl Recorder {
             status: *status,
             count: *count,
         });
+        let route_peaks = record.routes.iter().map(|(route, rate)| RoutePeak {
+            method: route.method.clone(),
+            route: route.template.clone(),
+            per_second: rate.per_second,
+            per_minute: rate.per_minute,
+        });
         Stats {
             calls: calls.collect(),
             total: record.total,
-            peak_per_second: record.peak_per_second,
-            peak_per_minute: record.peak_per_minute,
-            peak_per_second_and_route: record.peak_per_second_and_route,
+            peak_per_second: record.account.per_second,
+            peak_per_minute: record.account.per_minute,
+            peak_per_second_and_route: record.routes.values().map(|rate| rate.per_second).max().unwrap_or(0),
+            route_peaks: route_peaks.collect(),
         }
     }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::{ApiError, BASE_PATH, Context};
-use crate::faults::{Route, spoil};
+use crate::faults::{Call, Route, spoil};
 use crate::listener::Connection;
 use crate::stats::NO_ANSWER;
 
@@ -72,7 +72,8 @@ async fn answer(context: &Context, route: &Route, request: Request, next: Next, 
     if let Some(refused) = refusal(context, route, &request) {
         return Some(refused);
     }
-    let fate = context.faults.decide(route);
+    let (call, mut request) = Call::read(route, request).await;
+    let fate = context.faults.decide(&call);
     tokio::select! {
         () = tokio::time::sleep(fate.delay()) => {}
         () = context.stop.cancelled() => return None,
@@ -80,6 +81,7 @@ async fn answer(context: &Context, route: &Route, request: Request, next: Next, 
     if let Some(fault) = &fate.instead {
         return Some(fault.instead_of_work(request_id));
     }
+    request.extensions_mut().insert(fate.lies.clone());
     spoil(next.run(request).await, &fate, request_id).await
 }
 

@@ -82,6 +82,7 @@ fn routes() -> Router<Arc<Context>> {
         .route("/auth", get(account::auth))
         .route("/regions", get(account::regions))
         .route("/projects", get(projects::list).post(projects::create))
+        .route("/projects/shared", get(projects::list_shared))
         .route("/projects/{project_id}", get(projects::read).patch(projects::update).delete(projects::delete))
         .route("/projects/{project_id}/recover", post(projects::recover))
         .route("/projects/{project_id}/connection_uri", get(databases::connection_uri))

@@ -26,13 +26,15 @@ impl Fault {
 /// Does to an answer what is fated to it; none is left of one that is lost.
 pub(crate) async fn spoil(response: Response, fate: &Fate, request_id: &str) -> Option<Response> {
     match &fate.after {
-        None | Some(Fault::Delay { .. }) => Some(response),
+        None => Some(response),
         Some(Fault::AnswerLost) => None,
         Some(Fault::Html) => Some(Html(STRAY_PAGE).into_response()),
         Some(Fault::TruncatedJson) => Some(truncated(response, request_id).await),
         Some(Fault::Status { status, retry_after_seconds, .. }) => {
             Some(with_status(*status, *retry_after_seconds, request_id))
         }
+        // These have happened before.
+        Some(Fault::Delay { .. } | Fault::Missing | Fault::Unavailable | Fault::ListLag { .. }) => Some(response),
     }
 }
 

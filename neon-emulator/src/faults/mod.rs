@@ -1,17 +1,25 @@
 //! Faults that can be switched on while the emulator runs: by rules for routes, or by cutting the network.
 
 mod answers;
+mod call;
 pub(crate) mod control;
+mod lies;
 mod rule;
+mod target;
 
 pub(crate) use answers::spoil;
+pub(crate) use call::{Call, ListPage};
+pub(crate) use lies::Lies;
 pub use rule::{Fault, Rule};
+pub use target::ProjectShare;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::clock::Clock;
 
 /// A method and a template of a path, as `/projects/{project_id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,9 +36,10 @@ pub struct Cut {
     pub proxy: bool,
 }
 
-/// The switches. Rules apply in their order: delays add up, the first other fault decides.
+/// The switches. Rules apply in their order: delays and lies add up, the first other fault decides.
 #[derive(Debug, Default)]
 pub struct Faults {
+    clock: Clock,
     rules: Mutex<Vec<Rule>>,
     cut: watch::Sender<Cut>,
 }
@@ -43,6 +52,8 @@ pub(crate) struct Fate {
     pub instead: Option<Fault>,
     /// Done to the answer, after the work.
     pub after: Option<Fault>,
+    /// What the list of projects says wrongly.
+    pub lies: Lies,
 }
 
 impl Fate {
@@ -52,14 +63,20 @@ impl Fate {
 }
 
 impl Faults {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
     /// Adds a rule behind the others.
     pub fn add(&self, rule: Rule) {
+        let rule = rule.set_at(self.clock.now());
         self.lock().push(rule);
     }
 
     /// Puts these rules in place of all others.
     pub fn set(&self, rules: Vec<Rule>) {
-        *self.lock() = rules;
+        let now = self.clock.now();
+        *self.lock() = rules.into_iter().map(|rule| rule.set_at(now)).collect();
     }
 
     /// No rules, and the network is there.
@@ -102,16 +119,18 @@ impl Faults {
         }
     }
 
-    pub(crate) fn decide(&self, route: &Route) -> Fate {
+    pub(crate) fn decide(&self, call: &Call<'_>) -> Fate {
+        let now = self.clock.now();
         let mut fate = Fate::default();
-        for rule in self.lock().iter_mut().filter(|rule| rule.concerns(route)) {
+        for rule in self.lock().iter_mut().filter(|rule| rule.concerns(call, now)) {
             let is_decided = fate.instead.is_some() || fate.after.is_some();
-            let is_delay = matches!(rule.fault, Fault::Delay { .. });
-            if (is_decided && !is_delay) || !rule.strikes() {
+            let adds_up = rule.fault.is_lie() || matches!(rule.fault, Fault::Delay { .. });
+            if (is_decided && !adds_up) || !rule.strikes(call) {
                 continue;
             }
             match &rule.fault {
                 Fault::Delay { delay_ms } => fate.delay_ms += delay_ms,
+                fault if fault.is_lie() => fate.lies.0.push(rule.clone()),
                 fault if fault.spares_the_work() => fate.after = Some(fault.clone()),
                 fault => fate.instead = Some(fault.clone()),
             }

@@ -4,10 +4,11 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::Store;
 use crate::clock::Instant;
+use crate::console::ProjectRecord;
 use crate::model::{Project, Refusal};
 
 /// What a page of the list of projects is asked for with.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     pub limit: i64,
     /// Id of the last project of the page before.
@@ -87,6 +88,16 @@ impl Store {
             project.settle(now, &self.timing);
         }
         Ok(projects)
+    }
+
+    /// Deleted projects included, purged ones not.
+    pub async fn inventory(&self) -> Result<Vec<ProjectRecord>, Refusal> {
+        let records = sqlx::query_as(
+            "SELECT id, name, created_at, deleted_at, quota FROM projects WHERE purged_at IS NULL ORDER BY created_at, id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(records)
     }
 
     pub async fn count_deleted(&self) -> Result<i64, Refusal> {

@@ -5,8 +5,10 @@
 
 mod account;
 mod compute;
+mod console;
 mod contract;
 mod faults;
+mod lies;
 mod limits;
 mod listing;
 mod operations;

@@ -1,11 +1,13 @@
-//! Projects: list, get, delete, recover; creation and update have files of their own.
+//! Projects: get, delete, recover; list, creation and update have files of their own.
 
 pub mod checks;
 mod create;
+mod list;
 mod settings;
 mod update;
 
 pub use create::create;
+pub use list::{list, list_shared};
 pub use update::update;
 
 use std::sync::Arc;
@@ -13,50 +15,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use chrono::TimeDelta;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::{Parameters, limit};
 use super::shapes::{self, Detail};
 use super::{ApiError, Context};
 use crate::model::{Project, Refusal};
-use crate::store::{Page, Which};
-
-#[derive(Debug, Deserialize)]
-pub struct ListParameters {
-    limit: Option<i64>,
-    cursor: Option<String>,
-    search: Option<String>,
-    org_id: Option<String>,
-    recoverable: Option<bool>,
-}
-
-pub async fn list(
-    State(context): State<Arc<Context>>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<Value>, ApiError> {
-    if context.config.unknowns.personal_keys && parameters.org_id.is_none() {
-        return Err(ApiError::bad_request("org_id is required, you can find it on your organization settings page"));
-    }
-    if parameters.org_id.is_some_and(|org_id| org_id != context.config.org_id) {
-        return Err(ApiError::not_found("organization"));
-    }
-    let page = Page {
-        limit: limit(parameters.limit, 10, 400)?,
-        cursor: parameters.cursor.filter(|cursor| !cursor.is_empty()),
-        search: parameters.search.filter(|search| !search.is_empty()),
-        recoverable: parameters.recoverable.unwrap_or(false),
-    };
-    let now = context.clock.now();
-    let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
-    let projects = context.store.page(&page, now).await?;
-    let items: Vec<Value> = projects.iter().map(|project| shapes::list_item(project, window, now)).collect();
-    let mut body = json!({"projects": items, "applications": {}, "integrations": {}});
-    if let Some(last) = projects.last() {
-        body["pagination"] = json!({"cursor": last.id});
-    }
-    Ok(Json(body))
-}
+use crate::store::Which;
 
 pub async fn read(
     State(context): State<Arc<Context>>,

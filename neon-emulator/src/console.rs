@@ -1,0 +1,82 @@
+//! What somebody does on Neon's own console meanwhile: changes behind the back of the API's clients, and the truth
+//! about all projects. Nothing here passes limits, faults or statistics; the lock of running operations holds.
+
+use sqlx::FromRow;
+
+use crate::clock::Instant;
+use crate::emulator::Emulator;
+use crate::model::{Operation, Project, Quota, Refusal};
+use crate::regions::DEFAULT_REGION;
+use crate::store::Which;
+
+/// A project, live or deleted, in as few words as an oracle needs.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ProjectRecord {
+    pub id: String,
+    pub name: String,
+    pub created_at: Instant,
+    /// Still recoverable; what is gone for good is in no list.
+    pub deleted_at: Option<Instant>,
+    #[sqlx(json(nullable))]
+    pub quota: Option<Quota>,
+}
+
+impl Emulator {
+    /// Every project that is not purged, deleted ones included, oldest first. One statement, also for 300,000.
+    pub async fn inventory(&self) -> anyhow::Result<Vec<ProjectRecord>> {
+        Ok(self.context.store.inventory().await?)
+    }
+
+    /// A new project of Neon's defaults in the default region. Returns its id.
+    pub async fn create_project(&self, name: &str, quota: Option<Quota>) -> anyhow::Result<String> {
+        let context = &self.context;
+        let now = context.clock.now();
+        let mut project = Project::virgin(&context.config.org_id, DEFAULT_REGION.into(), now);
+        project.name = name.into();
+        project.quota = quota.filter(|quota| !quota.is_empty());
+        project.database_id = context.store.next_database_ids(1).await?.pop().unwrap_or_default();
+        let operations = project.create(now, &context.timing);
+        project.settle(now, &context.timing);
+        context.store.insert(&project, &operations).await?;
+        Ok(project.id)
+    }
+
+    /// Deletes a project; it stays recoverable. An error says that there is none, or that its operations run.
+    pub async fn delete_project(&self, id: &str) -> anyhow::Result<()> {
+        let timing = self.context.timing;
+        let project = self.change_project(id, |project, now| project.delete(now, &timing)).await?;
+        self.context.cut_connections(&project).await;
+        Ok(())
+    }
+
+    /// Another name for a project.
+    pub async fn rename_project(&self, id: &str, name: &str) -> anyhow::Result<()> {
+        let rename = |project: &mut Project, now| {
+            project.must_be_unlocked(now)?;
+            project.name = name.into();
+            project.updated_at = now;
+            Ok(())
+        };
+        self.change_project(id, rename).await.map(drop)
+    }
+
+    /// Another quota in place of the present one; none means unlimited.
+    pub async fn change_quota(&self, id: &str, quota: Option<Quota>) -> anyhow::Result<()> {
+        let change = |project: &mut Project, now| {
+            project.must_be_unlocked(now)?;
+            project.quota = quota.filter(|quota| !quota.is_empty());
+            project.updated_at = now;
+            Ok(())
+        };
+        self.change_project(id, change).await.map(drop)
+    }
+
+    async fn change_project<F>(&self, id: &str, change: F) -> anyhow::Result<Project>
+    where
+        F: FnOnce(&mut Project, Instant) -> Result<(), Refusal> + Send,
+    {
+        let change = |project: &mut Project, now| change(project, now).map(|()| Vec::<Operation>::new());
+        let (project, _) = self.context.store.change(id, Which::Live, change).await?;
+        Ok(project)
+    }
+}
