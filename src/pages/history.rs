@@ -91,7 +91,7 @@ fn words(kind: &str) -> String {
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "operator.link" => return String::from("Sign-in link made"),
         "pool.target" => return String::from("Target set"),
-        "finding.deleted" => return String::from("Unknown project deleted on Neon"),
+        "finding.delete" => return String::from("Unknown project deleted on Neon"),
         "finding.reapplied" | "database.quota_reapplied" => return String::from("Quota sent to Neon again"),
         "finding.accepted" => return String::from("Neon's quota accepted"),
         "finding.recovered" => return String::from("Project recovered on Neon"),

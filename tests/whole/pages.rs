@@ -22,6 +22,7 @@ async fn two_hundred_pages_twenty_at_a_time_are_all_complete() {
         "/pools",
         "/pools/standard",
         "/engine",
+        "/problems",
         "/databases?state=claimed&sort=size",
         "/lookup?q=ada",
     ];

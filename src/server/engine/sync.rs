@@ -165,7 +165,7 @@ fn listed(item: &ProjectItem) -> ListedProject {
         project_id: item.id.clone(),
         last_active_at: item.last_active_at,
         size_bytes: item.synthetic_size_bytes,
-        quota: serde_json::to_value(Quota::from(item.quota)).unwrap_or_default(),
+        quota: serde_json::to_value(Quota::from(item.quota.unwrap_or_default())).unwrap_or_default(),
     }
 }
 

@@ -23,7 +23,11 @@ impl Ledger {
         let available: i64 = pools.iter().map(|pool| pool.available).sum();
         let neon =
             sqlx::query!("SELECT last_ok_at, failing_since, last_error FROM neon_status").fetch_one(&self.db).await?;
-        let mut problems: Vec<Problem> = pools.iter().flat_map(|pool| pool_problems(pool, now)).collect();
+        let mut problems: Vec<Problem> = Vec::new();
+        for pool in &pools {
+            let since = if is_short(pool) { self.short_since(pool).await? } else { None };
+            problems.extend(pool_problems(pool, since, now));
+        }
         if let Some(since) = neon.failing_since {
             problems.push(outage(since, neon.last_error.unwrap_or_default(), available, now));
         }
@@ -51,6 +55,20 @@ impl Ledger {
         })
     }
 
+    /// Since when the oldest claim waits, or the pool has been nearly empty.
+    async fn short_since(&self, pool: &PoolSummary) -> Result<Option<Time>, LedgerError> {
+        let since = sqlx::query_scalar!(
+            "SELECT coalesce(
+               (SELECT min(c.requested_at) FROM claims AS c WHERE c.pool_id = p.id AND c.status = 'waiting'),
+               (SELECT s.at FROM pool_samples AS s WHERE s.pool_id = p.id AND s.available * 4 >= s.target ORDER BY s.at DESC LIMIT 1))
+             FROM pools AS p WHERE p.name = $1",
+            pool.name
+        )
+        .fetch_optional(&self.db)
+        .await?;
+        Ok(since.flatten())
+    }
+
     /// Confirmed findings that are ours to mend.
     async fn pressing_findings(&self) -> Result<Vec<Pressing>, LedgerError> {
         let rows = sqlx::query!(
@@ -76,7 +94,8 @@ impl Ledger {
 
     async fn stale_sweep(&self, now: Time) -> Result<Option<Problem>, LedgerError> {
         let last = self.last_concluded().await?;
-        let first_try = sqlx::query_scalar!("SELECT min(started_at) FROM sweeps").fetch_one(&self.db).await?;
+        let first_try =
+            sqlx::query_scalar!("SELECT started_at FROM sweeps ORDER BY id LIMIT 1").fetch_optional(&self.db).await?;
         let since = last.map(|sweep| sweep.finished_at).or(first_try);
         let Some(since) = since.filter(|since| now - *since > SWEEP_IS_STALE) else { return Ok(None) };
         let why = sqlx::query!(
@@ -177,7 +196,11 @@ fn stale(last: Option<SweepFacts>, since: Time, why: &str, now: Time) -> Problem
     Problem { level: StatusLevel::Warning, text, since: Some(since), doing, href: String::from(ENGINE) }
 }
 
-fn pool_problems(pool: &PoolSummary, now: Time) -> Vec<Problem> {
+fn is_short(pool: &PoolSummary) -> bool {
+    pool.waiting > 0 || pool.available * 4 < i64::from(pool.target)
+}
+
+fn pool_problems(pool: &PoolSummary, short_since: Option<Time>, now: Time) -> Vec<Problem> {
     let href = format!("/pools/{}", pool.name);
     let name = &pool.name;
     let mut problems = Vec::new();
@@ -185,12 +208,12 @@ fn pool_problems(pool: &PoolSummary, now: Time) -> Vec<Problem> {
     let on_their_way = format!("{} databases are on their way.", grouped(pool.in_flight));
     if pool.waiting > 0 {
         let text = format!("{} claims wait for a database of pool {name}: it is empty.", pool.waiting);
-        tell(StatusLevel::Bad, text, None, format!("They are served first come, first served; {on_their_way}"));
+        tell(StatusLevel::Bad, text, short_since, format!("They are served first come, first served; {on_their_way}"));
     } else if pool.available == 0 && pool.target > 0 {
-        tell(StatusLevel::Bad, format!("Pool {name} is empty."), None, on_their_way);
+        tell(StatusLevel::Bad, format!("Pool {name} is empty."), short_since, on_their_way);
     } else if pool.available * 4 < i64::from(pool.target) {
         let text = format!("Pool {name} is down to {} of {}.", pool.available, pool.target);
-        tell(StatusLevel::Warning, text, None, on_their_way);
+        tell(StatusLevel::Warning, text, short_since, on_their_way);
     }
     if let Some(since) = pool.paused_at {
         let reason = pool.paused_reason.as_deref().unwrap_or("no reason given");

@@ -56,8 +56,9 @@ pub struct ProjectItem {
     pub region_id: String,
     #[serde(default, deserialize_with = "wire::or_default")]
     pub pg_version: i32,
-    #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
-    pub quota: NeonQuota,
+    /// `None` when the list leaves the settings out, as the specification allows: then nothing is known of it.
+    #[serde(rename = "settings", default, deserialize_with = "wire::known_quota_of_settings")]
+    pub quota: Option<NeonQuota>,
     /// Data and history of all branches; see the module.
     #[serde(rename = "synthetic_storage_size", default)]
     pub synthetic_size_bytes: Option<i64>,

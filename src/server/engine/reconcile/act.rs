@@ -81,7 +81,9 @@ impl Inner {
 
     async fn act_on(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {
         match due.kind {
-            FindingKind::Orphan | FindingKind::Twin | FindingKind::Zombie => self.delete_unknown(neon, due, true).await,
+            FindingKind::Orphan | FindingKind::Twin | FindingKind::Zombie => {
+                self.delete_unknown(neon, due, true, by).await
+            }
             FindingKind::Ghost => self.look_for_ghost(neon, due, by).await,
             FindingKind::HalfBorn => self.end_creation(neon, due, by).await,
             FindingKind::Drifted => self.send_quota_again(neon, due, by).await,
@@ -118,6 +120,7 @@ impl Inner {
         neon: &NeonClient,
         due: &DueFinding,
         spare_what_is_used: bool,
+        by: &By,
     ) -> Result<Step, LedgerError> {
         let Some(project_id) = &due.project_id else { return Ok(Step::gone("It names no project.")) };
         let project = match neon.get_project(project_id).await {
@@ -134,7 +137,7 @@ impl Inner {
         if spare_what_is_used && self.is_in_use(&project) {
             return Ok(Step::Handed(String::from("Somebody uses it: it was active just now."), None));
         }
-        if !self.ledger.mark_deleting(due).await? {
+        if !self.ledger.mark_deleting(due, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));
         }
         match neon.delete_project(project_id).await {

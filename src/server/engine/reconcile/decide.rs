@@ -78,7 +78,7 @@ impl Engine {
             );
         }
         let (due, _) = self.take(id, FindingAction::Delete, by).await?;
-        match self.inner.delete_unknown(&self.for_support(), &due, false).await? {
+        match self.inner.delete_unknown(&self.for_support(), &due, false, by).await? {
             Step::Mended(mended) => {
                 self.inner.ledger.resolve_finding(&due, &mended, by).await?;
                 match mended.how {

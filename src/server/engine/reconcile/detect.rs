@@ -69,16 +69,15 @@ impl Inner {
 
 /// Its fields as evidence.
 fn sighted(item: &ProjectItem) -> SightedProject {
-    SightedProject {
-        id: item.id.clone(),
-        name: item.name.clone(),
-        fields: json!({
-            "region_id": item.region_id,
-            "pg_version": item.pg_version,
-            "created_at": item.created_at,
-            "last_active_at": item.last_active_at,
-            "size_bytes": item.synthetic_size_bytes,
-            "quota": Quota::from(item.quota),
-        }),
+    let mut fields = json!({
+        "region_id": item.region_id,
+        "pg_version": item.pg_version,
+        "created_at": item.created_at,
+        "last_active_at": item.last_active_at,
+        "size_bytes": item.synthetic_size_bytes,
+    });
+    if let Some(quota) = item.quota {
+        fields["quota"] = json!(Quota::from(quota));
     }
+    SightedProject { id: item.id.clone(), name: item.name.clone(), fields }
 }

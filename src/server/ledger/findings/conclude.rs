@@ -116,7 +116,13 @@ async fn take_back(db: &mut PgConnection, by: SightedBy) -> Result<u64, LedgerEr
     let done = sqlx::query!(
         "UPDATE findings AS f
          SET status = 'resolved', resolved_at = now(), lease_until = NULL, leased_by = NULL,
-             resolution = CASE WHEN f.status <> 'acting' THEN 'gone' WHEN f.kind = 'drifted' THEN 'reapplied' ELSE 'adopted' END,
+             resolution = CASE
+               WHEN f.kind IN ('orphan', 'twin', 'zombie') AND f.acted_at IS NOT NULL THEN 'deleted'
+               WHEN f.status = 'acting' AND f.kind = 'drifted' THEN 'reapplied'
+               WHEN f.kind IN ('orphan', 'half-born') AND EXISTS (SELECT FROM databases AS d
+                 WHERE d.neon_project_name = f.project_name AND d.state IN ('creating', 'verifying', 'available', 'claimed')) THEN 'adopted'
+               ELSE 'gone' END,
+             recoverable_until = CASE WHEN f.kind IN ('orphan', 'twin', 'zombie') THEN f.acted_at + interval '7 days' END,
              timeline = f.timeline || jsonb_build_object('at', now(), 'what', format('Sweep %s no longer shows it.', $1::bigint))
          WHERE f.last_sweep < $1 AND (f.status IN ('suspected', 'quarantined', 'needs_operator')
            OR f.status = 'acting' AND f.kind IN ('drifted', 'half-born') AND f.acted_at < $2

@@ -91,7 +91,8 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn mark_deleting(&self, due: &DueFinding) -> Result<bool, LedgerError> {
+    pub async fn mark_deleting(&self, due: &DueFinding, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
         let done = sqlx::query!(
             "UPDATE findings AS f
              SET status = 'acting', acted_at = now(), attempts = attempts + 1,
@@ -102,9 +103,14 @@ impl Ledger {
             due.id,
             due.lease
         )
-        .execute(&self.db)
+        .execute(&mut *tx)
         .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_event(&mut *tx, &event_of(due, "finding.delete"), by).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// It is over. `false` when the lease was lost.
@@ -131,7 +137,8 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        if mended.how != Resolution::Gone {
+        // The event of a deletion was written before Neon was told.
+        if !matches!(mended.how, Resolution::Gone | Resolution::Deleted) {
             let kind = format!("finding.{}", mended.how.as_str());
             insert_event(&mut *tx, &event_of(due, &kind), by).await?;
         }

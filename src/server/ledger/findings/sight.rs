@@ -10,7 +10,7 @@ use crate::server::ledger::{Ledger, LedgerError};
 pub struct SightedProject {
     pub id: String,
     pub name: String,
-    /// Its other fields, as evidence; `size_bytes` and `quota` (as [`Quota`](crate::types::Quota) is written) are understood.
+    /// Its other fields, as evidence; `size_bytes` and `quota` (as [`Quota`](crate::types::Quota) is written, left out where it is not known) are understood.
     pub fields: Value,
 }
 
@@ -38,7 +38,7 @@ impl Ledger {
                  SELECT l.*, coalesce(k.id, n.id) AS database_id,
                    CASE
                      WHEN k.state = 'deleted' AND k.state_since < $5 THEN 'zombie'
-                     WHEN k.state IN ('available', 'claimed') AND k.state_since < $5 AND k.wanted_revision = k.applied_revision
+                     WHEN l.fields ? 'quota' AND k.state IN ('available', 'claimed') AND k.state_since < $5 AND k.wanted_revision = k.applied_revision
                        AND coalesce(k.applied_at, '-infinity') < $5
                        AND (k.quota_logical_size_bytes, k.quota_active_seconds, k.quota_compute_seconds, k.quota_written_bytes, k.quota_transfer_bytes)
                          IS DISTINCT FROM ((l.fields #>> '{quota,logical_size_bytes}')::bigint, (l.fields #>> '{quota,active_time_seconds}')::bigint,
