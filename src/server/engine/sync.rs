@@ -134,11 +134,11 @@ impl Inner {
             state.under_way = Some(sweep);
             return Ok(None);
         }
+        state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
         let ended = self.ledger.finish_sweep(sweep.sighted_by.sweep).await?;
         if ended.is_complete {
             self.conclude(sweep.sighted_by, &sweep.seen).await?;
         }
-        state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
         Ok(Some(ended))
     }
 

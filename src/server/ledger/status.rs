@@ -94,9 +94,14 @@ impl Ledger {
 
     async fn stale_sweep(&self, now: Time) -> Result<Option<Problem>, LedgerError> {
         let last = self.last_concluded().await?;
-        let first_try =
-            sqlx::query_scalar!("SELECT started_at FROM sweeps ORDER BY id LIMIT 1").fetch_optional(&self.db).await?;
-        let since = last.map(|sweep| sweep.finished_at).or(first_try);
+        let since = match last {
+            Some(sweep) => Some(sweep.finished_at),
+            None => {
+                sqlx::query_scalar!("SELECT started_at FROM sweeps ORDER BY id LIMIT 1")
+                    .fetch_optional(&self.db)
+                    .await?
+            }
+        };
         let Some(since) = since.filter(|since| now - *since > SWEEP_IS_STALE) else { return Ok(None) };
         let why = sqlx::query!(
             "SELECT broke_off, unavailable FROM sweeps WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1"

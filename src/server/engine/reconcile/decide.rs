@@ -36,7 +36,7 @@ impl Engine {
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn adopt_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
-        let (due, _) = self.take(id, FindingAction::Adopt, by).await?;
+        let (due, _) = self.take(id, FindingAction::Adopt).await?;
         let adopted = self.adopt(&due, by).await;
         self.let_go_after(&due, &adopted).await?;
         adopted?;
@@ -77,7 +77,7 @@ impl Engine {
                 LedgerError::Invalid { field: "confirmation", message: format!("Type {name} to confirm.") }.into()
             );
         }
-        let (due, _) = self.take(id, FindingAction::Delete, by).await?;
+        let (due, _) = self.take(id, FindingAction::Delete).await?;
         match self.inner.delete_unknown(&self.for_support(), &due, false, by).await? {
             Step::Mended(mended) => {
                 self.inner.ledger.resolve_finding(&due, &mended, by).await?;
@@ -103,7 +103,7 @@ impl Engine {
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn recover_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
-        let (due, _) = self.take(id, FindingAction::Recover, by).await?;
+        let (due, _) = self.take(id, FindingAction::Recover).await?;
         let recovered = self.for_support().recover_project(due.project_id.as_deref().unwrap_or_default()).await;
         let recovered = recovered.map_err(|error| match error {
             NeonError::NotFound { .. } => FindingError::Refused(String::from(
@@ -122,7 +122,7 @@ impl Engine {
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn reapply_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
-        let (due, finding) = self.take(id, FindingAction::Reapply, by).await?;
+        let (due, finding) = self.take(id, FindingAction::Reapply).await?;
         let (Some(database), Some((on_neon, _))) = (due.database_id, finding.quotas()) else { return Err(no_quota()) };
         if !self.inner.ledger.reapply_quota(database, &json!(on_neon), by).await? {
             self.inner.ledger.let_go(&due).await?;
@@ -137,7 +137,7 @@ impl Engine {
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn accept_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
-        let (due, finding) = self.take(id, FindingAction::Accept, by).await?;
+        let (due, finding) = self.take(id, FindingAction::Accept).await?;
         let (Some(database), Some((on_neon, _))) = (due.database_id, finding.quotas()) else { return Err(no_quota()) };
         let accepted = self.inner.ledger.set_quota(database, &on_neon, by).await.map_err(FindingError::from);
         self.let_go_after(&due, &accepted).await?;
@@ -152,8 +152,8 @@ impl Engine {
         self.inner.nudge(Duty::Reconcile);
     }
 
-    async fn take(&self, id: i64, action: FindingAction, by: &By) -> Result<(DueFinding, Finding), FindingError> {
-        Ok(self.inner.ledger.take_finding(id, action, LEASE_SECONDS, by).await?)
+    async fn take(&self, id: i64, action: FindingAction) -> Result<(DueFinding, Finding), FindingError> {
+        Ok(self.inner.ledger.take_finding(id, action, LEASE_SECONDS).await?)
     }
 
     /// What was refused is free for the next who acts.

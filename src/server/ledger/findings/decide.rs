@@ -112,20 +112,17 @@ impl Ledger {
         id: i64,
         action: FindingAction,
         lease_seconds: f64,
-        by: &By,
     ) -> Result<(DueFinding, Finding), LedgerError> {
         let finding = self.finding(id).await?;
         permit(&finding, action)?;
         let lease = Uuid::now_v7();
         let row = sqlx::query!(
-            "UPDATE findings SET lease_until = now() + make_interval(secs => $3), leased_by = $2, allowed_at = now(), decided_by = $4, reason = $5
+            "UPDATE findings SET lease_until = now() + make_interval(secs => $3), leased_by = $2, allowed_at = now()
              WHERE id = $1 AND status <> 'acting' AND (lease_until IS NULL OR lease_until < now())
              RETURNING attempts, acted_at",
             id,
             lease,
-            lease_seconds,
-            by.actor,
-            by.reason
+            lease_seconds
         )
         .fetch_optional(&self.db)
         .await?
@@ -149,7 +146,7 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn let_go(&self, due: &DueFinding) -> Result<(), LedgerError> {
         sqlx::query!(
-            "UPDATE findings SET lease_until = NULL, leased_by = NULL WHERE id = $1 AND leased_by = $2",
+            "UPDATE findings SET lease_until = NULL, leased_by = NULL, allowed_at = NULL WHERE id = $1 AND leased_by = $2",
             due.id,
             due.lease
         )
