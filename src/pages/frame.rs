@@ -92,6 +92,7 @@ fn Navigation() -> impl IntoView {
             <NavLink href=path::FLEET glyph=Glyph::Fleet text="Fleet health" />
             <NavLink href=path::DATABASES glyph=Glyph::Database text="Databases" />
             <NavLink href=path::POOLS glyph=Glyph::Layers text="Pools" />
+            <NavLink href=path::PROBLEMS glyph=Glyph::Alert text="Problems" />
             <NavLink href=path::ENGINE glyph=Glyph::Engine text="Engine" />
             <NavLink href=path::BUDGET glyph=Glyph::Gauge text="API budget" />
             <li>

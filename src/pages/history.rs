@@ -91,6 +91,14 @@ fn words(kind: &str) -> String {
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "operator.link" => return String::from("Sign-in link made"),
         "pool.target" => return String::from("Target set"),
+        "finding.delete" => return String::from("Unknown project deleted on Neon"),
+        "finding.reapplied" | "database.quota_reapplied" => return String::from("Quota sent to Neon again"),
+        "finding.accepted" => return String::from("Neon's quota accepted"),
+        "finding.recovered" => return String::from("Project recovered on Neon"),
+        "finding.ignored" => return String::from("Finding ignored"),
+        "finding.looked_again" => return String::from("Finding no longer ignored"),
+        "finding.replaced" => return String::from("Replaced"),
+        "reconcile.brake" => return String::from("Brake on: too much looked wrong at once"),
         _ => {}
     }
     let text = kind.rsplit('.').next().unwrap_or(kind).replace('_', " ");
@@ -100,7 +108,7 @@ fn words(kind: &str) -> String {
 
 fn mark(kind: &str) -> (Tone, Glyph) {
     let has = |part: &str| kind.contains(part);
-    if has("fail") || has("denied") || has("breaker") {
+    if has("fail") || has("denied") || has("breaker") || kind == "reconcile.brake" {
         (Tone::Bad, Glyph::Alert)
     } else if has("claim") {
         (Tone::Good, Glyph::User)

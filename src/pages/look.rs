@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Tone};
-use crate::types::{BlockReason, DatabaseRow, DatabaseState, EndpointState, StatusLevel};
+use crate::types::{BlockReason, DatabaseRow, DatabaseState, EndpointState, FindingKind, FindingStatus, StatusLevel};
 
 /// Tone, icon and word of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,28 @@ pub fn of_level(level: StatusLevel) -> Look {
         StatusLevel::Warning => look(Tone::Warning, Glyph::Alert, "Warning"),
         StatusLevel::Bad => look(Tone::Bad, Glyph::Block, "Problem"),
     }
+}
+
+pub fn of_finding(status: FindingStatus) -> Look {
+    let (tone, glyph) = match status {
+        FindingStatus::Suspected => (Tone::Neutral, Glyph::Eye),
+        FindingStatus::Quarantined => (Tone::Warning, Glyph::Clock),
+        FindingStatus::Acting => (Tone::Accent, Glyph::Refresh),
+        FindingStatus::NeedsOperator => (Tone::Bad, Glyph::User),
+        FindingStatus::Ignored => (Tone::Neutral, Glyph::Pause),
+        FindingStatus::Resolved => (Tone::Good, Glyph::Check),
+    };
+    look(tone, glyph, status.label())
+}
+
+pub fn of_kind(kind: FindingKind) -> Look {
+    let (tone, glyph) = match kind {
+        FindingKind::Ghost => (Tone::Bad, Glyph::Alert),
+        FindingKind::Drifted | FindingKind::HalfBorn => (Tone::Warning, Glyph::Alert),
+        FindingKind::Zombie | FindingKind::Orphan | FindingKind::Twin => (Tone::Warning, Glyph::Box),
+        FindingKind::Stray => (Tone::Neutral, Glyph::Info),
+    };
+    look(tone, glyph, kind.as_str())
 }
 
 /// Of a run of a duty, as the engine reports it.

@@ -4,11 +4,15 @@ use std::fmt::Write;
 
 use uuid::Uuid;
 
-use crate::types::{DatabaseFilter, DatabaseSort, DatabaseState, PagePosition, PoolRange, UsageRange};
+use crate::types::{
+    DatabaseFilter, DatabaseSort, DatabaseState, FindingFilter, FindingKind, FindingStatus, PagePosition, PoolRange,
+    UsageRange,
+};
 
 pub const FLEET: &str = "/";
 pub const DATABASES: &str = "/databases";
 pub const POOLS: &str = "/pools";
+pub const PROBLEMS: &str = "/problems";
 pub const ENGINE: &str = "/engine";
 pub const BUDGET: &str = "/budget";
 pub const LOOKUP: &str = "/lookup";
@@ -80,6 +84,21 @@ pub fn databases(filter: &DatabaseFilter, position: &PagePosition) -> String {
         PagePosition::First => {}
         PagePosition::After(cursor) => url.add("after", cursor),
         PagePosition::Before(cursor) => url.add("before", cursor),
+    }
+    url.0
+}
+
+pub fn finding(id: i64) -> String {
+    format!("{PROBLEMS}/{id}")
+}
+
+/// The screen of everything that is wrong, with this page of these findings.
+pub fn problems(filter: &FindingFilter) -> String {
+    let mut url = Url::to(PROBLEMS);
+    url.add_some("kind", filter.kind.map(FindingKind::as_str));
+    url.add_some("status", filter.status.map(FindingStatus::as_str));
+    if let Some(after) = filter.after {
+        url.add("after", &after.to_string());
     }
     url.0
 }

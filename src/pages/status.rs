@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::look;
+use super::{look, path};
 use crate::components::{Freshness, Glyph, Icon, Live, TimeStyleSwitch};
 use crate::rpc::fleet::status;
 use crate::types::{Problem, Status, StatusLevel, grouped};
@@ -79,21 +79,21 @@ fn cut_off(error: String) -> AnyView {
     .into_any()
 }
 
-/// The worst problem as a link to where more is said, and how many more there are.
+/// The worst problem, and how many more there are, as a link to the screen of all of them.
 fn headline(status: &Status) -> AnyView {
     let look = look::of_level(status.level);
     let icon = view! { <span class=look.tone.text()><Icon glyph=look.glyph class="size-4 shrink-0" /></span> };
     match status.problems.first() {
         None => view! {
-            <span class="inline-flex items-center gap-2 text-sm">
+            <a class="inline-flex items-center gap-2 text-sm link-hover" href=path::PROBLEMS>
                 {icon} <span>{if status.level == StatusLevel::Good { "All good" } else { look.word }}</span>
-            </span>
+            </a>
         }
         .into_any(),
-        Some(Problem { text, href, .. }) => {
+        Some(Problem { text, doing, .. }) => {
             let more = (status.problems.len() > 1).then(|| format!(" (and {} more)", status.problems.len() - 1));
             view! {
-                <a class="inline-flex min-w-0 items-center gap-2 text-sm link-hover" href=href.clone() title=text.clone()>
+                <a class="inline-flex min-w-0 items-center gap-2 text-sm link-hover" href=path::PROBLEMS title=format!("{text} {doing}")>
                     {icon} <span class="truncate">{text.clone()}{more}</span>
                 </a>
             }

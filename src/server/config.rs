@@ -73,6 +73,10 @@ pub struct Config {
     #[arg(long, env = "FLOTILLA_NEON_CONSUMPTION_CALLS_PER_MINUTE", hide = true, global = true, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=100_000), value_name = "N")]
     pub neon_consumption_calls_per_minute: u32,
 
+    /// What to do when somebody has changed a quota on Neon: send the ledger's again, or only show it
+    #[arg(long, env = "FLOTILLA_QUOTA_DRIFT", global = true, value_enum, default_value_t)]
+    pub quota_drift: QuotaDrift,
+
     /// Key that seals the credentials of databases: 32 bytes as hex or base64 (`openssl rand -hex 32`)
     #[arg(long, env = "FLOTILLA_SECRET_KEY", hide_env_values = true, global = true, value_name = "KEY")]
     pub secret_key: Option<SecretString>,
@@ -114,6 +118,14 @@ pub struct Config {
     /// Pages may connect to the reload server of cargo-leptos; set by `cargo leptos watch`
     #[arg(long, env = "LEPTOS_WATCH", hide = true, global = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub watch: bool,
+}
+
+/// What to do about a quota that is another on Neon than in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum QuotaDrift {
+    #[default]
+    Reapply,
+    Show,
 }
 
 impl Config {

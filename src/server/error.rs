@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{ledger::LedgerError, secrets::SecretsError};
+use super::{engine::FindingError, ledger::LedgerError, secrets::SecretsError};
 use crate::types::AppError;
 
 impl From<LedgerError> for AppError {
@@ -26,6 +26,20 @@ impl From<LedgerError> for AppError {
 impl From<SecretsError> for AppError {
     fn from(error: SecretsError) -> Self {
         internal(&error)
+    }
+}
+
+impl From<FindingError> for AppError {
+    fn from(error: FindingError) -> Self {
+        match error {
+            FindingError::Ledger(error) => error.into(),
+            FindingError::Neon(error) if error.is_worth_retrying() => {
+                Self::Busy { message: error.to_string(), retry_after_seconds: 5 }
+            }
+            error @ (FindingError::Neon(_) | FindingError::Probe(_) | FindingError::Refused(_)) => {
+                Self::Conflict(error.to_string())
+            }
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AppState,
-    config::Config,
-    engine::{ClaimTimings, Engine, Parts},
+    config::{Config, QuotaDrift},
+    engine::{ClaimTimings, Engine, EngineSettings, Parts},
     http,
     ledger::Ledger,
     metrics::Metrics,
@@ -169,9 +169,16 @@ async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &Cancel
         timings: timings.clone(),
         metrics: metrics.clone(),
         run_duties: role.runs_duties,
+        settings: engine_settings(&config),
         shutdown: shutdown.clone(),
     });
     Ok(AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics })
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    let mut settings = EngineSettings::default();
+    settings.findings.reapplies = config.quota_drift == QuotaDrift::Reapply;
+    settings
 }
 
 fn secrets(config: &Config) -> Result<Secrets> {

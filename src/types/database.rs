@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Event, Quota, Time, Usage};
+use super::{Event, Finding, Quota, Time, Usage};
 
 /// Where a database is in its life. `claimed` never goes back to `available`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -196,6 +196,8 @@ pub struct DatabaseDetail {
     pub attempts: i32,
     /// Newest first, bounded.
     pub events: Vec<Event>,
+    /// What the comparison with Neon's list has found about it; the one that needs somebody most.
+    pub finding: Option<Finding>,
     /// When this answer was read from the ledger.
     pub as_of: Time,
 }

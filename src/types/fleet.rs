@@ -69,8 +69,12 @@ pub enum StatusLevel {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     pub level: StatusLevel,
-    /// What is wrong, since when, and what Flotilla does about it.
+    /// What is wrong, and why.
     pub text: String,
+    /// Since when, as far as that is known.
+    pub since: Option<Time>,
+    /// What Flotilla does about it.
+    pub doing: String,
     /// The page that shows more.
     pub href: String,
 }

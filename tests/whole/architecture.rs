@@ -48,6 +48,7 @@ fn only_the_engine_calls_neon() {
         ".create_project(",
         ".update_quota(",
         ".delete_project(",
+        ".recover_project(",
         ".suspend_endpoint(",
         ".start_endpoint(",
         ".get_project(",

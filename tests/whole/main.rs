@@ -10,6 +10,7 @@ mod engine;
 mod metrics;
 mod outage;
 mod pages;
+mod reconcile;
 mod support;
 mod trace;
 mod usage;

@@ -23,6 +23,7 @@ async fn two_hundred_pages_twenty_at_a_time_are_all_complete() {
         "/pools/standard",
         "/engine",
         "/budget?range=day",
+        "/problems",
         "/databases?state=claimed&sort=size",
         "/lookup?q=ada",
     ];

@@ -8,7 +8,7 @@ use flotilla::{
         AppState,
         auth::Scope,
         cli::{Cli, operator, token},
-        engine::{ClaimTimings, Engine, Parts},
+        engine::{ClaimTimings, Engine, EngineSettings, Parts},
         http,
         ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
         metrics::Metrics,
@@ -83,20 +83,30 @@ impl World {
 
     /// A replica: server and engine.
     pub async fn serve(&self) -> Server {
-        self.start(true, |_| {}).await
+        self.start(true, EngineSettings::default(), |_| {}).await
     }
 
     /// A replica of a Flotilla that may make so many calls to Neon a minute.
     pub async fn serve_within(&self, calls_per_minute: u32) -> Server {
-        self.start(true, |neon| neon.calls_per_minute = calls_per_minute).await
+        self.start(true, EngineSettings::default(), |neon| neon.calls_per_minute = calls_per_minute).await
+    }
+
+    /// A replica whose engine has other times.
+    pub async fn serve_with(&self, settings: EngineSettings) -> Server {
+        self.start(true, settings, |_| {}).await
     }
 
     /// A replica that leaves the duties to others.
     pub async fn serve_without_duties(&self) -> Server {
-        self.start(false, |_| {}).await
+        self.start(false, EngineSettings::default(), |_| {}).await
     }
 
-    async fn start(&self, run_duties: bool, configure: impl FnOnce(&mut NeonConfig)) -> Server {
+    async fn start(
+        &self,
+        run_duties: bool,
+        settings: EngineSettings,
+        configure: impl FnOnce(&mut NeonConfig),
+    ) -> Server {
         let mut config = Cli::try_parse_from(["flotilla", "serve"]).unwrap().config;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -117,6 +127,7 @@ impl World {
             timings: timings.clone(),
             metrics: metrics.clone(),
             run_duties,
+            settings,
             shutdown: shutdown.clone(),
         });
         let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics };
@@ -125,6 +136,11 @@ impl World {
         let token = token::create(&ledger, &name, &[Scope::Claim, Scope::Read, Scope::Manage], None).await.unwrap();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
         Server { url, state, token, client, shutdown, served }
+    }
+
+    /// A call to the emulated Neon, past Flotilla.
+    pub fn neon(&self, method: Method, path: &str) -> RequestBuilder {
+        Client::new().request(method, format!("{}{path}", self.emulator.api_url())).bearer_auth(NEON_KEY)
     }
 
     /// Puts databases into the pool without asking Neon: for tests of the ledger alone.

@@ -4,7 +4,11 @@
 use leptos::prelude::*;
 
 use crate::components::{Glyph, Icon, Timestamp, Tone};
-use crate::types::{BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, bytes, duration};
+use crate::pages::{look, path};
+use crate::types::{
+    BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, Finding, FindingKind, FindingStatus,
+    bytes, duration,
+};
 
 #[derive(Clone, Debug, PartialEq)]
 struct Verdict {
@@ -19,6 +23,16 @@ fn verdict(tone: Tone, glyph: Glyph, sentence: &'static str, why: impl Into<Stri
 }
 
 fn judge(detail: &DatabaseDetail) -> Verdict {
+    let is_lost =
+        |finding: &Finding| finding.kind == FindingKind::Ghost && finding.status == FindingStatus::NeedsOperator;
+    if detail.row.state == DatabaseState::Claimed && detail.finding.as_ref().is_some_and(is_lost) {
+        return verdict(
+            Tone::Bad,
+            Glyph::Alert,
+            "Its project is gone from Neon: nobody can connect.",
+            "Nobody here has released it. The finding below says what can be done while Neon still keeps it.",
+        );
+    }
     match detail.row.state {
         DatabaseState::Requested => {
             verdict(Tone::Accent, Glyph::Clock, "It is about to be created.", "The engine asks Neon for it next.")
@@ -168,8 +182,34 @@ pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
                 </p>
             </div>
         </div>
+        <Found finding=detail.finding.clone() />
         <Pending detail />
     }
+}
+
+/// What the comparison with Neon's list has found about it.
+#[component]
+fn Found(finding: Option<Finding>) -> impl IntoView {
+    finding.map(|finding| {
+        let tone = match finding.status {
+            FindingStatus::Suspected => Tone::Neutral,
+            _ => look::of_kind(finding.kind).tone,
+        };
+        view! {
+            <div class=format!("{} items-start", tone.alert())>
+                <Icon glyph=look::of_kind(finding.kind).glyph class="mt-0.5 size-5 shrink-0" />
+                <div class="min-w-0 text-base-content">
+                    <p class="font-semibold">
+                        <a class="link link-hover" href=path::finding(finding.id)>{finding.kind.meaning()}</a>
+                    </p>
+                    <p class="text-sm break-words">
+                        "Since " <Timestamp at=finding.first_seen_at /> ". " {finding.doing()}
+                        {finding.next_at().map(|at| view! { " Due " <Timestamp at /> "." })}
+                    </p>
+                </div>
+            </div>
+        }
+    })
 }
 
 /// A change that Neon has not confirmed yet, and what stands in its way.
@@ -253,6 +293,7 @@ mod tests {
             usage: Usage::default(),
             period_start: None,
             period_end: None,
+            finding: None,
             min_cu: 0.25,
             max_cu: 0.25,
             suspend_timeout_seconds: 0,

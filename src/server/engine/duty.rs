@@ -23,13 +23,23 @@ pub enum Duty {
     Release,
     Sync,
     Usage,
+    Reconcile,
     Sample,
     Watch,
 }
 
 impl Duty {
-    pub const ALL: [Self; 8] =
-        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Usage, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 9] = [
+        Self::Refill,
+        Self::Provision,
+        Self::Apply,
+        Self::Release,
+        Self::Sync,
+        Self::Usage,
+        Self::Reconcile,
+        Self::Sample,
+        Self::Watch,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -39,6 +49,7 @@ impl Duty {
             Self::Release => "release",
             Self::Sync => "sync",
             Self::Usage => "usage",
+            Self::Reconcile => "reconcile",
             Self::Sample => "sample",
             Self::Watch => "watch",
         }
@@ -56,6 +67,7 @@ impl Duty {
             Self::Usage => {
                 "Asks Neon's history of consumption: soon about databases that were active, within a day about all others."
             }
+            Self::Reconcile => "Acts on what the sweeps have found to be wrong between Neon and the ledger.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }
@@ -68,13 +80,13 @@ impl Duty {
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
-            Self::Watch => Duration::from_secs(2),
+            Self::Reconcile | Self::Watch => Duration::from_secs(2),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Usage | Self::Sample)
+        matches!(self, Self::Refill | Self::Sync | Self::Usage | Self::Reconcile | Self::Sample)
     }
 
     /// Also runs in replicas that only serve.
@@ -90,6 +102,7 @@ impl Duty {
             Self::Release => engine.release().await,
             Self::Sync => engine.sync().await,
             Self::Usage => engine.usage().await,
+            Self::Reconcile => engine.reconcile().await,
             Self::Sample => engine.sample().await,
             Self::Watch => engine.watch().await,
         }

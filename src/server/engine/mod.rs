@@ -24,10 +24,12 @@ mod duty;
 mod forecast;
 mod observe;
 mod provision;
+mod reconcile;
 mod refill;
 mod release;
 mod report;
 mod sample;
+mod settings;
 mod sync;
 mod timings;
 mod usage;
@@ -53,7 +55,9 @@ use crate::types::DutyStatus;
 #[cfg(doc)]
 use super::neon::Class;
 pub use duty::Duty;
+pub use reconcile::FindingError;
 pub use report::Report;
+pub use settings::EngineSettings;
 pub use timings::ClaimTimings;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
@@ -74,6 +78,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// `false` for a replica that only serves: it still carries out what a person waits for.
     pub run_duties: bool,
+    pub settings: EngineSettings,
     pub shutdown: CancellationToken,
 }
 
@@ -89,6 +94,7 @@ struct Inner {
     secrets: Arc<Secrets>,
     timings: Arc<ClaimTimings>,
     metrics: Arc<Metrics>,
+    settings: EngineSettings,
     replica: Uuid,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -111,6 +117,7 @@ impl Engine {
             secrets: parts.secrets,
             timings: parts.timings,
             metrics: parts.metrics,
+            settings: parts.settings,
             replica: Uuid::now_v7(),
             shutdown: parts.shutdown,
             tasks: TaskTracker::new(),

@@ -27,6 +27,7 @@ impl Inner {
                 self.ledger.forget_old_samples().await?;
                 self.ledger.forget_old_sweeps().await?;
                 self.ledger.forget_old_calls().await?;
+                self.ledger.forget_old_findings().await?;
             }
         }
         Ok(())

@@ -15,14 +15,12 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{Inner, Report};
 use crate::{
     server::{
-        ledger::{LedgerError, ListedProject, Sweep, SweptPage},
+        ledger::{LedgerError, ListedProject, SightedBy, Sweep, SweptPage},
         neon::{Class, NeonError, ProjectItem, ProjectPage, project::MAX_PAGE},
     },
     types::Quota,
 };
 
-/// Between the end of a sweep and the next, at least.
-const SHORTEST_REST: Duration = Duration::from_secs(60);
 /// Rest for each page read: with 700 calls a minute, sweeps then take a tenth of them.
 const REST_PER_PAGE: Duration = Duration::from_millis(860);
 const CALL_DEADLINE: Duration = Duration::from_secs(40);
@@ -43,7 +41,7 @@ struct State {
 }
 
 struct UnderWay {
-    id: i64,
+    sighted_by: SightedBy,
     cursor: Option<String>,
     pages: u32,
     seen: SeenProjects,
@@ -104,13 +102,16 @@ impl Inner {
     async fn read_page(&self, state: &mut State) -> Result<Option<Sweep>, Setback> {
         let mut sweep = match state.under_way.take() {
             Some(sweep) => sweep,
-            None => UnderWay {
-                id: self.ledger.start_sweep(self.replica).await?.id,
-                cursor: None,
-                pages: 0,
-                seen: SeenProjects::default(),
-                last_page_at: Instant::now(),
-            },
+            None => {
+                let begun = self.ledger.start_sweep(self.replica).await?;
+                UnderWay {
+                    sighted_by: SightedBy { sweep: begun.id, started_at: begun.started_at },
+                    cursor: None,
+                    pages: 0,
+                    seen: SeenProjects::default(),
+                    last_page_at: Instant::now(),
+                }
+            }
         };
         let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
         let page = match neon.list_projects(sweep.cursor.as_deref(), MAX_PAGE).await {
@@ -119,7 +120,7 @@ impl Inner {
                 if sweep.last_page_at.elapsed() < LONGEST_STALL && !is_about_the_cursor(&error) {
                     state.under_way = Some(sweep);
                 } else {
-                    self.ledger.break_off_sweep(sweep.id, &error.to_string()).await?;
+                    self.ledger.break_off_sweep(sweep.sighted_by.sweep, &error.to_string()).await?;
                 }
                 return Err(Setback::Neon(error));
             }
@@ -133,23 +134,29 @@ impl Inner {
             state.under_way = Some(sweep);
             return Ok(None);
         }
-        state.rests_until = Some(Instant::now() + SHORTEST_REST.max(REST_PER_PAGE * sweep.pages));
-        Ok(Some(self.ledger.finish_sweep(sweep.id).await?))
+        state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
+        let ended = self.ledger.finish_sweep(sweep.sighted_by.sweep).await?;
+        if ended.is_complete {
+            self.conclude(sweep.sighted_by, &sweep.seen).await?;
+        }
+        Ok(Some(ended))
     }
 
     /// Writes down what a page tells. `false` when the sweep was given up meanwhile.
     async fn take_in(&self, sweep: &mut UnderWay, page: &ProjectPage) -> Result<bool, LedgerError> {
         let listed: Vec<ListedProject> = page.items.iter().map(listed).collect();
         let changed = self.ledger.record_listed(&listed).await?;
+        let ours = self.note_page(sweep.sighted_by, page).await?;
         page.items.iter().for_each(|item| sweep.seen.insert(&item.id));
         sweep.pages += 1;
         sweep.last_page_at = Instant::now();
         let counts = SweptPage {
             projects: page.items.len() as i64,
+            ours,
             changed: changed as i64,
             unavailable: page.unavailable.len() as i64,
         };
-        self.ledger.record_swept_page(sweep.id, counts).await
+        self.ledger.record_swept_page(sweep.sighted_by.sweep, counts).await
     }
 }
 
@@ -158,7 +165,7 @@ fn listed(item: &ProjectItem) -> ListedProject {
         project_id: item.id.clone(),
         last_active_at: item.last_active_at,
         size_bytes: item.synthetic_size_bytes,
-        quota: serde_json::to_value(Quota::from(item.quota)).unwrap_or_default(),
+        quota: serde_json::to_value(Quota::from(item.quota.unwrap_or_default())).unwrap_or_default(),
     }
 }
 

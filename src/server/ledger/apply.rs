@@ -120,7 +120,7 @@ impl Ledger {
         let wish = row.wish.map(EndpointWish::as_str);
         let done = sqlx::query!(
             "UPDATE databases
-             SET applied_revision = $3, wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
+             SET applied_revision = $3, applied_at = now(), wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
                  observed_endpoint_state = coalesce($5, observed_endpoint_state), observed_at = now(), lease_until = NULL, leased_by = NULL,
                  attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL
              WHERE id = $1 AND leased_by = $2",

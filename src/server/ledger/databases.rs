@@ -100,6 +100,7 @@ impl Ledger {
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let events = self.database_events(id, EVENTS_SHOWN).await?;
+        let finding = self.finding_about(id).await?;
         let unfinished =
             d.pending || d.state.is_in_flight() || matches!(d.state, DatabaseState::Releasing | DatabaseState::Failed);
         Ok(DatabaseDetail {
@@ -162,6 +163,7 @@ impl Ledger {
             next_attempt_at: unfinished.then_some(d.next_attempt_at),
             attempts: d.attempts,
             events,
+            finding,
             as_of: d.as_of,
         })
     }

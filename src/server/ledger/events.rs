@@ -32,7 +32,7 @@ impl Ledger {
             EventRecord,
             r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
                FROM (SELECT * FROM events ORDER BY id DESC LIMIT 500) AS e LEFT JOIN pools AS p ON p.id = e.pool_id
-               WHERE e.via <> 'engine' OR e.kind IN ('database.failed', 'pool.breaker')
+               WHERE e.via <> 'engine' OR e.kind IN ('database.failed', 'pool.breaker', 'reconcile.brake', 'finding.delete')
                ORDER BY e.id DESC LIMIT $1"#,
             limit
         )

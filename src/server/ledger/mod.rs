@@ -11,6 +11,7 @@ mod duties;
 mod endpoints;
 mod error;
 mod events;
+mod findings;
 mod fleet;
 mod invariants;
 mod leases;
@@ -48,6 +49,7 @@ pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOw
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
+pub use findings::{AdoptedProject, Concluded, DueFinding, FindingRules, Mended, Retired, SightedBy, SightedProject};
 pub use fleet::TIMING_BUCKETS;
 pub use invariants::Violation;
 pub use leases::Backoff;

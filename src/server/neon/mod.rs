@@ -45,7 +45,7 @@ pub use endpoint::{ComputeSettings, Endpoint};
 pub use error::NeonError;
 pub use operation::Operation;
 pub use pace::Pace;
-pub use probe::{ProbeError, answers};
+pub use probe::{ProbeError, answers, holds_nothing};
 pub use project::{Created, Deletion, NewProject, Project, ProjectItem, ProjectPage};
 pub use quota::NeonQuota;
 pub use route::Route;

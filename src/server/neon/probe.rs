@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use super::redact::presentable;
 use super::uri::{self, Parts, UriError};
 
 /// Parameters that matter to us and that the driver knows. Others, such as `channel_binding`, are for other drivers.
 const KNOWN_PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "options"];
+/// Whether somebody has made anything in it: tables, views and sequences, but for those of extensions.
+const OBJECTS: &str = "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+    WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' \
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))";
 /// The time to say goodbye in; the answer is known by then.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,24 @@ pub async fn answers(uri: &SecretString, deadline: Duration) -> Result<(), Probe
     // A polite end keeps the server's log clean; that it fails or takes long does not matter any more.
     let _ = tokio::time::timeout(CLOSING, connection.close()).await;
     Ok(())
+}
+
+/// Connects as a client would and asks whether nobody has made anything in the database.
+///
+/// # Errors
+/// [`ProbeError`]; [`ProbeError::TimedOut`] at `deadline` at the latest.
+pub async fn holds_nothing(uri: &SecretString, deadline: Duration) -> Result<bool, ProbeError> {
+    let options = options(&uri::parse(uri)?)?;
+    let look = async {
+        let mut connection = connect_and_ping(&options).await?;
+        let row = connection.fetch_one(OBJECTS).await.map_err(failure)?;
+        let something: bool = row.try_get(0).map_err(failure)?;
+        Ok::<_, ProbeError>((connection, !something))
+    };
+    let (connection, nothing) =
+        tokio::time::timeout(deadline, look).await.map_err(|_| ProbeError::TimedOut(deadline))??;
+    let _ = tokio::time::timeout(CLOSING, connection.close()).await;
+    Ok(nothing)
 }
 
 async fn connect_and_ping(options: &PgConnectOptions) -> Result<PgConnection, ProbeError> {

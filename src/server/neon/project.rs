@@ -56,8 +56,9 @@ pub struct ProjectItem {
     pub region_id: String,
     #[serde(default, deserialize_with = "wire::or_default")]
     pub pg_version: i32,
-    #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
-    pub quota: NeonQuota,
+    /// `None` when the list leaves the settings out, as the specification allows: then nothing is known of it.
+    #[serde(rename = "settings", default, deserialize_with = "wire::known_quota_of_settings")]
+    pub quota: Option<NeonQuota>,
     /// Data and history of all branches; see the module.
     #[serde(rename = "synthetic_storage_size", default)]
     pub synthetic_size_bytes: Option<i64>,
@@ -200,6 +201,24 @@ impl NeonClient {
         self.call(Call::to(Route::RECOVER_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
     }
 
+    /// Until when a deleted project can be recovered; `None` when Neon does not keep it any more.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn recoverable_until(&self, project: &str) -> Result<Option<DateTime<Utc>>, NeonError> {
+        let call = Call::to(Route::LIST_PROJECTS, &[])
+            .with("limit", MAX_PAGE)
+            .with("recoverable", true)
+            .with("search", project)
+            .with_some("org_id", self.org_id());
+        let list: DeletedAnswer = self.call(call).await?;
+        Ok(list
+            .projects
+            .into_iter()
+            .find(|deleted| deleted.id == project)
+            .and_then(|deleted| deleted.recoverable_until))
+    }
+
     async fn page(&self, cursor: Option<&str>, limit: u32, search: Option<&str>) -> Result<ProjectPage, NeonError> {
         let call = Call::to(Route::LIST_PROJECTS, &[])
             .with("limit", limit.clamp(1, MAX_PAGE))
@@ -244,6 +263,19 @@ struct ListAnswer {
     unavailable_project_ids: Vec<String>,
     #[serde(default, deserialize_with = "wire::or_default")]
     pagination: Pagination,
+}
+
+/// The list of what can be recovered.
+#[derive(Deserialize)]
+struct DeletedAnswer {
+    projects: Vec<DeletedProject>,
+}
+
+#[derive(Deserialize)]
+struct DeletedProject {
+    id: String,
+    #[serde(default, deserialize_with = "wire::moment")]
+    recoverable_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -20,10 +20,17 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
 
 /// The quota inside a project's `settings`.
 pub(super) fn quota_of_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NeonQuota, D::Error> {
+    known_quota_of_settings(deserializer).map(Option::unwrap_or_default)
+}
+
+/// The same; `None` without `settings`.
+pub(super) fn known_quota_of_settings<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NeonQuota>, D::Error> {
     #[derive(Default, Deserialize)]
     struct Settings {
         #[serde(default)]
         quota: Option<NeonQuota>,
     }
-    Ok(Option::<Settings>::deserialize(deserializer)?.and_then(|settings| settings.quota).unwrap_or_default())
+    Ok(Option::<Settings>::deserialize(deserializer)?.map(|settings| settings.quota.unwrap_or_default()))
 }

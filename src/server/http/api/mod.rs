@@ -7,6 +7,7 @@ mod claims;
 mod databases;
 mod docs;
 mod extract;
+mod findings;
 mod list;
 mod openapi;
 mod pools;
@@ -58,6 +59,7 @@ fn reading() -> OpenApiRouter<AppState> {
         .routes(routes!(databases::read_database))
         .routes(routes!(usage::read_usage))
         .routes(routes!(pools::list_pools))
+        .routes(routes!(findings::list_findings))
 }
 
 fn managing() -> OpenApiRouter<AppState> {

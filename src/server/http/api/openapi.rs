@@ -25,6 +25,7 @@ pub fn completed(document: OpenApi) -> Value {
         { "name": "claims", "description": "Hand databases to owners" },
         { "name": "databases", "description": "Read and change databases of the fleet" },
         { "name": "pools", "description": "How many databases are ready" },
+        { "name": "findings", "description": "What is wrong between Neon and the ledger" },
     ]);
     document["components"]["securitySchemes"]["token"] = json!({
         "type": "http", "scheme": "bearer", "bearerFormat": "flt_…",
@@ -134,6 +135,7 @@ mod tests {
             "changeQuota",
             "createClaim",
             "listDatabases",
+            "listFindings",
             "listPools",
             "readClaim",
             "readDatabase",

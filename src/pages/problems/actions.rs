@@ -1,0 +1,200 @@
+//! What can be decided about a finding. Each decision asks for a reason; deleting also asks to type the project's name.
+
+use leptos::{form::ActionForm, prelude::*};
+
+use crate::components::{
+    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Toasts,
+    Tone, browser,
+};
+use crate::pages::session;
+use crate::rpc::problems as rpc;
+use crate::types::{AppError, Finding, FindingAction, Outcome, Permission};
+
+const ADOPT: &str = "adopt-finding";
+const IGNORE: &str = "ignore-finding";
+const LOOK_AGAIN: &str = "look-again";
+const DELETE: &str = "delete-finding";
+const RECOVER: &str = "recover-finding";
+const REAPPLY: &str = "reapply-finding";
+const ACCEPT: &str = "accept-finding";
+
+/// Belongs to the page, so that it outlives a refresh.
+#[derive(Clone, Copy)]
+pub struct FindingActions {
+    id: i64,
+    refusal: Refusal,
+    confirmation: RwSignal<String>,
+    adopt: ServerAction<rpc::AdoptFinding>,
+    ignore: ServerAction<rpc::IgnoreFinding>,
+    look_again: ServerAction<rpc::LookAgain>,
+    delete: ServerAction<rpc::DeleteFinding>,
+    recover: ServerAction<rpc::RecoverFinding>,
+    reapply: ServerAction<rpc::ReapplyFinding>,
+    accept: ServerAction<rpc::AcceptFinding>,
+}
+
+impl FindingActions {
+    pub fn new(id: i64, refresh: Refresh) -> Self {
+        let actions = Self {
+            id,
+            refusal: Refusal::new(),
+            confirmation: RwSignal::new(String::new()),
+            adopt: ServerAction::new(),
+            ignore: ServerAction::new(),
+            look_again: ServerAction::new(),
+            delete: ServerAction::new(),
+            recover: ServerAction::new(),
+            reapply: ServerAction::new(),
+            accept: ServerAction::new(),
+        };
+        let toasts = use_context::<Toasts>();
+        let answer = move |dialog: &'static str, done: &'static str, result: Option<Result<Outcome, AppError>>| {
+            let (tone, text) = match result {
+                None => return,
+                Some(Err(error)) => return actions.refusal.show(dialog, error.to_string()),
+                Some(Ok(Outcome::Done)) => (Tone::Good, done.to_owned()),
+                Some(Ok(Outcome::Pending(why))) => (Tone::Accent, why),
+            };
+            browser::close_dialog(dialog);
+            refresh.now();
+            if let Some(toasts) = toasts {
+                toasts.say(tone, text);
+            }
+        };
+        Effect::new(move || answer(ADOPT, "It is on its way to the pool.", actions.adopt.value().get()));
+        Effect::new(move || answer(IGNORE, "It is ignored.", actions.ignore.value().get()));
+        Effect::new(move || {
+            answer(LOOK_AGAIN, "It counts again from the next sweep.", actions.look_again.value().get())
+        });
+        Effect::new(move || answer(DELETE, "The project is deleted on Neon.", actions.delete.value().get()));
+        Effect::new(move || answer(RECOVER, "The project is back on Neon.", actions.recover.value().get()));
+        Effect::new(move || answer(REAPPLY, "Neon has the ledger's quota again.", actions.reapply.value().get()));
+        Effect::new(move || answer(ACCEPT, "Neon's quota is the wanted one now.", actions.accept.value().get()));
+        actions
+    }
+}
+
+/// What is possible now; what the operator may not do is off and says why.
+#[component]
+pub fn Buttons(finding: Finding) -> impl IntoView {
+    let why_not = session::why_not(Permission::ManageDatabases);
+    finding
+        .actions()
+        .into_iter()
+        .map(|action| {
+            let why_not = why_not.clone();
+            let (dialog, text, glyph, class) = match action {
+                FindingAction::Adopt => (ADOPT, "Adopt into the pool", Glyph::Layers, "btn btn-sm"),
+                FindingAction::Ignore => (IGNORE, "Ignore", Glyph::Pause, "btn btn-sm"),
+                FindingAction::LookAgain => (LOOK_AGAIN, "No longer ignore", Glyph::Eye, "btn btn-sm"),
+                FindingAction::Delete => (DELETE, "Delete now", Glyph::Trash, "btn btn-sm btn-outline btn-error"),
+                FindingAction::Recover => (RECOVER, "Recover on Neon", Glyph::Refresh, "btn btn-sm btn-primary"),
+                FindingAction::Reapply => (REAPPLY, "Send ours again", Glyph::ArrowRight, "btn btn-sm"),
+                FindingAction::Accept => (ACCEPT, "Accept Neon's", Glyph::Check, "btn btn-sm"),
+            };
+            view! { <OpenDialog dialog text glyph class why_not /> }
+        })
+        .collect_view()
+}
+
+#[component]
+pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
+    let (id, refusal) = (actions.id, actions.refusal);
+    view! {
+        <Dialog id=ADOPT refusal title="Adopt this project into the pool?">
+            <ActionForm action=actions.adopt>
+                <Decision id dialog=ADOPT button="Adopt" pending=actions.adopt.pending()>
+                    "It becomes a database of the pool that has its region and Postgres version: the engine makes sure that it answers and gives it the pool's settings and quota. Only a project in which nobody has made anything can be adopted."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=IGNORE refusal title="Ignore this finding?">
+            <ActionForm action=actions.ignore>
+                <Decision id dialog=IGNORE button="Ignore" pending=actions.ignore.pending()>
+                    "Nothing is done about it, and it is no longer listed as a problem. It stays known with your reason, and can be taken up again."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=LOOK_AGAIN refusal title="No longer ignore this finding?">
+            <ActionForm action=actions.look_again>
+                <Decision id dialog=LOOK_AGAIN button="No longer ignore" pending=actions.look_again.pending()>
+                    "It begins anew as a suspicion: two complete sweeps must show it, and its quarantine must pass, before anything is done."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=RECOVER refusal title="Recover the project on Neon?">
+            <ActionForm action=actions.recover>
+                <Decision id dialog=RECOVER button="Recover" pending=actions.recover.pending()>
+                    "Neon brings it back with its data, its endpoint and its connection strings, if it was deleted less than 7 days ago. A project that the engine had deleted is ignored afterwards, so that it stays."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=REAPPLY refusal title="Send the ledger's quota to Neon again?">
+            <ActionForm action=actions.reapply>
+                <Decision id dialog=REAPPLY button="Send ours again" pending=actions.reapply.pending()>
+                    "All five limits of the ledger replace those on Neon. Whoever changed them there may do it again."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=ACCEPT refusal title="Make Neon's quota the wanted one?">
+            <ActionForm action=actions.accept>
+                <Decision id dialog=ACCEPT button="Accept Neon's" pending=actions.accept.pending()>
+                    "The limits under “Neon's list” become those that the ledger wants. The change stands in the database's history with your name and reason."
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <DeleteDialog live actions />
+    }
+}
+
+/// What it means, the reason, and the buttons.
+#[component]
+fn Decision(
+    id: i64,
+    dialog: &'static str,
+    button: &'static str,
+    #[prop(into)] pending: Signal<bool>,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <div class="flex flex-col gap-4">
+            <input type="hidden" name="id" value=id.to_string() />
+            <p class="text-sm">{children()}</p>
+            <ReasonField id=format!("{dialog}-reason") />
+        </div>
+        <div class="modal-action">
+            <CancelButton dialog />
+            <SubmitButton text=button pending why_not=None />
+        </div>
+    }
+}
+
+#[component]
+fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
+    let matches = Memo::new(move |_| {
+        live.with(Finding::title).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name))
+    });
+    let pending = actions.delete.pending();
+    view! {
+        <Dialog id=DELETE refusal=actions.refusal title="Delete this project on Neon?">
+            <ActionForm action=actions.delete>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="id" value=actions.id.to_string() />
+                    <ul class="list-disc pl-5 text-sm">
+                        <li>"Neon is asked once more; it is deleted only if it still bears this name and no row of the ledger knows it."</li>
+                        <li>"Neon keeps it recoverable for 7 days; this page has the button for it."</li>
+                    </ul>
+                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(Finding::title)}</strong></p>
+                    <TextField name="confirmation" id="delete-confirmation" label="Confirmation" value=actions.confirmation required=true />
+                    <ReasonField id="delete-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=DELETE />
+                    <button type="submit" class="btn btn-error" class:btn-disabled=move || !matches.get() disabled=pending>
+                        "Delete on Neon"
+                    </button>
+                </div>
+            </ActionForm>
+        </Dialog>
+    }
+}

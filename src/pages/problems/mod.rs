@@ -1,0 +1,112 @@
+//! Problems: one screen with everything that is wrong with the fleet, why, since when, and what Flotilla does about it. Filter and page of the findings
+//! are in the URL; each finding has a page of its own that can be shown to somebody else.
+
+mod actions;
+mod brake;
+mod evidence;
+mod finding;
+mod findings;
+mod overview;
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+use self::brake::{BrakeActions, BrakeNotice, StrayDialog};
+use self::findings::Findings;
+use self::overview::{Overview, Troubled};
+use super::failure::Failure;
+use crate::components::{Freshness, Live, PageHead, Skeleton};
+use crate::rpc::problems::{findings, problems};
+use crate::types::{AppError, FindingFilter, FindingKind, FindingPage as Page, FindingStatus, Problems};
+
+pub use finding::FindingPage;
+
+/// Seconds between two refreshes of the first page; further pages stand still while they are read.
+const EVERY: u32 = 5;
+
+/// What the screen shows.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Screen {
+    problems: Problems,
+    page: Page,
+}
+
+async fn ask(filter: FindingFilter) -> Result<Screen, AppError> {
+    let page = findings(filter.kind, filter.status, filter.after).await?;
+    Ok(Screen { problems: problems().await?, page })
+}
+
+/// What cannot be read is left out.
+fn read(field: impl Fn(&str) -> Option<String>) -> FindingFilter {
+    FindingFilter {
+        kind: field("kind").as_deref().and_then(FindingKind::parse),
+        status: field("status").as_deref().and_then(FindingStatus::parse),
+        after: field("after").and_then(|after| after.parse().ok()),
+    }
+}
+
+#[component]
+pub fn ProblemsPage() -> impl IntoView {
+    let url = use_query_map();
+    let filter = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let live = Live::<Screen>::new(EVERY);
+    let screen = Resource::new(move || filter.get(), ask);
+    live.keep_asking(move || ask(filter.try_get_untracked().unwrap_or_default()));
+    Effect::new(move || live.refresh().set_every(if filter.with(|filter| filter.after.is_none()) { EVERY } else { 0 }));
+    let actions = BrakeActions::new(live.refresh());
+    view! {
+        <PageHead title="Problems" note="Everything that is wrong with the fleet, why, since when, and what Flotilla does about it.">
+            <Freshness as_of=Signal::derive(move || live.with(|screen| screen.problems.as_of)) refresh=live.refresh() />
+        </PageHead>
+        <Transition fallback=|| view! { <Skeleton what="what is wrong" /> }>
+            {move || Suspend::new(async move {
+                match screen.await {
+                    Ok(screen) => {
+                        live.start_with(screen);
+                        view! { <Everything live filter actions /> }.into_any()
+                    }
+                    Err(error) => view! { <Failure error /> }.into_any(),
+                }
+            })}
+        </Transition>
+        <StrayDialog actions />
+    }
+}
+
+#[component]
+fn Everything(live: Live<Screen>, filter: Memo<FindingFilter>, actions: BrakeActions) -> impl IntoView {
+    view! {
+        <div class="flex flex-col gap-4">
+            <BrakeNotice brake=Signal::derive(move || live.with(|screen| screen.problems.brake.clone()).flatten()) actions />
+            {move || live.with(|screen| view! { <Overview problems=screen.problems.clone() /> })}
+            {move || {
+                live.with(|screen| {
+                    let filter = filter.try_get().unwrap_or_default();
+                    view! { <Findings problems=screen.problems.clone() page=screen.page.clone() filter /> }
+                })
+            }}
+            {move || live.with(|screen| view! { <Troubled problems=screen.problems.clone() /> })}
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_in_the_url_is_left_out() {
+        let of = |pairs: &'static [(&str, &str)]| {
+            read(|name| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(
+            of(&[("kind", "half-born"), ("status", "needs_operator"), ("after", "7")]),
+            FindingFilter {
+                kind: Some(FindingKind::HalfBorn),
+                status: Some(FindingStatus::NeedsOperator),
+                after: Some(7),
+            }
+        );
+        assert_eq!(of(&[("kind", "unicorn"), ("status", ""), ("after", "x")]), FindingFilter::default());
+    }
+}

@@ -1,0 +1,83 @@
+//! Detection, inside the sweep: what a page shows that should not be so, and what a complete sweep did not show.
+//!
+//! The ledger's living databases are read in batches, so that memory does not grow with the fleet.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    server::{
+        engine::{Inner, sync::SeenProjects},
+        ledger::{Concluded, LedgerError, SightedBy, SightedProject},
+        neon::{ProjectItem, ProjectPage},
+    },
+    types::Quota,
+};
+
+/// Databases read at a time.
+const BATCH: i64 = 10_000;
+/// A list that misses more than these is wrong as a whole: more evidence would add nothing.
+const GHOSTS_AT_MOST: usize = 10_000;
+
+impl Inner {
+    /// Compares a page of the list with the ledger. Returns how many of its projects are ours.
+    pub(in crate::server::engine) async fn note_page(
+        &self,
+        by: SightedBy,
+        page: &ProjectPage,
+    ) -> Result<i64, LedgerError> {
+        let sighted: Vec<SightedProject> = page.items.iter().map(sighted).collect();
+        self.ledger.record_sightings(by, &sighted, &self.settings.findings).await
+    }
+
+    /// Draws the conclusions from a complete sweep that has shown `seen`.
+    pub(in crate::server::engine) async fn conclude(
+        &self,
+        by: SightedBy,
+        seen: &SeenProjects,
+    ) -> Result<Concluded, LedgerError> {
+        self.find_ghosts(by, seen).await?;
+        self.ledger.record_stuck(by, &self.settings.findings).await?;
+        self.ledger.conclude_sweep(by, &self.settings.findings).await
+    }
+
+    async fn find_ghosts(&self, by: SightedBy, seen: &SeenProjects) -> Result<(), LedgerError> {
+        let (mut after, mut found) = (Uuid::nil(), 0);
+        loop {
+            let living = self.ledger.living_behind(after, by, BATCH).await?;
+            let missing: Vec<Uuid> =
+                living.iter().filter(|(_, project_id)| !seen.contains(project_id)).map(|(id, _)| *id).collect();
+            if !missing.is_empty() {
+                self.ledger.record_ghosts(by, &missing).await?;
+                self.ledger.put_behind(&missing).await?;
+            }
+            found += missing.len();
+            match living.last() {
+                Some((last, _)) if living.len() as i64 == BATCH && found < GHOSTS_AT_MOST => after = *last,
+                _ => break,
+            }
+        }
+        if found >= GHOSTS_AT_MOST {
+            tracing::error!(
+                ghosts = found,
+                "Neon's list misses a great part of the fleet; check the API key and the organisation"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Its fields as evidence.
+fn sighted(item: &ProjectItem) -> SightedProject {
+    let mut fields = json!({
+        "region_id": item.region_id,
+        "pg_version": item.pg_version,
+        "created_at": item.created_at,
+        "last_active_at": item.last_active_at,
+        "size_bytes": item.synthetic_size_bytes,
+    });
+    if let Some(quota) = item.quota {
+        fields["quota"] = json!(Quota::from(quota));
+    }
+    SightedProject { id: item.id.clone(), name: item.name.clone(), fields }
+}

@@ -1,0 +1,37 @@
+//! How long things take until they count. Fixed for production; tests shorten them.
+
+use std::time::Duration;
+
+use crate::server::ledger::FindingRules;
+
+/// The engine's times and caps.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// Between the end of a sweep over Neon's list and the next, at least.
+    pub sweep_rest: Duration,
+    pub findings: FindingRules,
+    /// An unknown project that was active within this time is in use by somebody: it is not deleted by itself.
+    pub in_use_within: Duration,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            sweep_rest: Duration::from_secs(60),
+            findings: FindingRules {
+                sightings: 2,
+                quarantine: 3_600.0,
+                grace: 120.0,
+                drift_settles: 600.0,
+                stuck_after: 3_600.0,
+                drift_tries: 3,
+                drift_memory: 7.0 * 86_400.0,
+                reapplies: true,
+                sweep_is_fresh: 3_600.0,
+                cap_least: 10,
+                cap_share: 0.001,
+            },
+            in_use_within: Duration::from_secs(1_800),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a complete sweep confirms, and what it takes back. In one transaction: a sweep is concluded whole or not at all.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::{FindingRules, SightedBy};
+use crate::server::ledger::{Ledger, LedgerError};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Concluded {
+    pub confirmed: u64,
+    pub resolved: u64,
+}
+
+impl Ledger {
+    /// Draws the conclusions from a sweep that has ended complete.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn conclude_sweep(&self, by: SightedBy, rules: &FindingRules) -> Result<Concluded, LedgerError> {
+        let mut tx: Transaction<'_, Postgres> = self.db.begin().await?;
+        count_sightings(&mut tx, by).await?;
+        let confirmed = confirm(&mut tx, by, rules).await? + hand_over(&mut tx, by, rules).await?;
+        try_again(&mut tx, by, rules).await?;
+        let resolved = take_back(&mut tx, by).await?;
+        mark_concluded(&mut tx, by).await?;
+        tx.commit().await?;
+        Ok(Concluded { confirmed, resolved })
+    }
+
+    /// Forgets what was resolved long ago, and ignored things that have not been seen for a month.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn forget_old_findings(&self) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "DELETE FROM findings WHERE id IN (
+               SELECT id FROM findings WHERE status = 'resolved' AND resolved_at < now() - interval '90 days'
+                 OR status = 'ignored' AND last_seen_at < now() - interval '30 days' LIMIT 10000)"
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn count_sightings(db: &mut PgConnection, by: SightedBy) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "UPDATE findings SET sightings = sightings + 1 WHERE last_sweep = $1 AND status <> 'resolved'",
+        by.sweep
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Seen often enough: into quarantine. An owner's ghost is asked about at once, because that only reads.
+async fn confirm(db: &mut PgConnection, by: SightedBy, rules: &FindingRules) -> Result<u64, LedgerError> {
+    let done = sqlx::query!(
+        "UPDATE findings AS f
+         SET status = 'quarantined', timeline = f.timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint)),
+             action_due_at = greatest(now() + make_interval(secs => $2), f.first_seen_at + make_interval(secs => CASE
+               WHEN f.kind = 'drifted' THEN $3::float8
+               WHEN f.kind = 'ghost' AND EXISTS (SELECT FROM databases WHERE id = f.database_id AND state = 'claimed') THEN 0
+               ELSE $4::float8 END))
+         WHERE f.last_sweep = $1 AND f.status = 'suspected' AND f.sightings >= $5 AND f.kind <> 'stray'
+           AND NOT (f.kind = 'drifted' AND (NOT $6 OR f.earlier >= $7))",
+        by.sweep,
+        rules.grace,
+        rules.drift_settles,
+        rules.quarantine,
+        rules.sightings,
+        rules.reapplies,
+        rules.drift_tries,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Seen often enough, and nothing may be done by itself.
+async fn hand_over(db: &mut PgConnection, by: SightedBy, rules: &FindingRules) -> Result<u64, LedgerError> {
+    let done = sqlx::query!(
+        "UPDATE findings
+         SET status = 'needs_operator', timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint))
+         WHERE last_sweep = $1 AND status = 'suspected' AND sightings >= $2",
+        by.sweep,
+        rules.sightings
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Something was done before this sweep began, and it is still so.
+async fn try_again(db: &mut PgConnection, by: SightedBy, rules: &FindingRules) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "UPDATE findings
+         SET status = CASE WHEN earlier + attempts >= $3 THEN 'needs_operator' ELSE 'quarantined' END, action_due_at = now() + make_interval(secs => $4),
+             lease_until = NULL, leased_by = NULL,
+             timeline = timeline || jsonb_build_object('at', now(), 'what', format('Sweep %s shows that it is still so.', $1::bigint))
+         WHERE last_sweep = $1 AND status = 'acting' AND kind IN ('drifted', 'half-born') AND acted_at < $2",
+        by.sweep,
+        by.started_at,
+        rules.drift_tries,
+        rules.grace
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// No longer so. A quota that was sent again counts once Neon had confirmed it before the sweep began. What is ignored stays so: one list that
+/// misses it must not bring it back as something new.
+async fn take_back(db: &mut PgConnection, by: SightedBy) -> Result<u64, LedgerError> {
+    let done = sqlx::query!(
+        "UPDATE findings AS f
+         SET status = 'resolved', resolved_at = now(), lease_until = NULL, leased_by = NULL,
+             resolution = CASE
+               WHEN f.kind IN ('orphan', 'twin', 'zombie') AND f.acted_at IS NOT NULL THEN 'deleted'
+               WHEN f.status = 'acting' AND f.kind = 'drifted' THEN 'reapplied'
+               WHEN f.kind IN ('orphan', 'half-born') AND EXISTS (SELECT FROM databases AS d
+                 WHERE d.neon_project_name = f.project_name AND d.state IN ('creating', 'verifying', 'available', 'claimed')) THEN 'adopted'
+               ELSE 'gone' END,
+             recoverable_until = CASE WHEN f.kind IN ('orphan', 'twin', 'zombie') THEN f.acted_at + interval '7 days' END,
+             timeline = f.timeline || jsonb_build_object('at', now(), 'what', format('Sweep %s no longer shows it.', $1::bigint))
+         WHERE f.last_sweep < $1 AND (f.status IN ('suspected', 'quarantined', 'needs_operator')
+           OR f.status = 'acting' AND f.kind IN ('drifted', 'half-born') AND f.acted_at < $2
+              AND EXISTS (SELECT FROM databases AS d WHERE d.id = f.database_id AND (f.kind = 'half-born' AND d.state NOT IN ('creating', 'verifying')
+                OR d.wanted_revision = d.applied_revision AND d.applied_at < $2 OR d.state NOT IN ('available', 'claimed'))))",
+        by.sweep,
+        by.started_at
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn mark_concluded(db: &mut PgConnection, by: SightedBy) -> Result<(), LedgerError> {
+    sqlx::query!("UPDATE sweeps SET concluded_at = now() WHERE id = $1", by.sweep).execute(db).await?;
+    Ok(())
+}
