@@ -126,7 +126,7 @@ fn Row(finding: Finding) -> impl IntoView {
                 <span class="block text-xs text-muted">{confidence}</span>
             </td>
             <td data-label="Why" class="max-w-80 text-sm">{finding.kind.meaning()}</td>
-            <td data-label="Since" class="when"><Timestamp at=finding.first_seen_at compact=true /></td>
+            <td data-label="Since" class="when"><Timestamp at=finding.first_seen_at /></td>
             <td data-label="Storage" class="whitespace-nowrap tabular-nums">{finding.size_bytes.map_or_else(|| String::from("unknown"), bytes)}</td>
             <td data-label="What happens next" class="max-w-96 text-sm">
                 {finding.doing()}

@@ -148,11 +148,11 @@ fn Row(row: TroubledRow) -> impl IntoView {
                 <span class="block text-xs text-muted">{row.pool}</span>
             </td>
             <td data-label="Why" class="max-w-xl break-words">{row.error.unwrap_or_else(|| String::from("No reason is known."))}</td>
-            <td data-label="Since" class="when"><Timestamp at=row.since compact=true /></td>
+            <td data-label="Since" class="when"><Timestamp at=row.since /></td>
             <td data-label="Tried" class="tabular-nums">{format!("{} times", row.attempts)}</td>
             <td data-label="Next" class="when">
                 {match row.next_attempt_at {
-                    Some(at) => view! { <Timestamp at compact=true /> }.into_any(),
+                    Some(at) => view! { <Timestamp at /> }.into_any(),
                     None => view! { <span class="text-muted">"never by itself"</span> }.into_any(),
                 }}
             </td>
