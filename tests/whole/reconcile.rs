@@ -1,7 +1,12 @@
 //! Reconcile against the emulated Neon: what comes apart is found, named and mended, and nothing is deleted by mistake.
 
+use std::time::Duration;
+
 use flotilla::{
-    server::{engine::EngineSettings, ledger::By},
+    server::{
+        engine::EngineSettings,
+        ledger::{By, FindingRules},
+    },
     types::{Finding, FindingKind, FindingStatus, Resolution, Role, StatusLevel},
 };
 use neon_emulator::{Fault, Quota, Rule};
@@ -14,14 +19,18 @@ use crate::support::{Server, World, until};
 
 /// As in production, but for the times: an hour is a second.
 fn hasty() -> EngineSettings {
-    let mut settings = EngineSettings::default();
-    settings.sweep_rest = std::time::Duration::from_millis(100);
-    settings.in_use_within = std::time::Duration::ZERO;
-    settings.findings.quarantine = 1.0;
-    settings.findings.grace = 0.05;
-    settings.findings.drift_settles = 0.05;
-    settings.findings.stuck_after = 600.0;
-    settings
+    let standard = EngineSettings::default();
+    EngineSettings {
+        sweep_rest: Duration::from_millis(100),
+        in_use_within: Duration::ZERO,
+        findings: FindingRules {
+            quarantine: 1.0,
+            grace: 0.05,
+            drift_settles: 0.05,
+            stuck_after: 600.0,
+            ..standard.findings
+        },
+    }
 }
 
 /// Confirms, but never comes to the end of a quarantine.
@@ -486,15 +495,11 @@ async fn a_project_that_is_adopted_while_its_deletion_is_being_prepared_survives
     // The last look takes long enough for a row to appear meanwhile.
     world.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 3_000 }).on("GET", "/projects/{project_id}"));
     let server = world.serve_with(hasty()).await;
-    let held = "SELECT count(*) FROM findings WHERE leased_by IS NOT NULL";
-    let mut ledger = ledger_of(&world).await;
-    loop {
-        let count: i64 = sqlx::query_scalar(held).fetch_one(&mut ledger).await.unwrap();
-        if count > 0 {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let held = "SELECT EXISTS (SELECT FROM findings WHERE leased_by IS NOT NULL)";
+    until("the engine takes it for its last look", || async {
+        sqlx::query_scalar(held).fetch_one(&mut ledger_of(&world).await).await.unwrap()
+    })
+    .await;
     let row = insert_row(&world, &name, "creating", "0", "0").await;
     until("it is in the pool", || async {
         world.ledger.database(row).await.unwrap().row.state.as_str() == "available"

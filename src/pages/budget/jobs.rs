@@ -50,7 +50,7 @@ fn Job(job: JobProgress) -> impl IntoView {
     };
     view! {
         <tr>
-            <td data-label="Work">
+            <td>
                 <span class="font-medium">{job.name.clone()}</span>
                 <span class="block text-xs text-muted">{job.what}</span>
             </td>

@@ -50,7 +50,7 @@ fn Class(class: ClassUse) -> impl IntoView {
     let sum = class.last_hour;
     view! {
         <tr>
-            <th scope="row" data-label="Class" class="font-medium">{class_name(&class.name)}</th>
+            <td class="font-medium whitespace-nowrap">{class_name(&class.name)}</td>
             <td data-label="Share" class="whitespace-nowrap tabular-nums">{share}</td>
             <td data-label="Waiting" class="text-right tabular-nums">{grouped(class.waiting)}</td>
             <td data-label="Last 60 s" class="text-right tabular-nums">{grouped(class.last_minute)}</td>
@@ -96,9 +96,9 @@ fn Route(route: RouteUse) -> impl IntoView {
     let sum = route.last_hour;
     view! {
         <tr>
-            <th scope="row" data-label="Route" class="font-normal">
+            <td>
                 <code class="text-xs break-all">{route.route}</code>
-            </th>
+            </td>
             <td data-label="Last hour" class="text-right tabular-nums">{sent(sum)}</td>
             <td data-label="429" class="text-right tabular-nums">{grouped(sum.limited)}</td>
             <td data-label="Failed" class="text-right tabular-nums">{grouped(sum.failed)}</td>

@@ -227,7 +227,11 @@ impl Gate {
         state.trouble = (now > valid_until).then(|| no_answer(now - asked_at).to_string());
         state.refusals_in_a_row = grant.refusals_in_a_row;
         state.paused_until = Some(now + grant.paused_for);
-        let mut left = if now > valid_until { 0 } else { grant.granted };
+        if now > valid_until {
+            // The places have lapsed. Asking again at once would only use up more.
+            return Some(ASK_AGAIN);
+        }
+        let mut left = grant.granted;
         while left > 0 {
             let Some(next) = state.line.next(level) else { break };
             // Who has gone away meanwhile takes no place.
