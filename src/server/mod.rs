@@ -12,6 +12,7 @@ pub mod http;
 pub mod ledger;
 pub mod neon;
 pub mod secrets;
+pub mod sizing;
 pub mod start;
 pub mod telemetry;
 

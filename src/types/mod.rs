@@ -8,8 +8,12 @@ mod filter;
 mod fleet;
 mod lookup;
 mod operator;
+mod policy;
 mod pool;
 mod quota;
+mod schedule;
+mod sizing;
+mod template;
 mod units;
 
 pub use database::*;
@@ -19,8 +23,12 @@ pub use filter::*;
 pub use fleet::*;
 pub use lookup::*;
 pub use operator::*;
+pub use policy::*;
 pub use pool::*;
 pub use quota::*;
+pub use schedule::*;
+pub use sizing::*;
+pub use template::*;
 pub use units::*;
 
 /// A moment in UTC.
