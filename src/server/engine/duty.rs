@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Inner, Report};
 use crate::server::ledger::{DutyOutcome, FinishedRun};
 
-/// How long a duty that must run once holds its lease without renewing it.
+/// How long a duty that must run once holds its lease without renewing it; two intervals where that is longer.
 const DUTY_LEASE_SECONDS: f64 = 30.0;
 /// Idle runs are written down this often at most.
 const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
@@ -20,12 +20,23 @@ pub enum Duty {
     Release,
     Sync,
     Sample,
+    Size,
+    Roll,
     Watch,
 }
 
 impl Duty {
-    pub const ALL: [Self; 7] =
-        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 9] = [
+        Self::Refill,
+        Self::Provision,
+        Self::Apply,
+        Self::Release,
+        Self::Sync,
+        Self::Sample,
+        Self::Size,
+        Self::Roll,
+        Self::Watch,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +46,8 @@ impl Duty {
             Self::Release => "release",
             Self::Sync => "sync",
             Self::Sample => "sample",
+            Self::Size => "size",
+            Self::Roll => "roll",
             Self::Watch => "watch",
         }
     }
@@ -49,6 +62,8 @@ impl Duty {
             Self::Release => "Deletes released databases on Neon.",
             Self::Sync => "Reads the list of projects for last activity and size.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
+            Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
+            Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }
     }
@@ -58,13 +73,14 @@ impl Duty {
         match self {
             Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
             Self::Sample => Duration::from_secs(10),
-            Self::Watch => Duration::from_secs(2),
+            Self::Size => Duration::from_secs(60),
+            Self::Roll | Self::Watch => Duration::from_secs(2),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Sample)
+        matches!(self, Self::Refill | Self::Sync | Self::Sample | Self::Size | Self::Roll)
     }
 
     /// Also runs in replicas that only serve.
@@ -80,6 +96,8 @@ impl Duty {
             Self::Release => engine.release().await,
             Self::Sync => engine.sync().await,
             Self::Sample => engine.sample().await,
+            Self::Size => engine.size().await,
+            Self::Roll => engine.roll().await,
             Self::Watch => engine.watch().await,
         }
     }
@@ -112,7 +130,8 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
     if !duty.runs_once() {
         return true;
     }
-    match engine.ledger.lease_duty(duty.name(), engine.replica, DUTY_LEASE_SECONDS).await {
+    let lease_seconds = DUTY_LEASE_SECONDS.max(duty.interval().as_secs_f64() * 2.0);
+    match engine.ledger.lease_duty(duty.name(), engine.replica, lease_seconds).await {
         Ok(is_ours) => is_ours,
         Err(error) => {
             tracing::warn!(

@@ -24,7 +24,9 @@ mod provision;
 mod refill;
 mod release;
 mod report;
+mod roll;
 mod sample;
+mod size;
 mod sync;
 mod timings;
 mod watch;
@@ -136,6 +138,16 @@ impl Engine {
     /// A database left the pool, or a target changed: look at once whether to create.
     pub fn nudge_refill(&self) {
         self.inner.nudge(Duty::Refill);
+    }
+
+    /// A policy or a schedule changed: decide at once.
+    pub fn nudge_size(&self) {
+        self.inner.nudge(Duty::Size);
+    }
+
+    /// A template changed.
+    pub fn nudge_roll(&self) {
+        self.inner.nudge(Duty::Roll);
     }
 
     /// Something was wished for.

@@ -2,9 +2,12 @@
 //! and is the only truth about who owns what. It never calls Neon and never sees an unsealed credential.
 
 mod apply;
+mod breaker;
 mod claims;
 mod credentials;
 mod databases;
+mod decisions;
+mod demand;
 mod duties;
 mod endpoints;
 mod error;
@@ -17,6 +20,7 @@ mod lookup;
 mod neon_status;
 mod observations;
 mod operators;
+mod policies;
 mod pools;
 mod provision;
 mod quotas;
@@ -26,6 +30,7 @@ mod samples;
 mod seed;
 mod sessions;
 mod status;
+mod templates;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
@@ -34,7 +39,9 @@ use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 pub use apply::DueChange;
+pub use breaker::Refusal;
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner};
+pub use decisions::SelfSized;
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
@@ -47,8 +54,9 @@ pub use pools::NewPool;
 pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
-pub use seed::SeedRow;
+pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};
+pub use templates::Rolling;
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
 /// How long to wait for a connection.

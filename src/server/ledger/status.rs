@@ -82,10 +82,13 @@ fn pool_problems(pool: &PoolSummary, now: Time) -> Vec<Problem> {
     }
     if let Some(until) = pool.breaker_until {
         let error = pool.breaker_error.as_deref().unwrap_or("unknown");
-        let wait = duration((until - now).num_seconds().max(1));
+        let next = match (until - now).num_seconds() {
+            seconds @ 1.. => format!("one is tried again in {}", duration(seconds)),
+            _ => String::from("one is being tried now"),
+        };
         tell(
             StatusLevel::Bad,
-            format!("Pool {} stopped creating after failures in a row ({error}); it tries again in {wait}.", pool.name),
+            format!("Pool {} stopped creating after failures in a row ({error}); {next}.", pool.name),
         );
     }
     problems

@@ -93,6 +93,14 @@ impl NeonError {
         }
     }
 
+    /// By which Neon's support finds the call.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { request_id, .. } | Self::Server { request_id, .. } => request_id.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Part of normal work: the project is busy, or gone. Callers deal with it; nobody has to be told.
     pub fn is_everyday(&self) -> bool {
         matches!(self, Self::Locked { .. } | Self::NotFound { .. })
