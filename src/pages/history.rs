@@ -91,6 +91,10 @@ fn words(kind: &str) -> String {
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "operator.link" => return String::from("Sign-in link made"),
         "pool.target" => return String::from("Target set"),
+        "pool.policy" => return String::from("Policy changed"),
+        "pool.schedule" => return String::from("Schedule changed"),
+        "pool.template" | "database.template" => return String::from("Template changed"),
+        "pool.rolled_out" => return String::from("Template rolled out"),
         _ => {}
     }
     let text = kind.rsplit('.').next().unwrap_or(kind).replace('_', " ");
@@ -104,7 +108,14 @@ fn mark(kind: &str) -> (Tone, Glyph) {
         (Tone::Bad, Glyph::Alert)
     } else if has("claim") {
         (Tone::Good, Glyph::User)
-    } else if has("quota") || has("target") || has("timeout") || has("compute") {
+    } else if has("quota")
+        || has("target")
+        || has("timeout")
+        || has("compute")
+        || has("policy")
+        || has("schedule")
+        || has("template")
+    {
         (Tone::Accent, Glyph::Pencil)
     } else if has("reveal") {
         (Tone::Warning, Glyph::Eye)

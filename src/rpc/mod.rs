@@ -7,3 +7,4 @@ pub mod engine;
 pub mod fleet;
 pub mod lookup;
 pub mod pools;
+pub mod sizing;

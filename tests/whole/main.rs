@@ -8,4 +8,5 @@ mod claims;
 mod engine;
 mod outage;
 mod pages;
+mod sizing;
 mod support;
