@@ -12,6 +12,7 @@ async function screens(request: APIRequestContext): Promise<Record<string, strin
     'one database': `/databases/${database.id}`,
     pools: '/pools',
     'one pool': '/pools/standard?range=day',
+    'a policy': '/pools/standard/policy',
     engine: '/engine',
     'API budget': '/budget',
     'look-up': '/lookup?q=mail.example',

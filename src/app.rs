@@ -11,7 +11,7 @@ use leptos_router::{SsrMode, path};
 use crate::components::{browser, provide_clock, provide_toasts};
 use crate::pages::{
     BudgetPage, DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage,
-    NotFoundPage, PoolPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
+    NotFoundPage, PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
 };
 
 /// The page around the application; rendered on the server only.
@@ -90,6 +90,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/databases/:id") view=DatabasePage ssr=SsrMode::Async />
                     <Route path=path!("/pools") view=PoolsPage ssr=SsrMode::Async />
                     <Route path=path!("/pools/:name") view=PoolPage ssr=SsrMode::Async />
+                    <Route path=path!("/pools/:name/policy") view=PoolPolicyPage ssr=SsrMode::Async />
                     <Route path=path!("/problems") view=ProblemsPage ssr=SsrMode::Async />
                     <Route path=path!("/problems/:id") view=FindingPage ssr=SsrMode::Async />
                     <Route path=path!("/engine") view=EnginePage ssr=SsrMode::Async />

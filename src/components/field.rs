@@ -41,6 +41,53 @@ pub fn TextField(
     }
 }
 
+/// One of a few choices.
+#[component]
+pub fn SelectField(
+    name: &'static str,
+    #[prop(into)] id: String,
+    #[prop(into)] label: String,
+    /// What is sent, and what is read.
+    options: Vec<(String, String)>,
+    /// What is chosen; changes from outside show, and choosing is written back.
+    value: RwSignal<String>,
+    /// Below the field.
+    #[prop(optional, into)]
+    hint: Option<String>,
+) -> impl IntoView {
+    let hint_id = hint.as_ref().map(|_| format!("{id}-hint"));
+    let options = options.into_iter().map(|(option, text)| {
+        let is_chosen = {
+            let option = option.clone();
+            move || value.try_with(|value| *value == option).unwrap_or(false)
+        };
+        view! {
+            <option value=option selected=untrack(&is_chosen) prop:selected=is_chosen>
+                {text}
+            </option>
+        }
+    });
+    view! {
+        <div class="flex flex-col gap-1">
+            <label class="text-sm font-medium" for=id.clone()>
+                {label}
+            </label>
+            <select
+                id=id
+                name=name
+                class="select w-full"
+                aria-describedby=hint_id.clone()
+                on:change=move |event| {
+                    value.try_set(event_target_value(&event));
+                }
+            >
+                {options.collect_view()}
+            </select>
+            {hint.map(|hint| view! { <p id=hint_id class="text-xs text-muted">{hint}</p> })}
+        </div>
+    }
+}
+
 /// Why something is done: it goes into the history, so it is asked of everybody.
 #[component]
 pub fn ReasonField(

@@ -30,7 +30,7 @@ pub use chart::{Chart, ChartData, Mark, Series};
 pub use copy::CopyButton;
 pub use dialog::{CancelButton, Dialog, Refusal};
 pub use empty::EmptyState;
-pub use field::{ReasonField, TextField};
+pub use field::{ReasonField, SelectField, TextField};
 pub use icon::{Glyph, Icon};
 pub use live::{Freshness, Live, Refresh};
 pub use pagination::Pagination;

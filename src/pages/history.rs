@@ -99,6 +99,10 @@ fn words(kind: &str) -> String {
         "finding.looked_again" => return String::from("Finding no longer ignored"),
         "finding.replaced" => return String::from("Replaced"),
         "reconcile.brake" => return String::from("Brake on: too much looked wrong at once"),
+        "pool.policy" => return String::from("Policy changed"),
+        "pool.schedule" => return String::from("Schedule changed"),
+        "pool.template" | "database.template" => return String::from("Template changed"),
+        "pool.rolled_out" => return String::from("Template rolled out"),
         _ => {}
     }
     let text = kind.rsplit('.').next().unwrap_or(kind).replace('_', " ");
@@ -112,7 +116,14 @@ fn mark(kind: &str) -> (Tone, Glyph) {
         (Tone::Bad, Glyph::Alert)
     } else if has("claim") {
         (Tone::Good, Glyph::User)
-    } else if has("quota") || has("target") || has("timeout") || has("compute") {
+    } else if has("quota")
+        || has("target")
+        || has("timeout")
+        || has("compute")
+        || has("policy")
+        || has("schedule")
+        || has("template")
+    {
         (Tone::Accent, Glyph::Pencil)
     } else if has("reveal") {
         (Tone::Warning, Glyph::Eye)

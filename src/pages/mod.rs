@@ -30,7 +30,7 @@ pub use failure::NotFoundPage;
 pub use fleet::FleetPage;
 pub use frame::{Frame, FrameOutlet};
 pub use lookup::LookupPage;
-pub use pools::{PoolPage, PoolsPage};
+pub use pools::{PoolPage, PoolPolicyPage, PoolsPage};
 pub use problems::{FindingPage, ProblemsPage};
 pub use session::provide_operator;
 pub use sign_in::SignInPage;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use uuid::Uuid;
 
 use crate::types::{
-    DatabaseFilter, DatabaseSort, DatabaseState, FindingFilter, FindingKind, FindingStatus, PagePosition, PoolRange,
-    UsageRange,
+    DatabaseFilter, DatabaseSort, DatabaseState, FindingFilter, FindingKind, FindingStatus, PagePosition, PolicyDraft,
+    PoolRange, UsageRange,
 };
 
 pub const FLEET: &str = "/";
@@ -38,6 +38,15 @@ pub fn pool(name: &str, range: PoolRange) -> String {
     let mut url = Url::to(&format!("/pools/{}", escaped(name)));
     if range != PoolRange::default() {
         url.add("range", range.as_str());
+    }
+    url.0
+}
+
+/// Where the policy of a pool is set; the draft is tried on its history.
+pub fn pool_policy(name: &str, draft: &PolicyDraft) -> String {
+    let mut url = Url::to(&format!("/pools/{}/policy", escaped(name)));
+    for (name, value) in draft.fields() {
+        url.add_some(name, Some(value).filter(|value| !value.is_empty()));
     }
     url.0
 }
@@ -169,5 +178,8 @@ mod tests {
         assert_eq!(databases(&DatabaseFilter::default(), &PagePosition::First), "/databases");
         assert_eq!(pool("eu-small", PoolRange::Hour), "/pools/eu-small");
         assert_eq!(pool("eu-small", PoolRange::Week), "/pools/eu-small?range=week");
+        assert_eq!(pool_policy("eu-small", &PolicyDraft::default()), "/pools/eu-small/policy");
+        let draft = PolicyDraft { cover: String::from("0.5"), rate: String::from("p95"), ..PolicyDraft::default() };
+        assert_eq!(pool_policy("eu-small", &draft), "/pools/eu-small/policy?cover=0.5&rate=p95");
     }
 }

@@ -9,3 +9,4 @@ pub mod fleet;
 pub mod lookup;
 pub mod pools;
 pub mod problems;
+pub mod sizing;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, PoolDetail, PoolRange, PoolSummary};
+use crate::types::{AppError, PoolDetail, PoolRange, PoolSummary, TemplateDraft};
 
 #[server(endpoint = "pools", input = GetUrl)]
 pub async fn pools() -> Result<Vec<PoolSummary>, AppError> {
@@ -38,5 +38,18 @@ pub async fn resume_pool(name: String, reason: String) -> Result<(), AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
     caller.state.ledger.resume_pool(&name, &caller.because(&reason)?).await?;
     caller.state.engine.nudge_refill();
+    Ok(())
+}
+
+/// Changes what databases of the pool are made of; those that are unclaimed follow, oldest first.
+#[server(endpoint = "set-template")]
+pub async fn set_template(
+    name: String,
+    #[server(flatten)] template: TemplateDraft,
+    reason: String,
+) -> Result<(), AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
+    caller.state.ledger.set_template(&name, &template.parse()?, &caller.because(&reason)?).await?;
+    caller.state.engine.nudge_roll();
     Ok(())
 }

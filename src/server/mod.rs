@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod neon;
 pub mod secrets;
+pub mod sizing;
 pub mod start;
 pub mod telemetry;
 pub mod trace;

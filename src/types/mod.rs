@@ -10,9 +10,13 @@ mod finding;
 mod fleet;
 mod lookup;
 mod operator;
+mod policy;
 mod pool;
 mod problems;
 mod quota;
+mod schedule;
+mod sizing;
+mod template;
 mod units;
 mod usage;
 
@@ -25,9 +29,13 @@ pub use finding::*;
 pub use fleet::*;
 pub use lookup::*;
 pub use operator::*;
+pub use policy::*;
 pub use pool::*;
 pub use problems::*;
 pub use quota::*;
+pub use schedule::*;
+pub use sizing::*;
+pub use template::*;
 pub use units::*;
 pub use usage::*;
 

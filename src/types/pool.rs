@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Time};
+use super::{Event, PoolSizing, TemplateStatus, Time};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
@@ -24,7 +24,7 @@ pub struct PoolSummary {
     pub waiting: i64,
     pub paused_at: Option<DateTime<Utc>>,
     pub paused_reason: Option<String>,
-    /// Until when the breaker lets nothing be created, and the failure that tripped it.
+    /// While the breaker is open: when one database is tried again, and the last failure.
     pub breaker_until: Option<DateTime<Utc>>,
     pub breaker_error: Option<String>,
     /// Claims in the last hour.
@@ -46,6 +46,10 @@ pub struct PoolDetail {
     /// From request to available, median and 95th percentile over the last 24 hours, in seconds.
     pub creation_p50_seconds: Option<f64>,
     pub creation_p95_seconds: Option<f64>,
+    pub sizing: PoolSizing,
+    /// The last time that the breaker opened.
+    pub breaker: Option<BreakerTrip>,
+    pub template: TemplateStatus,
     pub as_of: Time,
 }
 
@@ -105,4 +109,33 @@ pub struct CreationFailure {
     pub attempts: i32,
     pub error: String,
     pub neon_project_id: Option<String>,
+}
+
+/// A time in which a pool created nothing, because Neon had refused several creations in a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BreakerTrip {
+    pub opened_at: Time,
+    /// When one database is tried again.
+    pub until: Time,
+    /// `None` while it is open.
+    pub closed_at: Option<Time>,
+    /// `probe`: the one that was tried succeeded. `operator`: somebody resumed the pool.
+    pub closed_by: Option<String>,
+    /// In a row, all told.
+    pub failures: i32,
+    /// Newest last, bounded.
+    pub evidence: Vec<RefusedCreation>,
+}
+
+/// A creation that Neon refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusedCreation {
+    pub at: Time,
+    pub error: String,
+    pub database_id: uuid::Uuid,
+    pub project_name: String,
+    /// Known only where an earlier, unanswered call had made the project.
+    pub project_id: Option<String>,
+    /// By which Neon's support finds the call.
+    pub request_id: Option<String>,
 }

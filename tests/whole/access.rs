@@ -83,12 +83,15 @@ async fn metrics_are_for_tokens_that_may_read() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 5] = [
+const ACTIONS: [(&str, Role); 8] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
     ("/rpc/release", Role::Operator),
     ("/rpc/pause-pool", Role::Operator),
+    ("/rpc/set-policy", Role::Operator),
+    ("/rpc/add-schedule", Role::Operator),
+    ("/rpc/set-template", Role::Operator),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

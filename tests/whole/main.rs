@@ -11,6 +11,7 @@ mod metrics;
 mod outage;
 mod pages;
 mod reconcile;
+mod sizing;
 mod support;
 mod trace;
 mod usage;

@@ -21,6 +21,7 @@ async fn two_hundred_pages_twenty_at_a_time_are_all_complete() {
         &detail,
         "/pools",
         "/pools/standard",
+        "/pools/standard/policy?cover=2&rate=p95&floor=1&ceiling=9&step=1&wait=0",
         "/engine",
         "/budget?range=day",
         "/problems",

@@ -1,27 +1,41 @@
-//! Running a pool: set its target, pause it, resume it.
+//! Running a pool: set its target, pause it, resume it, and the state of all dialogs on its page.
 
 use leptos::{form::ActionForm, prelude::*};
 
+use super::schedules::PeakForm;
+use super::template::TemplateForm;
 use crate::components::{
     CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Toasts,
     Tone, browser,
 };
 use crate::pages::session;
-use crate::rpc::pools::{PausePool, ResumePool, SetTarget};
-use crate::types::{AppError, Permission, PoolDetail, PoolSummary, grouped};
+use crate::rpc::pools::{PausePool, ResumePool, SetTarget, SetTemplate};
+use crate::rpc::sizing::{AddSchedule, RemovePolicy, RemoveSchedule};
+use crate::types::{AppError, Permission, PoolDetail, grouped};
 
+/// The ids of the dialogs.
 const TARGET: &str = "set-target";
 const PAUSE: &str = "pause-pool";
 const RESUME: &str = "resume-pool";
+pub const REMOVE_POLICY: &str = "remove-policy";
+pub const ADD_SCHEDULE: &str = "add-schedule";
+pub const REMOVE_SCHEDULE: &str = "remove-schedule";
+pub const TEMPLATE: &str = "set-template";
 
 /// What can be done, and what stands in the form. Belongs to the page.
 #[derive(Clone, Copy)]
 pub struct PoolActions {
-    refusal: Refusal,
+    pub refusal: Refusal,
     target: RwSignal<String>,
+    pub peak: PeakForm,
+    pub template: TemplateForm,
     set_target: ServerAction<SetTarget>,
     pause: ServerAction<PausePool>,
     resume: ServerAction<ResumePool>,
+    remove_policy: ServerAction<RemovePolicy>,
+    pub add_schedule: ServerAction<AddSchedule>,
+    pub remove_schedule: ServerAction<RemoveSchedule>,
+    pub set_template: ServerAction<SetTemplate>,
 }
 
 impl PoolActions {
@@ -29,9 +43,15 @@ impl PoolActions {
         let actions = Self {
             refusal: Refusal::new(),
             target: RwSignal::new(String::new()),
+            peak: PeakForm::new(),
+            template: TemplateForm::new(),
             set_target: ServerAction::new(),
             pause: ServerAction::new(),
             resume: ServerAction::new(),
+            remove_policy: ServerAction::new(),
+            add_schedule: ServerAction::new(),
+            remove_schedule: ServerAction::new(),
+            set_template: ServerAction::new(),
         };
         let toasts = use_context::<Toasts>();
         let report = move |dialog: &'static str, done: &'static str, result: Option<Result<(), AppError>>| match result
@@ -49,12 +69,19 @@ impl PoolActions {
         Effect::new(move || report(TARGET, "The new target is set.", actions.set_target.value().get()));
         Effect::new(move || report(PAUSE, "The pool is paused.", actions.pause.value().get()));
         Effect::new(move || report(RESUME, "The pool creates again.", actions.resume.value().get()));
+        Effect::new(move || {
+            report(REMOVE_POLICY, "The target is set by hand again.", actions.remove_policy.value().get())
+        });
+        Effect::new(move || report(ADD_SCHEDULE, "The peak is known.", actions.add_schedule.value().get()));
+        Effect::new(move || report(REMOVE_SCHEDULE, "The peak is forgotten.", actions.remove_schedule.value().get()));
+        Effect::new(move || report(TEMPLATE, "The new template rolls out.", actions.set_template.value().get()));
         actions
     }
 
-    /// Puts what is set now into the form.
-    pub fn fill(self, pool: &PoolSummary) {
-        self.target.try_set(pool.target.to_string());
+    /// Puts what is set now into the forms.
+    pub fn fill(self, pool: &PoolDetail) {
+        self.target.try_set(pool.summary.target.to_string());
+        self.template.fill(&pool.template.template);
     }
 }
 
@@ -76,12 +103,39 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
             }
         }
     };
+    let has_policy = Memo::new(move |_| live.with(|detail| detail.sizing.policy.is_some()).unwrap_or(false));
+    let set_target = move || {
+        let by_policy =
+            has_policy.get().then(|| String::from("The policy sets it. Change the policy, or remove it first."));
+        let why_not = why_not.clone().or(by_policy);
+        view! { <OpenDialog dialog=TARGET text="Set target" glyph=Glyph::Pencil class="btn btn-sm btn-primary" why_not /> }
+    };
     view! {
         {pause_or_resume}
-        <OpenDialog dialog=TARGET text="Set target" glyph=Glyph::Pencil class="btn btn-sm btn-primary" why_not />
+        {set_target}
         <TargetDialog name=name.clone() live actions />
         <PauseDialog name=name.clone() actions />
-        <ResumeDialog name actions />
+        <ResumeDialog name=name.clone() actions />
+        <RemovePolicyDialog name actions />
+    }
+}
+
+#[component]
+fn RemovePolicyDialog(name: String, actions: PoolActions) -> impl IntoView {
+    view! {
+        <Dialog id=REMOVE_POLICY refusal=actions.refusal title=format!("Remove the policy of pool {name}?")>
+            <ActionForm action=actions.remove_policy>
+                <div class="flex flex-col gap-4">
+                    <input type="hidden" name="name" value=name.clone() />
+                    <p class="text-sm">"The target stays as it is now, until somebody sets another. The policy can be set again at any time."</p>
+                    <ReasonField id="remove-policy-reason" />
+                </div>
+                <div class="modal-action">
+                    <CancelButton dialog=REMOVE_POLICY />
+                    <SubmitButton text="Remove policy" pending=actions.remove_policy.pending() class="btn btn-warning" why_not=None />
+                </div>
+            </ActionForm>
+        </Dialog>
     }
 }
 

@@ -3,14 +3,19 @@
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
+use super::breaker::{BreakerNotice, BreakerPanel};
 use super::controls::{Controls, PoolActions};
+use super::cover::CoverTiles;
+use super::decisions::Decisions;
+use super::sizing::SizingPanel;
 use super::strip::{PoolBadges, compute};
+use super::template::TemplatePanel;
 use crate::components::{
     Chart, ChartData, EmptyState, Freshness, Glyph, Icon, Live, Mark, PageHead, Panel, Series, Skeleton, Tile,
     Timestamp,
 };
 use crate::pages::failure::Failure;
-use crate::pages::fleet::{cover_tone, hours_text, whole};
+use crate::pages::fleet::whole;
 use crate::pages::history::{History, short};
 use crate::pages::path;
 use crate::rpc::pools::pool;
@@ -40,7 +45,7 @@ fn OnePool(name: String) -> impl IntoView {
             {move || Suspend::new(async move {
                 match first.await {
                     Ok(detail) => {
-                        actions.fill(&detail.summary);
+                        actions.fill(&detail);
                         live.start_with(detail);
                         view! { <Pool live actions /> }.into_any()
                     }
@@ -71,12 +76,23 @@ fn Pool(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
         </PageHead>
         <div class="flex flex-col gap-4">
             {move || live.with(|detail| view! { <Trouble pool=detail.summary.clone() /> })}
+            {move || live.with(|detail| view! { <BreakerNotice trip=detail.breaker.clone() as_of=detail.as_of /> })}
             {move || live.with(|detail| view! { <Numbers detail=detail.clone() /> })}
             <Past live />
             <div class="grid items-start gap-4 xl:grid-cols-2">
-                <Panel title="Failed creations" flush=true>
-                    {move || live.with(|detail| view! { <Failures failures=detail.failures.clone() /> })}
-                </Panel>
+                <SizingPanel live actions />
+                <TemplatePanel live actions />
+            </div>
+            <Panel title="Decisions" flush=true>
+                {move || live.with(|detail| view! { <Decisions decisions=detail.sizing.decisions.clone() /> })}
+            </Panel>
+            <div class="grid items-start gap-4 xl:grid-cols-2">
+                <div class="flex min-w-0 flex-col gap-4">
+                    {move || live.with(|detail| view! { <BreakerPanel trip=detail.breaker.clone() /> })}
+                    <Panel title="Failed creations" flush=true>
+                        {move || live.with(|detail| view! { <Failures failures=detail.failures.clone() /> })}
+                    </Panel>
+                </div>
                 <Panel title="History" flush=true>
                     {move || live.with(|detail| view! { <History events=detail.events.clone() /> })}
                 </Panel>
@@ -99,26 +115,12 @@ fn Trouble(pool: PoolSummary) -> impl IntoView {
             </div>
         }
     });
-    let breaker = pool.breaker_until.map(|until| {
-        let error = pool.breaker_error.clone().unwrap_or_default();
-        view! {
-            <div class="notice notice-error">
-                <Icon glyph=Glyph::Block class="size-5 shrink-0" />
-                <p class="text-sm break-words">
-                    "Too many creations failed in a row, so nothing is created until " <Timestamp at=until /> {format!(". The last failure: {error} Resuming the pool tries again now.")}
-                </p>
-            </div>
-        }
-    });
-    view! {
-        {paused}
-        {breaker}
-    }
+    view! { {paused} }
 }
 
 #[component]
 fn Numbers(detail: PoolDetail) -> impl IntoView {
-    let pool = detail.summary;
+    let pool = detail.summary.clone();
     let target = i64::from(pool.target);
     let seconds = |value: Option<f64>| {
         value.map_or_else(
@@ -138,13 +140,7 @@ fn Numbers(detail: PoolDetail) -> impl IntoView {
                 href=Some(path::databases_of_pool(&pool.name, Some(crate::types::DatabaseState::Available)))
                 tone=super::strip::fill_tone(&pool)
             />
-            <Tile
-                label="Hours of cover"
-                value=pool.hours_of_cover.map_or_else(|| String::from("–"), hours_text)
-                note=Some(format!("at {} claims in the last hour", grouped(pool.claims_last_hour)))
-                href=None
-                tone=cover_tone(pool.hours_of_cover)
-            />
+            <CoverTiles detail=detail.clone() />
             <Tile
                 label="Time to create"
                 value=seconds(detail.creation_p50_seconds)
@@ -156,6 +152,12 @@ fn Numbers(detail: PoolDetail) -> impl IntoView {
                 value=grouped(pool.claimed)
                 note=Some(format!("{} failed creations kept as evidence", grouped(pool.failed)))
                 href=Some(path::databases_of_pool(&pool.name, Some(crate::types::DatabaseState::Claimed)))
+            />
+            <Tile
+                label="Target"
+                value=grouped(target)
+                note=Some(String::from(if detail.sizing.policy.is_some() { "found by the policy, within the minute" } else { "set by hand" }))
+                href=None
             />
         </div>
     }

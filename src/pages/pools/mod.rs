@@ -1,12 +1,20 @@
 //! All pools: how much is ready, how long it lasts, what is wrong.
 
+mod breaker;
 mod controls;
+mod cover;
+mod decisions;
 mod detail;
+mod policy;
+mod schedules;
+mod sizing;
 mod strip;
+mod template;
 
 use leptos::prelude::*;
 
 pub use detail::PoolPage;
+pub use policy::PoolPolicyPage;
 pub use strip::{PoolStrip, compute};
 
 use super::failure::Failure;

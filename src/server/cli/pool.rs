@@ -6,9 +6,10 @@ use clap::Subcommand;
 use super::output;
 use crate::server::{
     config::Config,
-    ledger::{Ledger, NewPool},
+    ledger::{By, Ledger, NewPool},
     start::OpenLedger,
 };
+use crate::types::{Policy, SizingRate};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -34,6 +35,41 @@ pub enum Command {
     },
     /// List the pools
     List,
+    /// Let a pool find its own target, or stop it
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Subcommand)]
+pub enum PolicyCommand {
+    /// Size the pool by the hours of cover that it shall have; the console shows what a policy would have done before it is set
+    Set {
+        /// The pool
+        name: String,
+        /// How long claims shall go on if Neon stops creating
+        #[arg(long, value_name = "HOURS")]
+        cover_hours: f64,
+        /// The rate that the cover is reckoned at: current, p95 or worst
+        #[arg(long, default_value = "p95", value_parser = |text: &str| SizingRate::parse(text).ok_or("choose current, p95 or worst"))]
+        rate: SizingRate,
+        /// Never fewer than this
+        #[arg(long)]
+        floor: i32,
+        /// Never more than this
+        #[arg(long)]
+        ceiling: i32,
+        /// By how much one decision may change the target
+        #[arg(long, default_value_t = 50)]
+        largest_step: i32,
+        /// Minutes that a decrease waits after the last change
+        #[arg(long, default_value_t = 60, value_name = "MINUTES")]
+        decrease_after: i32,
+    },
+    /// The target is what an operator sets
+    Remove {
+        /// The pool
+        name: String,
+    },
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
@@ -70,6 +106,25 @@ async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
                 ]
             });
             Ok(output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())?)
+        }
+        Command::Policy(command) => policy(ledger, command).await,
+    }
+}
+
+async fn policy(ledger: &Ledger, command: PolicyCommand) -> Result<()> {
+    match command {
+        PolicyCommand::Set { name, cover_hours, rate, floor, ceiling, largest_step, decrease_after } => {
+            let policy =
+                Policy { cover_hours, rate, floor, ceiling, largest_step, decrease_after_minutes: decrease_after };
+            ledger.set_policy(&name, &policy, &By::cli()).await?;
+            Ok(output::remark(&format!(
+                "The pool {name} keeps {}. A running engine decides within a minute.",
+                policy.in_words()
+            ))?)
+        }
+        PolicyCommand::Remove { name } => {
+            ledger.remove_policy(&name, &By::cli()).await?;
+            Ok(output::remark(&format!("The target of the pool {name} stays as it is until somebody sets another."))?)
         }
     }
 }

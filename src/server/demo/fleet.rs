@@ -80,7 +80,6 @@ pub async fn seed(
         progress((first + CHUNK).min(count));
     }
     ledger.roll_up().await?;
-    ledger.seed_samples().await.context("seeding the samples")?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod files;
 mod fleet;
+mod history;
 mod links;
 mod people;
 mod traffic;
@@ -126,6 +127,7 @@ async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, 
         }
     })
     .await?;
+    history::seed(options.signups_per_hour, ledger).await?;
     Ok(remark(&format!("      made in {:.1} s", started.elapsed().as_secs_f64()))?)
 }
 

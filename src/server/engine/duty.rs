@@ -10,7 +10,7 @@ use crate::server::{
     trace,
 };
 
-/// How long a duty that must run once holds its lease without renewing it.
+/// How long a duty that must run once holds its lease without renewing it; two intervals where that is longer.
 const DUTY_LEASE_SECONDS: f64 = 30.0;
 /// Idle runs are written down this often at most.
 const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
@@ -25,6 +25,8 @@ pub enum Duty {
     Usage,
     Reconcile,
     Sample,
+    Size,
+    Roll,
     Watch,
 }
 
@@ -38,6 +40,8 @@ impl Duty {
         Self::Usage,
         Self::Reconcile,
         Self::Sample,
+        Self::Size,
+        Self::Roll,
         Self::Watch,
     ];
 
@@ -51,6 +55,8 @@ impl Duty {
             Self::Usage => "usage",
             Self::Reconcile => "reconcile",
             Self::Sample => "sample",
+            Self::Size => "size",
+            Self::Roll => "roll",
             Self::Watch => "watch",
         }
     }
@@ -69,6 +75,8 @@ impl Duty {
             }
             Self::Reconcile => "Acts on what the sweeps have found to be wrong between Neon and the ledger.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
+            Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
+            Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
         }
     }
@@ -80,13 +88,14 @@ impl Duty {
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
-            Self::Reconcile | Self::Watch => Duration::from_secs(2),
+            Self::Size => Duration::from_secs(60),
+            Self::Reconcile | Self::Roll | Self::Watch => Duration::from_secs(2),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Usage | Self::Reconcile | Self::Sample)
+        !matches!(self, Self::Provision | Self::Apply | Self::Release | Self::Watch)
     }
 
     /// Also runs in replicas that only serve.
@@ -104,6 +113,8 @@ impl Duty {
             Self::Usage => engine.usage().await,
             Self::Reconcile => engine.reconcile().await,
             Self::Sample => engine.sample().await,
+            Self::Size => engine.size().await,
+            Self::Roll => engine.roll().await,
             Self::Watch => engine.watch().await,
         }
     }
@@ -136,7 +147,8 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
     if !duty.runs_once() {
         return true;
     }
-    match engine.ledger.lease_duty(duty.name(), engine.replica, DUTY_LEASE_SECONDS).await {
+    let lease_seconds = DUTY_LEASE_SECONDS.max(duty.interval().as_secs_f64() * 2.0);
+    match engine.ledger.lease_duty(duty.name(), engine.replica, lease_seconds).await {
         Ok(is_ours) => is_ours,
         Err(error) => {
             tracing::warn!(

@@ -28,8 +28,10 @@ mod reconcile;
 mod refill;
 mod release;
 mod report;
+mod roll;
 mod sample;
 mod settings;
+mod size;
 mod sync;
 mod timings;
 mod usage;
@@ -155,6 +157,16 @@ impl Engine {
     /// A database left the pool, or a target changed: look at once whether to create.
     pub fn nudge_refill(&self) {
         self.inner.nudge(Duty::Refill);
+    }
+
+    /// A policy or a schedule changed: decide at once.
+    pub fn nudge_size(&self) {
+        self.inner.nudge(Duty::Size);
+    }
+
+    /// A template changed.
+    pub fn nudge_roll(&self) {
+        self.inner.nudge(Duty::Roll);
     }
 
     /// Something was wished for.

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::{Duty, Inner, Report};
 use crate::{
     server::{
-        ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord},
+        ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord, Refusal},
         neon::{Class, Created, NeonClient, NeonError, NewProject, answers, uri},
         trace,
     },
@@ -169,7 +169,8 @@ impl Inner {
             ));
         }
         if !error.is_outage() || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
-            self.ledger.count_creation_failure(row.pool_id, &text, &By::duty(Duty::Provision.name())).await?;
+            let refusal = Refusal { error: &text, request_id: error.request_id() };
+            self.ledger.count_creation_failure(row, &refusal, &By::duty(Duty::Provision.name())).await?;
         }
         if row.attempts + 1 >= CREATE_TRIES {
             return Ok(Step::Failed(text));

@@ -22,12 +22,14 @@ impl Inner {
         // The duty runs every ten seconds: once a minute, and once an hour.
         if now.second() < 10 {
             self.ledger.sample_fleet().await?;
+            self.ledger.roll_up_hours().await?;
             self.ledger.forget_old_runs().await?;
             if now.minute() == 0 {
                 self.ledger.forget_old_samples().await?;
                 self.ledger.forget_old_sweeps().await?;
                 self.ledger.forget_old_calls().await?;
                 self.ledger.forget_old_findings().await?;
+                self.ledger.forget_old_sizing().await?;
             }
         }
         Ok(())

@@ -3,11 +3,9 @@
 use serde_json::json;
 use sqlx::PgTransaction;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use crate::types::{CreationFailure, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
+use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
+use crate::types::{CreationFailure, LARGEST_TARGET, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
 
-/// The largest target that can be set by hand.
-const LARGEST_TARGET: i32 = 100_000;
 const FAILURES_SHOWN: i64 = 20;
 const EVENTS_SHOWN: i64 = 30;
 
@@ -84,11 +82,7 @@ impl Ledger {
     /// # Errors
     /// `NotFound`.
     pub async fn pool(&self, name: &str, range: PoolRange) -> Result<PoolDetail, LedgerError> {
-        let summary = self
-            .pool_summaries(Some(name))
-            .await?
-            .pop()
-            .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        let summary = self.pool_summary(name).await?;
         let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", name).fetch_one(&self.db).await?;
         let creation = sqlx::query!(
             r#"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50, percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
@@ -100,6 +94,9 @@ impl Ledger {
         .fetch_one(&self.db)
         .await?;
         Ok(PoolDetail {
+            sizing: self.sizing(id, summary.claims_last_hour).await?,
+            breaker: self.last_trip(id).await?,
+            template: self.template(id).await?,
             summary,
             history: self.pool_history(id, range).await?,
             range,
@@ -111,10 +108,19 @@ impl Ledger {
         })
     }
 
+    /// One pool as it stands.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) async fn pool_summary(&self, name: &str) -> Result<PoolSummary, LedgerError> {
+        let found = self.pool_summaries(Some(name)).await?.pop();
+        found.ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))
+    }
+
     async fn pool_summaries(&self, only: Option<&str>) -> Result<Vec<PoolSummary>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT p.name, p.region_id, p.pg_version, p.min_cu, p.max_cu, p.birth_plan, p.is_default, p.target, p.paused_at, p.paused_reason,
-                      CASE WHEN p.breaker_until > now() THEN p.breaker_until END AS breaker_until, p.breaker_error,
+                      CASE WHEN p.creation_failures >= $2 THEN p.breaker_until END AS breaker_until, p.breaker_error,
                       coalesce(sum(c.count) FILTER (WHERE c.state = 'available'), 0)::bigint AS "available!",
                       coalesce(sum(c.count) FILTER (WHERE c.state IN ('requested', 'creating', 'verifying')), 0)::bigint AS "in_flight!",
                       coalesce(sum(c.count) FILTER (WHERE c.state = 'claimed'), 0)::bigint AS "claimed!",
@@ -124,7 +130,8 @@ impl Ledger {
                FROM pools AS p LEFT JOIN fleet_counts AS c ON c.pool_id = p.id
                WHERE $1::text IS NULL OR p.name = $1
                GROUP BY p.id ORDER BY p.is_default DESC, p.name LIMIT 1000"#,
-            only
+            only,
+            breaker::FAILURES
         )
         .fetch_all(&self.db)
         .await?;
@@ -190,7 +197,7 @@ impl Ledger {
     /// How many databases shall be kept ready.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`.
+    /// `NotFound`, `Invalid`, `Conflict` where a policy sets it.
     pub async fn set_target(&self, name: &str, target: i32, by: &By) -> Result<(), LedgerError> {
         if !(0..=LARGEST_TARGET).contains(&target) {
             return Err(LedgerError::Invalid {
@@ -199,10 +206,18 @@ impl Ledger {
             });
         }
         let mut tx = self.db.begin().await?;
-        let pool = sqlx::query!("SELECT id, target FROM pools WHERE name = $1 FOR UPDATE", name)
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        let pool = sqlx::query!(
+            r#"SELECT id, target, EXISTS (SELECT FROM pool_policies WHERE pool_id = pools.id) AS "has_policy!" FROM pools WHERE name = $1 FOR UPDATE"#,
+            name
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        if pool.has_policy {
+            return Err(LedgerError::Conflict(String::from(
+                "The policy of this pool sets its target. Change the policy, or remove it and then set a target.",
+            )));
+        }
         sqlx::query!("UPDATE pools SET target = $2 WHERE id = $1", pool.id, target).execute(&mut *tx).await?;
         tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by)
             .await?;
@@ -234,13 +249,13 @@ impl Ledger {
     pub async fn resume_pool(&self, name: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let id = sqlx::query_scalar!(
-            "UPDATE pools SET paused_at = NULL, paused_reason = NULL, creation_failures = 0, breaker_until = NULL, breaker_error = NULL
-             WHERE name = $1 RETURNING id",
+            "UPDATE pools SET paused_at = NULL, paused_reason = NULL WHERE name = $1 RETURNING id",
             name
         )
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        breaker::close_by_operator(&mut tx, id).await?;
         tell(&mut tx, "pool.resumed", id, json!({ "creating": "paused" }), json!({ "creating": "yes" }), by).await?;
         Ok(tx.commit().await?)
     }
@@ -266,7 +281,8 @@ fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
     }
 }
 
-async fn tell(
+/// Writes an event of the pool in the caller's transaction.
+pub(super) async fn tell(
     tx: &mut PgTransaction<'_>,
     kind: &str,
     pool_id: i32,

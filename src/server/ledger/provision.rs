@@ -3,11 +3,8 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
 use crate::types::{DatabaseState, Quota};
-
-/// Creation failures in a row after which a pool stops creating for a while.
-const BREAKER_FAILURES: i32 = 5;
 
 /// A row on its way to the pool, leased to the caller.
 #[derive(Clone, Debug)]
@@ -47,7 +44,7 @@ pub struct NewProjectRecord<'a> {
 
 impl Ledger {
     /// Leases rows that are due. Those that were `requested` become `creating` in the same transaction, which is committed before
-    /// anybody calls Neon.
+    /// anybody calls Neon. Of a pool whose breaker has cooled down only one at a time: it finds out whether Neon creates again.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -63,7 +60,10 @@ impl Ledger {
                  SELECT d.id, d.state AS was, p.id AS pool_id FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
                  WHERE d.state IN ('requested', 'creating', 'verifying') AND d.next_attempt_at <= now()
                    AND (d.lease_until IS NULL OR d.lease_until < now())
-                   AND (d.state = 'verifying' OR p.breaker_until IS NULL OR p.breaker_until < now())
+                   AND (d.state = 'verifying' OR p.creation_failures < $7 OR (p.breaker_until < now()
+                     AND d.id = (SELECT id FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating') AND next_attempt_at <= now()
+                                 ORDER BY next_attempt_at, id LIMIT 1)
+                     AND NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'creating' AND lease_until >= now())))
                  ORDER BY d.next_attempt_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
@@ -84,6 +84,7 @@ impl Ledger {
             by.actor,
             by.via.as_str(),
             by.request_id,
+            breaker::FAILURES,
         )
         .fetch_all(&self.db)
         .await?;
@@ -151,9 +152,7 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        sqlx::query!("UPDATE pools SET creation_failures = 0, breaker_until = NULL, breaker_error = NULL WHERE id = $1 AND creation_failures > 0", row.pool_id)
-            .execute(&mut *tx)
-            .await?;
+        breaker::close_by_probe(&mut tx, row.pool_id, by).await?;
         let after = json!({ "state": "verifying", "neon_project_id": made.project_id });
         insert_event(&mut *tx, &state_event(row, "creating", after), by).await?;
         tx.commit().await?;
@@ -207,39 +206,6 @@ impl Ledger {
         insert_event(&mut *tx, &event, by).await?;
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// Neon refused to create. After several times in a row the pool's breaker opens: nothing is created until it has cooled down.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn count_creation_failure(&self, pool_id: i32, error: &str, by: &By) -> Result<(), LedgerError> {
-        let mut tx = self.db.begin().await?;
-        let opened = sqlx::query_scalar!(
-            r#"UPDATE pools
-               SET creation_failures = creation_failures + 1, breaker_error = $2,
-                   breaker_until = CASE WHEN creation_failures + 1 >= $3
-                     THEN now() + make_interval(secs => least(600, 15 * 2 ^ least(creation_failures + 1 - $3, 10))) ELSE breaker_until END
-               WHERE id = $1
-               RETURNING creation_failures = $3 AS "opened!""#,
-            pool_id,
-            error,
-            BREAKER_FAILURES
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        if opened {
-            let after = Some(json!({ "breaker": "open", "error": error, "failures": BREAKER_FAILURES }));
-            let event = NewEvent {
-                kind: "pool.breaker",
-                database_id: None,
-                pool_id: Some(pool_id),
-                before: Some(json!({ "breaker": "closed" })),
-                after,
-            };
-            insert_event(&mut *tx, &event, by).await?;
-        }
-        Ok(tx.commit().await?)
     }
 }
 

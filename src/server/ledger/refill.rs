@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError};
 
-/// A pool that has fewer databases, ready and on their way, than its target and the claims that wait.
+/// A pool that has fewer databases, ready and on their way, than its target (and what a roll-out adds to it) and the claims that wait.
 #[derive(Clone, Debug)]
 pub struct Deficit {
     pub pool_id: i32,
@@ -22,7 +22,7 @@ impl Ledger {
             Deficit,
             r#"SELECT p.id AS pool_id, p.name AS pool, n.missing AS "missing!"
                FROM pools AS p, LATERAL (
-                 SELECT p.target + (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting')
+                 SELECT p.target + p.surge + (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting')
                         - (SELECT coalesce(sum(count), 0) FROM fleet_counts
                            WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying', 'available'))::bigint AS missing) AS n
                WHERE p.paused_at IS NULL AND (p.breaker_until IS NULL OR p.breaker_until < now()) AND n.missing > 0"#
@@ -40,10 +40,11 @@ impl Ledger {
         sqlx::query!(
             r#"WITH asked AS (
                  INSERT INTO databases (id, pool_id, region_id, pg_version, neon_project_name, min_cu, max_cu, suspend_timeout_seconds,
-                   quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, search_text)
+                   quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, search_text,
+                   template_revision, birth_plan)
                  SELECT wanted.id, p.id, p.region_id, p.pg_version, 'flotilla-' || wanted.id, p.min_cu, p.max_cu, p.suspend_timeout_seconds,
                    plan.quota_logical_size_bytes, plan.quota_active_seconds, plan.quota_compute_seconds, plan.quota_written_bytes,
-                   plan.quota_transfer_bytes, wanted.id::text
+                   plan.quota_transfer_bytes, wanted.id::text, p.template_revision, p.birth_plan
                  FROM unnest($2::uuid[]) AS wanted (id), pools AS p JOIN plans AS plan ON plan.name = p.birth_plan WHERE p.id = $1
                  RETURNING id, pool_id)
                INSERT INTO events (kind, database_id, pool_id, actor, via, after, request_id)

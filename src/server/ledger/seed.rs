@@ -41,6 +41,18 @@ pub struct SeedRow {
     pub last_error: Option<String>,
 }
 
+/// An hour of a pool's past.
+#[derive(serde::Serialize)]
+pub struct SeedHour {
+    pub pool: String,
+    pub hour: Time,
+    pub claims_warm: i32,
+    pub claims_cold: i32,
+    pub created: i32,
+    pub failed: i32,
+    pub min_available: i32,
+}
+
 impl Ledger {
     /// Whether there is any database yet.
     ///
@@ -133,20 +145,39 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// Samples of the past, made from the seeded claims, so that the charts begin with them; a few per cent were active, more by day than by night.
+    /// Writes hours of the past, up to the running one, from which the roll-up goes on.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn seed_hours(&self, hours: &[SeedHour]) -> Result<(), LedgerError> {
+        let rows = serde_json::to_value(hours).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        sqlx::query!(
+            "INSERT INTO pool_hours (pool_id, hour, claims_warm, claims_cold, created, failed, min_available)
+             SELECT p.id, s.hour, s.claims_warm, s.claims_cold, s.created, s.failed, s.min_available
+             FROM jsonb_to_recordset($1) AS s (pool text, hour timestamptz, claims_warm integer, claims_cold integer, created integer, failed integer,
+               min_available integer)
+             JOIN pools AS p ON p.name = s.pool ON CONFLICT DO NOTHING",
+            rows
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    /// Samples of the past week, made from the seeded hours, so that the charts begin with them; a few per cent were active, more by day than by night.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn seed_samples(&self) -> Result<(), LedgerError> {
         let interval = Duration::minutes(10).num_seconds() as f64;
+        // A sixth of an hour each; what does not divide goes to its last samples.
         sqlx::query!(
             "INSERT INTO pool_samples (pool_id, at, available, in_flight, target, waiting, claims_warm, claims_cold, created, failed)
-             SELECT p.id, t.at, greatest(p.target - n.claims, 0), least(n.claims, p.target), p.target, 0, n.claims, 0, n.claims, 0
-             FROM pools AS p CROSS JOIN generate_series(now() - interval '7 days', now() - interval '10 minutes', make_interval(secs => $1)) AS t (at)
-             CROSS JOIN LATERAL (SELECT count(*)::integer AS claims FROM claims
-               WHERE pool_id = p.id AND requested_at > t.at - make_interval(secs => $1) AND requested_at <= t.at) AS n
-             ON CONFLICT DO NOTHING",
-            interval
+             SELECT p.id, h.hour + sixth * interval '10 minutes' - interval '1 second', least(p.target, h.min_available + 6 - sixth),
+                    least((h.claims_warm + sixth - 1) / 6, p.target), p.target, 0, (h.claims_warm + sixth - 1) / 6, (h.claims_cold + sixth - 1) / 6,
+                    (h.created + sixth - 1) / 6, (h.failed + sixth - 1) / 6
+             FROM pool_hours AS h JOIN pools AS p ON p.id = h.pool_id CROSS JOIN generate_series(1, 6) AS sixth
+             WHERE h.hour > now() - interval '7 days' AND h.hour < date_bin('1 hour', now(), 'epoch') ON CONFLICT DO NOTHING"
         )
         .execute(&self.db)
         .await?;

@@ -264,9 +264,12 @@ fn pool_problems(pool: &PoolSummary, short_since: Option<Time>, now: Time) -> Ve
     }
     if let Some(until) = pool.breaker_until {
         let error = pool.breaker_error.as_deref().unwrap_or("unknown");
-        let wait = duration((until - now).num_seconds().max(1));
+        let next = match (until - now).num_seconds() {
+            seconds @ 1.. => format!("It tries again in {}.", duration(seconds)),
+            _ => String::from("One is being tried now."),
+        };
         let text = format!("Pool {name} stopped creating after failures in a row ({error}).");
-        tell(StatusLevel::Bad, text, None, format!("It tries again in {wait}."));
+        tell(StatusLevel::Bad, text, None, next);
     }
     problems
 }

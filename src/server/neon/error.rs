@@ -106,6 +106,14 @@ impl NeonError {
         }
     }
 
+    /// By which Neon's support finds the call.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { request_id, .. } | Self::Server { request_id, .. } => request_id.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Not sent, by our own decision: it says nothing new about Neon, and is no fault of what was asked for.
     pub fn is_held_back(&self) -> bool {
         matches!(self, Self::BudgetExhausted { .. } | Self::NoAllowance { .. } | Self::CircuitOpen { .. })
