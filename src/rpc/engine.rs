@@ -3,10 +3,24 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, DutyStatus};
+use crate::types::{AppError, DutyStatus, Examination, Outcome};
 
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.engine.duties().await?)
+}
+
+/// What the doctor found last; `None` before its first run.
+#[server(endpoint = "last-examination", input = GetUrl)]
+pub async fn last_examination() -> Result<Option<Examination>, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.last_examination().await?)
+}
+
+/// Runs all checks now. Those that take long go on in the background.
+#[server(endpoint = "run-checks")]
+pub async fn run_checks() -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Examine)?;
+    Ok(caller.state.engine.examine_now(&caller.by().actor).await)
 }

@@ -2,6 +2,7 @@
 //! (the one exception, [`Connection`], is only ever the answer to an audited reveal).
 
 mod database;
+mod doctor;
 mod error;
 mod event;
 mod filter;
@@ -13,6 +14,7 @@ mod quota;
 mod units;
 
 pub use database::*;
+pub use doctor::*;
 pub use error::AppError;
 pub use event::*;
 pub use filter::*;

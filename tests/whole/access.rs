@@ -64,12 +64,13 @@ async fn every_server_function_refuses_those_who_are_not_signed_in() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 5] = [
+const ACTIONS: [(&str, Role); 6] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
     ("/rpc/release", Role::Operator),
     ("/rpc/pause-pool", Role::Operator),
+    ("/rpc/run-checks", Role::Operator),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

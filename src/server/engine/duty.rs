@@ -9,6 +9,8 @@ use crate::server::ledger::{DutyOutcome, FinishedRun};
 
 /// How long a duty that must run once holds its lease without renewing it.
 const DUTY_LEASE_SECONDS: f64 = 30.0;
+/// A third of it: one renewal may fail.
+const RENEW_LEASE_EVERY: Duration = Duration::from_secs(10);
 /// Idle runs are written down this often at most.
 const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
 
@@ -21,11 +23,20 @@ pub enum Duty {
     Sync,
     Sample,
     Watch,
+    Doctor,
 }
 
 impl Duty {
-    pub const ALL: [Self; 7] =
-        [Self::Refill, Self::Provision, Self::Apply, Self::Release, Self::Sync, Self::Sample, Self::Watch];
+    pub const ALL: [Self; 8] = [
+        Self::Refill,
+        Self::Provision,
+        Self::Apply,
+        Self::Release,
+        Self::Sync,
+        Self::Sample,
+        Self::Watch,
+        Self::Doctor,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +47,7 @@ impl Duty {
             Self::Sync => "sync",
             Self::Sample => "sample",
             Self::Watch => "watch",
+            Self::Doctor => "doctor",
         }
     }
 
@@ -50,6 +62,9 @@ impl Duty {
             Self::Sync => "Reads the list of projects for last activity and size.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
+            Self::Doctor => {
+                "Checks what must always hold: the ledger by itself every hour, against Neon's list of projects every day."
+            }
         }
     }
 
@@ -59,12 +74,13 @@ impl Duty {
             Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
             Self::Sample => Duration::from_secs(10),
             Self::Watch => Duration::from_secs(2),
+            Self::Doctor => Duration::from_secs(60),
         }
     }
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        matches!(self, Self::Refill | Self::Sync | Self::Sample)
+        matches!(self, Self::Refill | Self::Sync | Self::Sample | Self::Doctor)
     }
 
     /// Also runs in replicas that only serve.
@@ -81,6 +97,7 @@ impl Duty {
             Self::Sync => engine.sync().await,
             Self::Sample => engine.sample().await,
             Self::Watch => engine.watch().await,
+            Self::Doctor => engine.examine().await,
         }
     }
 }
@@ -125,9 +142,21 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
     }
 }
 
+/// A run that takes long keeps the lease of its duty alive.
+async fn run_under_lease(engine: &Arc<Inner>, duty: Duty) -> Report {
+    let run = duty.run(engine);
+    tokio::pin!(run);
+    loop {
+        tokio::select! {
+            report = &mut run => return report,
+            () = tokio::time::sleep(RENEW_LEASE_EVERY) => { may_run(engine, duty).await; }
+        }
+    }
+}
+
 async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
     let started_at = chrono::Utc::now();
-    let report = duty.run(engine).await;
+    let report = run_under_lease(engine, duty).await;
     let outcome = report.outcome();
     if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {
         return report;

@@ -18,6 +18,8 @@
 mod act;
 mod adopt;
 mod apply;
+pub mod crash;
+mod doctor;
 mod duty;
 mod observe;
 mod provision;
@@ -47,6 +49,8 @@ use crate::types::DutyStatus;
 
 #[cfg(doc)]
 use super::neon::Class;
+pub use crash::CrashPoint;
+pub use doctor::{Doctor, Extent};
 pub use duty::Duty;
 pub use report::Report;
 pub use timings::ClaimTimings;
@@ -90,13 +94,18 @@ struct Inner {
     looks: observe::Looks,
     claim_served: Notify,
     sync_progress: sync::Progress,
+    doctor: Doctor,
+    /// Held while somebody's run of the checks is under way.
+    examining: Arc<Semaphore>,
 }
 
 impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
+        let ledger = parts.ledger.with_connections(CONNECTIONS);
         let inner = Arc::new(Inner {
-            ledger: parts.ledger.with_connections(CONNECTIONS),
+            doctor: Doctor::new(ledger.clone()),
+            ledger,
             neon: parts.neon,
             secrets: parts.secrets,
             timings: parts.timings,
@@ -109,6 +118,7 @@ impl Engine {
             looks: observe::Looks::default(),
             claim_served: Notify::new(),
             sync_progress: sync::Progress::default(),
+            examining: Arc::new(Semaphore::new(1)),
         });
         for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {
             inner.tasks.spawn(duty::keep_running(Arc::clone(&inner), duty));
@@ -208,6 +218,7 @@ impl Inner {
         let by = super::ledger::By::duty(Duty::Provision.name());
         let mut served = 0;
         while self.ledger.serve_waiting(pool_id, &by).await?.is_some() {
+            crash::here(CrashPoint::ClaimServed);
             served += 1;
             self.claim_served.notify_waiters();
         }

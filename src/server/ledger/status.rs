@@ -37,6 +37,24 @@ impl Ledger {
             ),
             href: String::from("/engine"),
         }));
+        let broken = sqlx::query!(
+            r#"SELECT check_found ->> 'statement' AS "statement!", (check_found ->> 'violated_since')::timestamptz AS "since!" FROM (
+                 SELECT DISTINCT ON (check_found ->> 'name') check_found
+                 FROM (SELECT id, checks FROM doctor_runs ORDER BY id DESC LIMIT 25) AS runs, jsonb_array_elements(runs.checks) AS found (check_found)
+                 ORDER BY check_found ->> 'name', runs.id DESC) AS newest
+               WHERE check_found ->> 'verdict' = 'violated'"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        problems.extend(broken.into_iter().map(|check| Problem {
+            level: StatusLevel::Bad,
+            text: format!(
+                "What must always hold has not held for {}: {} The evidence stands with the checks of the engine; nothing is changed because of it.",
+                duration((now - check.since).num_seconds().max(1)),
+                check.statement
+            ),
+            href: String::from("/engine"),
+        }));
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         Ok(Status {
             level: problems.first().map_or(StatusLevel::Good, |problem| problem.level),
