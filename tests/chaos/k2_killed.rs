@@ -21,9 +21,9 @@ use crate::{
     support::World,
 };
 
-const POOL: i32 = 40;
+const POOL: i32 = 20;
 const KILL_EVERY: Duration = Duration::from_millis(2_500);
-const CLAIM_EVERY: Duration = Duration::from_millis(250);
+const CLAIM_EVERY: Duration = Duration::from_millis(400);
 /// Of all claims.
 const LEAST_SERVED: f64 = 0.999;
 

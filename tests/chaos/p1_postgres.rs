@@ -18,15 +18,17 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::{
     task::{JoinSet, spawn_blocking},
-    time::{Instant, sleep},
+    time::{Instant, interval, sleep},
 };
 
 use crate::{
+    process::free_port,
     scenario::{Scenario, sized, within},
     support::{Server, World},
 };
 
-const CLIENTS: usize = 4;
+/// A new owner signs up.
+const CLAIM_EVERY: Duration = Duration::from_millis(40);
 /// How soon claims must be answered again once PostgreSQL accepts connections.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// Longer than a request waits for a connection.
@@ -36,16 +38,16 @@ const SHORT_ABSENCE: Duration = Duration::from_millis(300);
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_ledger_that_restarts_at_once_doubles_and_loses_nothing() {
     let restarts = sized(4, 10);
-    let scenario = Scenario::begin("P1", format!("{restarts} immediate restarts under {CLIENTS} clients"));
+    let scenario = Scenario::begin(
+        "P1",
+        format!("{restarts} immediate restarts under {:.0} claims a second", 1.0 / CLAIM_EVERY.as_secs_f64()),
+    );
     let mut postgres = Restartable::start().await;
     let world = World::new(0, &postgres.url(), |_| {}).await;
     world.stock(sized(3_000, 20_000)).await;
     let server = Arc::new(world.serve_without_duties().await);
     let claims = Arc::new(Claims::default());
-    let mut clients = JoinSet::new();
-    for client in 0..CLIENTS {
-        clients.spawn(claims.clone().keep_claiming(server.clone(), client));
-    }
+    let signups = tokio::spawn(claims.clone().keep_coming(server.clone()));
 
     let mut slowest = Duration::ZERO;
     for restart in 0..restarts {
@@ -61,7 +63,7 @@ async fn p1_a_ledger_that_restarts_at_once_doubles_and_loses_nothing() {
         slowest = slowest.max(back);
     }
     claims.over.store(true, Ordering::SeqCst);
-    clients.join_all().await;
+    signups.await.unwrap();
 
     let told = claims.told.lock().unwrap().clone();
     let distinct: BTreeSet<&String> = told.values().collect();
@@ -100,14 +102,19 @@ impl Claims {
         self.told.lock().unwrap().len()
     }
 
-    async fn keep_claiming(self: Arc<Self>, server: Arc<Server>, client: usize) {
-        let mut number = 0;
+    /// Owners sign up at their own pace, whatever became of the others; ends when each has been served.
+    async fn keep_coming(self: Arc<Self>, server: Arc<Server>) {
+        let mut owners = JoinSet::new();
+        let mut ticks = interval(CLAIM_EVERY);
         while !self.over.load(Ordering::SeqCst) {
-            let owner = format!("owner-{client}-{number}");
-            number += 1;
-            let database = self.until_served(&server, &owner).await;
-            self.told.lock().unwrap().insert(owner, database);
+            ticks.tick().await;
+            let (claims, server, owner) = (self.clone(), server.clone(), format!("owner-{}", owners.len()));
+            owners.spawn(async move {
+                let database = claims.until_served(&server, &owner).await;
+                claims.told.lock().unwrap().insert(owner, database);
+            });
         }
+        owners.join_all().await;
     }
 
     /// Every answer is a success or an honest 503.
@@ -134,6 +141,7 @@ impl Claims {
 /// A PostgreSQL with data that survive, on a port that stays.
 struct Restartable {
     folder: PathBuf,
+    port: u16,
     postgres: Option<Postgres>,
 }
 
@@ -142,7 +150,7 @@ impl Restartable {
         let folder = std::env::temp_dir().join(format!("flotilla-p1-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-        let mut started = Self { folder, postgres: None };
+        let mut started = Self { folder, port: free_port(), postgres: None };
         started.start_again().await;
         started
     }
@@ -150,6 +158,7 @@ impl Restartable {
     fn settings(&self) -> Settings {
         Settings {
             leave_running: true,
+            port: Some(self.port),
             shared_dir: self.folder.join("shared"),
             ..Settings::new(self.folder.join("pg"))
         }

@@ -37,7 +37,7 @@ impl Drop for Scenario {
         let verdict = if self.figures.is_some() { "passed" } else { "FAILED" };
         let took = self.began.elapsed().as_secs();
         let figures = self.figures.take().unwrap_or_default();
-        let line = format!("{:<4}{:<8}{took:>5} s  {:<48}  {figures}\n", self.id, verdict, self.size);
+        let line = format!("{:<4}{:<8}{took:>5} s  {:<60}  {figures}\n", self.id, verdict, self.size);
         let table = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos.txt");
         let written = std::fs::OpenOptions::new().create(true).append(true).open(table);
         written.and_then(|mut table| table.write_all(line.as_bytes())).unwrap();

@@ -5,6 +5,7 @@
 mod access;
 mod architecture;
 mod claims;
+mod doctor;
 mod engine;
 mod outage;
 mod pages;

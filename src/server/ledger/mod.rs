@@ -53,8 +53,9 @@ pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
-/// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait for a connection. While PostgreSQL is away, whoever waits asks again after a fifth of it at the latest: so soon after its return the
+/// ledger is back, too.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
