@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(HOME)/.cargo/bin:$(PATH)
 unexport CARGO_TARGET_DIR
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test check fmt end2end bench build setup deny clean-data
+.PHONY: help run test chaos check fmt end2end bench build setup deny clean-data
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1\t/p' Makefile | expand -t 20
@@ -14,6 +14,9 @@ run: build   ## build what changed and start the demo: a living fleet in the bro
 
 test:        ## everything that must pass: formatting, lints, tests, browser journeys
 	scripts/test
+
+chaos: setup ## the chaos scenarios in full size, with what they measured (an hour); ARGS="k1 n6" chooses
+	scripts/chaos $(ARGS)
 
 check: setup ## formatting and lints alone
 	scripts/check

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     // What hangs beyond its time must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE

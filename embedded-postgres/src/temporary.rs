@@ -23,7 +23,8 @@ impl Postgres {
     /// A cluster of its own in a temporary folder, removed by `stop`, by drop, or at the death of this process.
     pub fn temporary() -> Result<Self, Error> {
         let folder = new_folder()?;
-        let settings = Settings { durable: false, ..Settings::new(&folder) };
+        // Many tests share one server.
+        let settings = Settings { durable: false, max_connections: 600, ..Settings::new(&folder) };
         let mut server = Self::start(&settings).inspect_err(|_| drop(std::fs::remove_dir_all(&folder)))?;
         server.make_temporary()?;
         Ok(server)

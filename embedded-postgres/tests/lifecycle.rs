@@ -5,7 +5,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
@@ -35,6 +35,16 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A child that does not outlive its test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -257,17 +267,20 @@ fn a_command_runs_beside_a_temporary_server_that_ends_with_it() {
 #[test]
 fn a_killed_command_takes_its_server_with_it() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_with-postgres"));
-    let mut command = command
+    // Nothing of ours is in its hands, so that nobody waits for it if this test fails.
+    let command = command
         .args(["sh", "-c", "echo \"$TEST_DATABASE_URL\"; exec sleep 1000"])
-        .stdout(std::process::Stdio::piped())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut command = Killed(command);
     let mut url = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(command.stdout.take().unwrap()), &mut url).unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(command.0.stdout.take().unwrap()), &mut url).unwrap();
     assert_eq!(query(url.trim(), "SELECT 'here'").unwrap().as_deref(), Some("here"));
     let place: String = query(url.trim(), "SELECT current_setting('data_directory')").unwrap().unwrap();
-    command.kill().unwrap();
-    command.wait().unwrap();
+    drop(command);
     wait_until("the end of the temporary server", || query(url.trim(), "SELECT 'here'").is_err());
     wait_until("the removal of its folder", || !Path::new(&place).exists());
 }

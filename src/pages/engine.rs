@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{failure::Failure, look, tiers::TiersPanel};
+use super::{checks::Checks, failure::Failure, look, tiers::TiersPanel};
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Skeleton, Timestamp};
 use crate::rpc::engine::duties;
 use crate::types::{DutyRun, DutyStatus, Time};
@@ -36,6 +36,7 @@ fn Engine(live: Live<Vec<DutyStatus>>) -> impl IntoView {
         <PageHead title="Engine" note="The background part that makes Neon match the ledger, duty by duty.">
             <Freshness as_of=newest refresh=live.refresh() />
         </PageHead>
+        <Checks />
         <TiersPanel />
         {move || {
             live.get()

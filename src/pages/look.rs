@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Tone};
-use crate::types::{BlockReason, DatabaseRow, DatabaseState, EndpointState, FindingKind, FindingStatus, StatusLevel};
+use crate::types::{
+    BlockReason, CheckVerdict, DatabaseRow, DatabaseState, EndpointState, FindingKind, FindingStatus, StatusLevel,
+};
 
 /// Tone, icon and word of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,14 @@ pub fn of_outcome(outcome: &str) -> Look {
         "partial" => look(Tone::Warning, Glyph::Alert, "partly done"),
         "failed" => look(Tone::Bad, Glyph::Block, "failed"),
         _ => look(Tone::Neutral, Glyph::Info, "unknown"),
+    }
+}
+
+pub fn of_check(verdict: CheckVerdict) -> Look {
+    match verdict {
+        CheckVerdict::Holds => look(Tone::Good, Glyph::Check, "holds"),
+        CheckVerdict::Unknown => look(Tone::Warning, Glyph::Info, "unknown"),
+        CheckVerdict::Violated => look(Tone::Bad, Glyph::Block, "violated"),
     }
 }
 

@@ -5,6 +5,7 @@
 //! belong to the page itself and never to what a suspense resolves to, because that is thrown away when the page reloads.
 
 mod budget;
+mod checks;
 mod database;
 mod databases;
 mod engine;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, DutyStatus, UsageTiers};
+use crate::types::{AppError, DutyStatus, Examination, Outcome, UsageTiers};
 
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
@@ -16,4 +16,18 @@ pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
 pub async fn usage_tiers() -> Result<UsageTiers, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.ledger.usage_tiers().await?)
+}
+
+/// What the doctor found last; `None` before its first run.
+#[server(endpoint = "last-examination", input = GetUrl)]
+pub async fn last_examination() -> Result<Option<Examination>, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.last_examination().await?)
+}
+
+/// Runs all checks now. Those that take long go on in the background.
+#[server(endpoint = "run-checks")]
+pub async fn run_checks() -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Examine)?;
+    Ok(caller.state.engine.examine_now(&caller.by().actor).await)
 }

@@ -54,6 +54,8 @@ pub fn internal(error: &(dyn std::error::Error + 'static)) -> AppError {
 fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // Something else answers at PostgreSQL's address while it is away; on one machine even our own connection, to itself.
+        sqlx::Error::Protocol(_) => true,
         // Classes 08 (connection), 53 (resources) and 57 (operator intervention: shutdown, cannot connect now, statement timeout).
         sqlx::Error::Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))

@@ -159,7 +159,7 @@ async fn bind_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
 
 async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &CancellationToken) -> Result<AppState> {
     let secrets = Arc::new(secrets(&config)?);
-    let neon = NeonClient::new(neon_config(&config)?)?;
+    let neon = neon_client(&config)?;
     let timings = Arc::new(ClaimTimings::default());
     let metrics = Arc::new(Metrics::new()?);
     let engine = Engine::start(Parts {
@@ -189,6 +189,14 @@ fn secrets(config: &Config) -> Result<Secrets> {
     };
     Secrets::from_keys(key, &config.previous_secret_keys())
         .context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
+}
+
+/// A client of the configured Neon. Only the engine calls it.
+///
+/// # Errors
+/// With a text that says which setting is missing or wrong.
+pub fn neon_client(config: &Config) -> Result<NeonClient> {
+    Ok(NeonClient::new(neon_config(config)?)?)
 }
 
 fn neon_config(config: &Config) -> Result<NeonConfig> {

@@ -3,6 +3,7 @@
 
 mod budget;
 mod database;
+mod doctor;
 mod error;
 mod event;
 mod filter;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use budget::*;
 pub use database::*;
+pub use doctor::*;
 pub use error::AppError;
 pub use event::*;
 pub use filter::*;

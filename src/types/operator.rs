@@ -47,6 +47,8 @@ pub enum Permission {
     ManageDatabases,
     /// Set targets, pause and resume pools.
     ManagePools,
+    /// Run the checks of the doctor now.
+    Examine,
 }
 
 impl Permission {
@@ -55,7 +57,7 @@ impl Permission {
         match self {
             Self::Read => Role::Viewer,
             Self::Refresh | Self::Reveal => Role::Support,
-            Self::ManageDatabases | Self::ManagePools => Role::Operator,
+            Self::ManageDatabases | Self::ManagePools | Self::Examine => Role::Operator,
         }
     }
 }

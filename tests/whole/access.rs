@@ -83,7 +83,7 @@ async fn metrics_are_for_tokens_that_may_read() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 8] = [
+const ACTIONS: [(&str, Role); 9] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
@@ -92,6 +92,7 @@ const ACTIONS: [(&str, Role); 8] = [
     ("/rpc/set-policy", Role::Operator),
     ("/rpc/add-schedule", Role::Operator),
     ("/rpc/set-template", Role::Operator),
+    ("/rpc/run-checks", Role::Operator),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,14 +27,18 @@ use uuid::Uuid;
 
 /// Longer than anything takes here, shorter than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(60);
-const NEON_KEY: &str = "napi_test";
+pub const NEON_KEY: &str = "napi_test";
 
 /// A ledger and an emulated Neon, for one or more servers.
 pub struct World {
     pub database_url: String,
     pub ledger: Ledger,
     pub emulator: Emulator,
-    secret_key: String,
+    /// Where servers are told to find Neon: the emulator, or something in front of it.
+    pub neon_url: String,
+    /// What each server may ask of it.
+    pub calls_per_minute: u32,
+    pub secret_key: String,
 }
 
 /// A server with its engine.
@@ -50,16 +54,19 @@ pub struct Server {
 impl World {
     /// With a default pool `standard` of this target.
     pub async fn with_pool(target: i32) -> Self {
-        let server_url = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`");
+        Self::new(target, &postgres_url(), |_| {}).await
+    }
+
+    /// [`World::with_pool`], with the ledger in this PostgreSQL, and an emulator to taste.
+    pub async fn new(target: i32, ledger_server: &str, tune: impl FnOnce(&mut neon_emulator::Config)) -> Self {
         let name = format!("flotilla_{}", Uuid::now_v7().simple());
-        let mut admin = PgConnection::connect(&server_url).await.unwrap();
+        let mut admin = PgConnection::connect(ledger_server).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
             .execute(&mut admin)
             .await
             .unwrap();
         admin.close().await.unwrap();
-        let mut url = reqwest::Url::parse(&server_url).unwrap();
+        let mut url = reqwest::Url::parse(ledger_server).unwrap();
         url.set_path(&name);
         let ledger = Ledger::connect(url.as_str(), 20).await.unwrap();
         ledger.migrate().await.unwrap();
@@ -72,13 +79,21 @@ impl World {
             is_default: true,
         };
         ledger.ensure_pool(&pool).await.unwrap();
-        let mut settings = neon_emulator::Config::new(&server_url, NEON_KEY);
+        let mut settings = neon_emulator::Config::new(postgres_url(), NEON_KEY);
         // The end of such an id is random; the name may have 30 characters.
         settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
         settings.operation_time_scale = 0.02;
         settings.consumption_refresh = Duration::ZERO;
+        tune(&mut settings);
         let emulator = Emulator::start(settings).await.unwrap();
-        Self { database_url: url.to_string(), ledger, emulator, secret_key: Secrets::generate_key() }
+        Self {
+            database_url: url.to_string(),
+            ledger,
+            neon_url: emulator.api_url(),
+            emulator,
+            calls_per_minute: 700,
+            secret_key: Secrets::generate_key(),
+        }
     }
 
     /// A replica: server and engine.
@@ -116,7 +131,8 @@ impl World {
         let timings = Arc::new(ClaimTimings::default());
         let metrics = Arc::new(Metrics::new().unwrap());
         let shutdown = CancellationToken::new();
-        let mut neon = NeonConfig::new(self.emulator.api_url(), NEON_KEY.into());
+        let mut neon = NeonConfig::new(&self.neon_url, NEON_KEY.into());
+        neon.calls_per_minute = self.calls_per_minute;
         neon.timeout = Duration::from_secs(10);
         neon.org_id = Some(String::from(neon_emulator::DEFAULT_ORG));
         configure(&mut neon);
@@ -166,6 +182,11 @@ impl World {
             .collect();
         assert_eq!(ours, theirs, "the ledger's projects (left) and Neon's (right)");
     }
+}
+
+/// The PostgreSQL that the tests run beside.
+pub fn postgres_url() -> String {
+    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`")
 }
 
 fn stocked(number: usize, secrets: &Secrets) -> SeedRow {

@@ -66,7 +66,8 @@ impl Caller {
         Ok(By { reason: Some(checked_reason(reason)?), ..self.by() })
     }
 
-    fn by(&self) -> By {
+    /// Who asks; for what needs no reason.
+    pub fn by(&self) -> By {
         By {
             actor: self.operator.email.clone(),
             via: Via::Console,
@@ -122,16 +123,16 @@ mod tests {
 
     #[test]
     fn each_role_may_what_the_matrix_says() {
-        use Permission::{ManageDatabases, ManagePools, Read, Refresh, Reveal};
+        use Permission::{Examine, ManageDatabases, ManagePools, Read, Refresh, Reveal};
         let matrix = [
             (Role::Viewer, vec![Read]),
             (Role::Support, vec![Read, Refresh, Reveal]),
-            (Role::Operator, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools]),
-            (Role::Admin, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools]),
+            (Role::Operator, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools, Examine]),
+            (Role::Admin, vec![Read, Refresh, Reveal, ManageDatabases, ManagePools, Examine]),
         ];
         for (role, granted) in matrix {
             let operator = Operator { id: uuid::Uuid::nil(), email: String::new(), name: String::new(), role };
-            for permission in [Read, Refresh, Reveal, ManageDatabases, ManagePools] {
+            for permission in [Read, Refresh, Reveal, ManageDatabases, ManagePools, Examine] {
                 assert_eq!(operator.may(permission), granted.contains(&permission), "{role:?} {permission:?}");
                 assert_eq!(
                     operator.why_not(permission).is_none(),

@@ -1,11 +1,14 @@
 //! The command line: what `flotilla` can be told to do, one file per command that has something of its own to do.
 
+mod doctor;
 mod migrate;
 mod openapi;
 pub mod operator;
 pub mod output;
 mod pool;
 pub mod token;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -45,6 +48,8 @@ pub enum Command {
     Engine,
     /// Bring the ledger's schema up to date and exit; every other command does so too
     Migrate,
+    /// Check that everything holds which must always hold, in the ledger and on Neon; ends with 1 if not, with 2 if it could not be checked
+    Doctor(doctor::Options),
     /// Manage the pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -63,9 +68,10 @@ pub enum Command {
 impl Cli {
     /// # Errors
     /// With a text that says what to do.
-    pub async fn run(self) -> Result<()> {
+    pub async fn run(self) -> Result<ExitCode> {
         let (config, shutdown) = (self.config, CancellationToken::new());
         match self.command {
+            Command::Doctor(options) => return doctor::run(&config, &options).await,
             Command::Serve { no_engine } => {
                 start::run(config, Role { serves: true, runs_duties: !no_engine }, shutdown).await
             }
@@ -76,7 +82,8 @@ impl Cli {
             Command::Token(command) => token::run(&config, command).await,
             Command::Demo(options) => demo::run(config, options).await,
             Command::Openapi => openapi::run(),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

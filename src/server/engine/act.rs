@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Duty, Engine, apply};
+use super::{Duty, Engine, apply, crash, crash::CrashPoint};
 use crate::{
     server::{
         ledger::LedgerError,
@@ -23,6 +23,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 impl Engine {
     /// Takes the wishes about this database to Neon now.
     pub async fn apply_now(&self, id: Uuid) -> Outcome {
+        crash::here(CrashPoint::WishRecorded);
         self.within_patience(Duty::Apply, |neon| async move {
             let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
                 let pending = self.inner.ledger.database(id).await?.row.pending;
@@ -35,6 +36,7 @@ impl Engine {
 
     /// Deletes a released database on Neon now.
     pub async fn release_now(&self, id: Uuid) -> Outcome {
+        crash::here(CrashPoint::ReleaseRecorded);
         self.within_patience(Duty::Release, |neon| async move {
             match self.inner.release_one(&neon, id).await? {
                 Some(outcome) => Ok(outcome.map_err(|error| error.to_string())),

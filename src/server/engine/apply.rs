@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Duty, Inner, Report};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint};
 use crate::{
     server::{
         ledger::{Backoff, By, DueChange, LedgerError},
@@ -57,9 +57,11 @@ impl Inner {
         row: &DueChange,
     ) -> Result<Result<(), NeonError>, LedgerError> {
         let by = By::duty(Duty::Apply.name());
+        crash::here(CrashPoint::ChangeLeased);
         match make_change(neon, row).await {
             Ok(endpoint_state) => {
                 self.ledger.record_applied(row, endpoint_state, &by).await?;
+                crash::here(CrashPoint::ChangeRecorded);
                 Ok(Ok(()))
             }
             Err(error) => {
@@ -73,6 +75,7 @@ impl Inner {
                         Backoff { base_seconds, cap_seconds: base_seconds.max(60.0), counts },
                     )
                     .await?;
+                crash::here(CrashPoint::ChangePostponed);
                 Ok(Err(error))
             }
         }
@@ -83,6 +86,7 @@ impl Inner {
 async fn make_change(neon: &NeonClient, row: &DueChange) -> Result<Option<&'static str>, NeonError> {
     if row.settings_differ {
         neon.update_quota(&row.project_id, &row.quota.into()).await?;
+        crash::here(CrashPoint::QuotaTaken);
     }
     if row.compute_differs {
         let settings = ComputeSettings {
@@ -91,14 +95,19 @@ async fn make_change(neon: &NeonClient, row: &DueChange) -> Result<Option<&'stat
             suspend_timeout_seconds: row.suspend_timeout_seconds,
         };
         neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
+        crash::here(CrashPoint::ComputeTaken);
     }
     match row.wish {
         None => Ok(None),
         Some(EndpointWish::Suspend) => {
-            neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("idle"))
+            neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await?;
+            crash::here(CrashPoint::EndpointSuspended);
+            Ok(Some("idle"))
         }
         Some(EndpointWish::Resume) => {
-            neon.start_endpoint(&row.project_id, &row.endpoint_id).await.map(|_| Some("active"))
+            neon.start_endpoint(&row.project_id, &row.endpoint_id).await?;
+            crash::here(CrashPoint::EndpointStarted);
+            Ok(Some("active"))
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::server::{
 
 /// How long a duty that must run once holds its lease without renewing it; two intervals where that is longer.
 const DUTY_LEASE_SECONDS: f64 = 30.0;
+/// A third of it: one renewal may fail.
+const RENEW_LEASE_EVERY: Duration = Duration::from_secs(10);
 /// Idle runs are written down this often at most.
 const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
 
@@ -28,10 +30,11 @@ pub enum Duty {
     Size,
     Roll,
     Watch,
+    Doctor,
 }
 
 impl Duty {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Refill,
         Self::Provision,
         Self::Apply,
@@ -43,6 +46,7 @@ impl Duty {
         Self::Size,
         Self::Roll,
         Self::Watch,
+        Self::Doctor,
     ];
 
     pub fn name(self) -> &'static str {
@@ -58,6 +62,7 @@ impl Duty {
             Self::Size => "size",
             Self::Roll => "roll",
             Self::Watch => "watch",
+            Self::Doctor => "doctor",
         }
     }
 
@@ -78,6 +83,9 @@ impl Duty {
             Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
             Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",
             Self::Watch => "Keeps an eye on whether Neon answers.",
+            Self::Doctor => {
+                "Checks what must always hold: the ledger by itself every hour, against Neon's list of projects every day."
+            }
         }
     }
 
@@ -88,7 +96,7 @@ impl Duty {
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
-            Self::Size => Duration::from_secs(60),
+            Self::Size | Self::Doctor => Duration::from_secs(60),
             Self::Reconcile | Self::Roll | Self::Watch => Duration::from_secs(2),
         }
     }
@@ -116,6 +124,7 @@ impl Duty {
             Self::Size => engine.size().await,
             Self::Roll => engine.roll().await,
             Self::Watch => engine.watch().await,
+            Self::Doctor => engine.examine().await,
         }
     }
 }
@@ -161,10 +170,22 @@ async fn may_run(engine: &Inner, duty: Duty) -> bool {
     }
 }
 
+/// A run that takes long keeps the lease of its duty alive.
+async fn run_under_lease(engine: &Arc<Inner>, duty: Duty) -> Report {
+    let run = duty.run(engine);
+    tokio::pin!(run);
+    loop {
+        tokio::select! {
+            report = &mut run => return report,
+            () = tokio::time::sleep(RENEW_LEASE_EVERY) => { may_run(engine, duty).await; }
+        }
+    }
+}
+
 async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
     let (started_at, began, run_id) = (chrono::Utc::now(), Instant::now(), trace::fresh());
     let span = tracing::error_span!("duty", duty = duty.name(), request_id = %run_id);
-    let report = trace::follow(Arc::clone(&run_id), span.clone(), duty.run(engine)).await;
+    let report = trace::follow(Arc::clone(&run_id), span.clone(), run_under_lease(engine, duty)).await;
     let outcome = report.outcome();
     engine.metrics.duty_ran(duty, outcome, began.elapsed());
     if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {

@@ -20,6 +20,8 @@ mod adopt;
 mod allowance;
 mod apply;
 mod budget;
+pub mod crash;
+mod doctor;
 mod duty;
 mod forecast;
 mod observe;
@@ -56,6 +58,8 @@ use crate::types::DutyStatus;
 
 #[cfg(doc)]
 use super::neon::Class;
+pub use crash::CrashPoint;
+pub use doctor::{Doctor, Extent};
 pub use duty::Duty;
 pub use reconcile::FindingError;
 pub use report::Report;
@@ -107,14 +111,19 @@ struct Inner {
     claim_served: Notify,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
+    doctor: Doctor,
+    /// Held while somebody's run of the checks is under way.
+    examining: Arc<Semaphore>,
 }
 
 impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
         let allowance: Arc<dyn Allowance> = Arc::new(allowance::SharedAllowance::of(&parts.ledger));
+        let ledger = parts.ledger.with_connections(CONNECTIONS);
         let inner = Arc::new(Inner {
-            ledger: parts.ledger.with_connections(CONNECTIONS),
+            doctor: Doctor::new(ledger.clone()),
+            ledger,
             neon: parts.neon.sharing(&allowance),
             secrets: parts.secrets,
             timings: parts.timings,
@@ -130,6 +139,7 @@ impl Engine {
             claim_served: Notify::new(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
+            examining: Arc::new(Semaphore::new(1)),
         });
         for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {
             inner.tasks.spawn(duty::keep_running(Arc::clone(&inner), duty));
@@ -244,6 +254,7 @@ impl Inner {
         let by = super::ledger::By::duty(Duty::Provision.name());
         let mut served = 0;
         while let Some(claim) = self.ledger.serve_waiting(pool_id, &by).await? {
+            crash::here(CrashPoint::ClaimServed);
             served += 1;
             self.metrics.cold_claim_served(claim.waited_seconds);
             tracing::debug!(

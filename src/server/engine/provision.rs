@@ -11,7 +11,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{Duty, Inner, Report};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint};
 use crate::{
     server::{
         ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord, Refusal},
@@ -102,13 +102,16 @@ impl Inner {
             Step::Done(what) => self.creation_results.add(|report| report.count(what)),
             Step::Postponed(error, backoff) => {
                 self.ledger.postpone(row.id, row.lease, Some(&error), backoff).await?;
+                crash::here(CrashPoint::StepPostponed);
                 self.creation_results.add(|report| {
                     report.postponed += 1;
                     report.error = Some(error);
                 });
             }
             Step::Failed(error) => {
+                crash::here(CrashPoint::FailureDecided);
                 self.ledger.record_failed(row, &error, &By::duty(Duty::Provision.name())).await?;
+                crash::here(CrashPoint::FailureRecorded);
                 self.nudge(Duty::Refill);
                 self.creation_results.add(|report| {
                     report.failed += 1;
@@ -121,10 +124,14 @@ impl Inner {
 
     /// `creating` → `verifying`: adopt what an unanswered call has made, else create.
     async fn create(&self, row: &DueCreation) -> Result<Step, LedgerError> {
+        crash::here(CrashPoint::CreationLeased);
         let neon = self.client_for(row);
         let made = match row.asked_before {
             true => match self.adopt(&neon, &row.project_name).await {
-                Ok(None) => neon.create_project(&new_project(row)).await,
+                Ok(None) => {
+                    crash::here(CrashPoint::NameNotFound);
+                    neon.create_project(&new_project(row)).await
+                }
                 Ok(Some(found)) => Ok(found),
                 Err(error) => Err(error),
             },
@@ -137,6 +144,7 @@ impl Inner {
     }
 
     async fn record_created(&self, row: &DueCreation, made: &Created) -> Result<Step, LedgerError> {
+        crash::here(CrashPoint::ProjectCreated);
         let connection = match uri::connection(&made.connection_uri, &made.endpoint_id) {
             Ok(connection) => connection,
             Err(error) => return Ok(Step::Failed(format!("Neon's connection string is of no use: {error}"))),
@@ -155,6 +163,7 @@ impl Inner {
             sealed_credentials: &sealed,
         };
         self.ledger.record_created(row, &record, FIRST_PROBE_AFTER_SECONDS, &By::duty(Duty::Provision.name())).await?;
+        crash::here(CrashPoint::ProjectRecorded);
         Ok(Step::Done("created"))
     }
 
@@ -171,6 +180,7 @@ impl Inner {
         if !error.is_outage() || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
             let refusal = Refusal { error: &text, request_id: error.request_id() };
             self.ledger.count_creation_failure(row, &refusal, &By::duty(Duty::Provision.name())).await?;
+            crash::here(CrashPoint::CreationFailureCounted);
         }
         if row.attempts + 1 >= CREATE_TRIES {
             return Ok(Step::Failed(text));
@@ -190,13 +200,15 @@ impl Inner {
             Ok(connection) => SecretString::from(connection.uri),
             Err(error) => return Ok(Step::Failed(format!("The credentials cannot be opened: {error}"))),
         };
+        crash::here(CrashPoint::VerificationLeased);
         if let Err(error) = answers(&uri, PROBE_DEADLINE).await {
             return Ok(self.not_yet(row, error.to_string()).await);
         }
+        crash::here(CrashPoint::DatabaseAnswered);
         // Somebody waits for it: it would be woken at once.
         if !row.is_waited_for {
             match self.client_for(row).suspend_endpoint(project_id, endpoint_id).await {
-                Ok(_) => {}
+                Ok(_) => crash::here(CrashPoint::DatabaseSuspended),
                 // Not sent, so no try of this row.
                 Err(error) if error.is_held_back() => {
                     let wait = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
@@ -206,7 +218,9 @@ impl Inner {
                 Err(error) => return Ok(self.not_yet(row, error.to_string()).await),
             }
         }
-        if self.ledger.record_available(row, &By::duty(Duty::Provision.name())).await? && row.is_waited_for {
+        let is_ours = self.ledger.record_available(row, &By::duty(Duty::Provision.name())).await?;
+        crash::here(CrashPoint::DatabaseAvailable);
+        if is_ours && row.is_waited_for {
             self.serve_waiting(row.pool_id).await?;
         }
         Ok(Step::Done("made available"))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Duty, Inner, Report};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint};
 use crate::server::ledger::{By, Deficit, LedgerError};
 
 /// Asked for per pool and run.
@@ -32,7 +32,9 @@ impl Inner {
 
     async fn ask_for(&self, deficit: &Deficit) -> Result<u64, LedgerError> {
         let ids: Vec<Uuid> = (0..deficit.missing.min(AT_MOST)).map(|_| Uuid::now_v7()).collect();
+        crash::here(CrashPoint::DeficitSeen);
         self.ledger.request_databases(deficit.pool_id, &ids, &By::duty(Duty::Refill.name())).await?;
+        crash::here(CrashPoint::DatabasesRequested);
         tracing::debug!(pool = deficit.pool, count = ids.len(), "asked for new databases");
         Ok(ids.len() as u64)
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Duty, Inner, Report};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint};
 use crate::server::{
     ledger::{Backoff, By, DueRelease, LedgerError},
     neon::{Class, NeonClient, NeonError},
@@ -52,13 +52,16 @@ impl Inner {
     }
 
     async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NeonError>, LedgerError> {
+        crash::here(CrashPoint::ReleaseLeased);
         match delete(neon, row).await {
             Ok(Found::Nothing) if row.attempts == 0 => {
                 self.ledger.postpone(row.id, row.lease, None, LOOK_AGAIN).await?;
+                crash::here(CrashPoint::ReleasePostponed);
                 Ok(Ok(()))
             }
             Ok(_) => {
                 self.ledger.record_deleted(row, &By::duty(Duty::Release.name())).await?;
+                crash::here(CrashPoint::DeletionRecorded);
                 Ok(Ok(()))
             }
             Err(error) => {
@@ -71,6 +74,7 @@ impl Inner {
                         Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true },
                     )
                     .await?;
+                crash::here(CrashPoint::ReleasePostponed);
                 Ok(Err(error))
             }
         }
@@ -87,10 +91,18 @@ enum Found {
 async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NeonError> {
     let project_id = match &row.project_id {
         Some(id) => Some(id.clone()),
-        None => neon.find_project_by_name(&row.project_name).await?.map(|project| project.id),
+        None => {
+            let found = neon.find_project_by_name(&row.project_name).await?;
+            crash::here(CrashPoint::NameLookedUp);
+            found.map(|project| project.id)
+        }
     };
     match project_id {
-        Some(id) => neon.delete_project(&id).await.map(|_| Found::Project),
+        Some(id) => {
+            neon.delete_project(&id).await?;
+            crash::here(CrashPoint::ProjectDeleted);
+            Ok(Found::Project)
+        }
         None => Ok(Found::Nothing),
     }
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod databases;
 mod decisions;
 mod demand;
+mod doctor;
 mod duties;
 mod endpoints;
 mod error;
@@ -53,12 +54,13 @@ pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claims::{Claim, ClaimKind, ClaimStatus, ClaimedDatabase, NewClaim, NewOwner, ServedClaim};
 pub use decisions::SelfSized;
+pub use doctor::{ListedName, Stray};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
 pub use findings::{AdoptedProject, Concluded, DueFinding, FindingRules, Mended, Retired, SightedBy, SightedProject};
 pub use fleet::TIMING_BUCKETS;
-pub use invariants::Violation;
+pub use invariants::{Invariant, Violation};
 pub use leases::Backoff;
 pub use observations::{ListedProject, Observation};
 pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
@@ -75,8 +77,9 @@ pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
 
-/// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait for a connection. While PostgreSQL is away, whoever waits asks again after a fifth of it at the latest: so soon after its return the
+/// ledger is back, too.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]

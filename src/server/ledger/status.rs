@@ -45,6 +45,7 @@ impl Ledger {
             ),
             href: String::from(PROBLEMS),
         }));
+        problems.extend(self.broken_invariants().await?);
         problems.extend(self.pressing_findings().await?.into_iter().map(finding_problem));
         problems.extend(self.stale_sweep(now).await?);
         problems.extend(self.failing_duties().await?);
@@ -153,6 +154,31 @@ impl Ledger {
             (None, _) => None,
         });
         Ok(Some(stale(last, since, &why.unwrap_or_default(), now)))
+    }
+
+    /// What the doctor's last runs have found violated.
+    async fn broken_invariants(&self) -> Result<Vec<Problem>, LedgerError> {
+        let broken = sqlx::query!(
+            r#"SELECT check_found ->> 'statement' AS "statement!", (check_found ->> 'violated_since')::timestamptz AS since FROM (
+                 SELECT DISTINCT ON (check_found ->> 'name') check_found
+                 FROM (SELECT id, checks FROM doctor_runs ORDER BY id DESC LIMIT 25) AS runs, jsonb_array_elements(runs.checks) AS found (check_found)
+                 ORDER BY check_found ->> 'name', runs.id DESC) AS newest
+               WHERE check_found ->> 'verdict' = 'violated'"#
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(broken
+            .into_iter()
+            .map(|check| Problem {
+                level: StatusLevel::Bad,
+                text: format!("What must always hold does not hold: {}", check.statement),
+                since: check.since,
+                doing: String::from(
+                    "Nothing is changed because of it; the evidence stands with the checks of the engine.",
+                ),
+                href: String::from(ENGINE),
+            })
+            .collect())
     }
 
     async fn failing_duties(&self) -> Result<Vec<Problem>, LedgerError> {

@@ -1,0 +1,121 @@
+//! Crash points: every step of the duties after which a crash leaves Neon and the ledger apart, as a name to die at.
+//!
+//! A duty says where it is in one line, `crash::here(CrashPoint::ProjectCreated);`, between two effects: after each call to Neon, after each write to
+//! the ledger, and before the first of them. In a release build that is nothing at all. With the feature `crash-points`, `FLOTILLA_CRASH_AT=ProjectCreated`
+//! aborts the process there, as a power cut would: no destructor runs, no lease is given up. `ProjectCreated:3` lets two pass first.
+//!
+//! The list below is the only one: the tests take it from [`CrashPoint::ALL`] and fail for a point that is never reached.
+
+macro_rules! crash_points {
+    ($($point:ident: $when:literal,)+) => {
+        /// A step of a duty.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum CrashPoint {
+            $(#[doc = $when] $point,)+
+        }
+
+        impl CrashPoint {
+            pub const ALL: &[Self] = &[$(Self::$point,)+];
+
+            /// As it is written in `FLOTILLA_CRASH_AT`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$point => stringify!($point),)+
+                }
+            }
+        }
+    };
+}
+
+crash_points! {
+    // Refill
+    DeficitSeen: "A pool lacks databases; none is asked for yet.",
+    DatabasesRequested: "The rows are committed as `requested`.",
+    // Provision
+    CreationLeased: "The row is `creating` and leased; Neon has not been asked.",
+    NameNotFound: "Asked before, and Neon has no project of this name; it is about to be asked again.",
+    ProjectCreated: "Neon has made the project; the ledger does not know its id.",
+    ProjectRecorded: "The row is `verifying`.",
+    VerificationLeased: "The row is leased; nothing has been tried.",
+    DatabaseAnswered: "A connection answered.",
+    DatabaseSuspended: "The endpoint sleeps; the row is still `verifying`.",
+    DatabaseAvailable: "The row is `available`; nobody who waits has been served.",
+    ClaimServed: "A waiting claim has its database; nobody has been told.",
+    CreationFailureCounted: "A failed creation counts towards the breaker; the row is still leased.",
+    StepPostponed: "The row is due again later.",
+    FailureDecided: "The row is to be given up; it is still leased.",
+    FailureRecorded: "The row is `failed`; no replacement has been asked for.",
+    // Adopt
+    ProjectFound: "A project of this name was found on Neon.",
+    EndpointFound: "So was its endpoint.",
+    ConnectionRead: "So was its password; the ledger knows nothing of it yet.",
+    // Apply
+    ChangeLeased: "The row is leased; Neon knows nothing of what is wished for.",
+    QuotaTaken: "Neon has the new quota; the ledger does not know.",
+    ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
+    EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
+    EndpointStarted: "Neon has started the endpoint; the ledger does not know.",
+    ChangeRecorded: "The ledger knows that Neon has confirmed.",
+    ChangePostponed: "The change is due again later.",
+    // Release
+    ReleaseLeased: "The row is leased; Neon has not been asked to delete anything.",
+    NameLookedUp: "A row without a project was looked up by its name.",
+    ProjectDeleted: "Neon has deleted the project; the row is still `releasing`.",
+    DeletionRecorded: "The row is `deleted`.",
+    ReleasePostponed: "The release is due again later.",
+    // Act
+    WishRecorded: "Somebody's wish is committed; nothing has been done about it.",
+    ReleaseRecorded: "A release is committed; nothing has been done about it.",
+}
+
+/// Where a duty stands. Dies if it was told to.
+#[cfg(feature = "crash-points")]
+pub(super) fn here(point: CrashPoint) {
+    armed::pass(point);
+}
+
+/// Where a duty stands.
+#[cfg(not(feature = "crash-points"))]
+pub(super) const fn here(_: CrashPoint) {}
+
+#[cfg(feature = "crash-points")]
+mod armed {
+    use std::{
+        io::Write,
+        sync::{
+            LazyLock,
+            atomic::{AtomicU32, Ordering},
+        },
+    };
+
+    use super::CrashPoint;
+
+    /// The name of the point, and which of its hits is the last.
+    static TARGET: LazyLock<Option<(String, u32)>> = LazyLock::new(|| parse(&std::env::var("FLOTILLA_CRASH_AT").ok()?));
+    static HITS: AtomicU32 = AtomicU32::new(0);
+
+    fn parse(text: &str) -> Option<(String, u32)> {
+        let (name, hit) = text.split_once(':').unwrap_or((text, "1"));
+        Some((name.to_owned(), hit.parse().ok()?))
+    }
+
+    pub fn pass(point: CrashPoint) {
+        let Some((name, hit)) = TARGET.as_ref() else { return };
+        if name == point.name() && HITS.fetch_add(1, Ordering::SeqCst) + 1 == *hit {
+            let _ = writeln!(std::io::stderr(), "crash point {name} reached");
+            std::process::abort();
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_point_may_say_which_of_its_hits_counts() {
+            assert_eq!(parse("ProjectCreated"), Some((String::from("ProjectCreated"), 1)));
+            assert_eq!(parse("ProjectCreated:3"), Some((String::from("ProjectCreated"), 3)));
+            assert_eq!(parse("ProjectCreated:x"), None);
+        }
+    }
+}

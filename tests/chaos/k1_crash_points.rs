@@ -1,0 +1,233 @@
+//! K1: a crash at every step of provisioning, applying and releasing. The code enumerates its steps; one that is never reached fails.
+//!
+//! A process is started that dies at the step. A client goes on with an ordinary day meanwhile: claims, one of which has to wait; changed quotas and compute
+//! settings; suspensions; creations that are lost, refused and given up; releases. A supervisor starts the process again. Afterwards nothing may be left
+//! over, doubled or stuck, in the ledger or on Neon.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use flotilla::server::{engine::CrashPoint, ledger::By};
+use neon_emulator::{Fault, Rule};
+use reqwest::Method;
+use serde_json::json;
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
+
+use crate::{
+    ledger::Behind,
+    process::{Caller, Replica, free_port},
+    scenario::{Scenario, is_full, sized, within},
+    support::World,
+};
+
+/// Crash points are tried in so many worlds side by side.
+const LANES: usize = 4;
+/// In the full form a dead process holds its leases for as long as they last: two minutes.
+const PATIENCE: Duration = Duration::from_secs(240);
+const SIGABRT: i32 = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k1_a_crash_at_every_step_leaves_nothing_apart() {
+    let hits = sized(1, 3);
+    let scenario = Scenario::begin("K1", format!("{} crash points, {hits} hit(s) each", CrashPoint::ALL.len()));
+    let rounds: Vec<(CrashPoint, u32)> =
+        (1..=hits).flat_map(|hit| CrashPoint::ALL.iter().map(move |point| (*point, hit))).collect();
+    let mut lanes = JoinSet::new();
+    for lane in 0..sized(LANES, LANES * 3) {
+        let mine: Vec<_> = rounds.iter().copied().skip(lane).step_by(sized(LANES, LANES * 3)).collect();
+        lanes.spawn(async move {
+            let world = Arc::new(World::with_pool(2).await);
+            for (point, hit) in mine {
+                round(&world, point, hit).await;
+            }
+        });
+    }
+    while let Some(lane) = lanes.join_next().await {
+        lane.unwrap();
+    }
+    scenario.passed(format!("{} crashes, each mended: no orphan, ghost, duplicate or stuck row", rounds.len()));
+}
+
+async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
+    let behind = Behind::of(world).await;
+    let _time = behind.time_lapse();
+    let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
+    let caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
+    let day = Day { world, behind: &behind, caller: &caller, name: format!("{}-{hit}", point.name()) };
+    day.go_through(&supervisor).await;
+    day.settle().await;
+    let crashed = supervisor.stop().await;
+    assert!(crashed, "{} was not reached {hit} time(s): the day of this test lacks what leads there", point.name());
+    world.assert_sound().await;
+}
+
+/// Starts the process again when it dies.
+struct Supervisor {
+    url: String,
+    crashed: Arc<AtomicBool>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Supervisor {
+    fn start(world: Arc<World>, behind: Behind, point: CrashPoint, hit: u32) -> Self {
+        let port = free_port();
+        let target = format!("{}:{hit}", point.name());
+        let mut replica = Replica::start(&world, port, &[("FLOTILLA_CRASH_AT", &target)]);
+        let (url, crashed) = (replica.url.clone(), Arc::new(AtomicBool::new(false)));
+        let (stop, mut stopped) = oneshot::channel();
+        let has_crashed = crashed.clone();
+        let task = tokio::spawn(async move {
+            let asked_to_stop = loop {
+                match stopped.try_recv() {
+                    Ok(()) => break true,
+                    Err(oneshot::error::TryRecvError::Closed) => break false,
+                    Err(oneshot::error::TryRecvError::Empty) => {}
+                }
+                if let Some(status) = replica.ended() {
+                    let log = replica.log();
+                    let reached = log.contains(&format!("crash point {} reached", point.name()));
+                    assert!(status.signal() == Some(SIGABRT) && reached, "{target}: {status}\n{log}");
+                    if !is_full() {
+                        behind.leases_run_out().await;
+                    }
+                    replica = Replica::start(&world, port, &[]);
+                    has_crashed.store(true, Ordering::SeqCst);
+                }
+                sleep(Duration::from_millis(20)).await;
+            };
+            replica.kill();
+            // Nobody has asked to stop: the test has failed.
+            if !asked_to_stop {
+                replica.tell();
+            }
+            behind.leases_run_out().await;
+        });
+        Self { url, crashed, stop, task }
+    }
+
+    /// Whether the process had died, and was started again.
+    fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::SeqCst)
+    }
+
+    async fn stop(self) -> bool {
+        let crashed = self.has_crashed();
+        let _ = self.stop.send(());
+        self.task.await.unwrap();
+        crashed
+    }
+}
+
+/// What a platform and its operators do, so that every step is reached.
+struct Day<'a> {
+    world: &'a World,
+    behind: &'a Behind,
+    caller: &'a Caller,
+    name: String,
+}
+
+impl Day<'_> {
+    /// Until the process has died; the rest of the day would show nothing more. In the full form the whole day.
+    async fn go_through(&self, supervisor: &Supervisor) {
+        let is_over = || !is_full() && supervisor.has_crashed();
+        let owners = ["ada", "bob", "eve"].map(|owner| format!("{owner}-{}", self.name));
+        self.claims_more_than_the_pool_has(&owners).await;
+        if !is_over() {
+            self.changes(&owners[0]).await;
+        }
+        if !is_over() {
+            self.refused_creations(&format!("zoe-{}", self.name)).await;
+        }
+        for owner in &owners {
+            let id = self.claim(owner).await;
+            self.caller.call(Method::POST, &format!("/api/v1/databases/{id}/release"), json!({})).await;
+        }
+    }
+
+    /// Claims from the pool and past it; the answer to the first creation is lost.
+    async fn claims_more_than_the_pool_has(&self, owners: &[String; 3]) {
+        self.world.emulator.faults().add(Rule::new(Fault::AnswerLost).on("POST", "/projects").times(1));
+        let [one, two, three] = owners;
+        tokio::join!(self.claim(one), self.claim(two), self.claim(three));
+    }
+
+    /// A quota that Neon does not take at first, compute settings, a suspension and a start.
+    async fn changes(&self, owner: &str) {
+        let id = self.claim(owner).await;
+        let path = format!("/api/v1/databases/{id}");
+        self.world.emulator.faults().add(Rule::new(Fault::status(500)).on("PATCH", "/projects/{project_id}").times(1));
+        let quota = json!({ "logical_size_bytes": 1_073_741_824_i64, "reason": "bigger" });
+        self.caller.call(Method::PATCH, &format!("{path}/quota"), quota).await;
+        self.applied(&id).await;
+        self.world.ledger.set_suspend_timeout(id.parse().unwrap(), 120, &By::cli()).await.unwrap();
+        self.applied(&id).await;
+        for wish in ["suspend", "resume"] {
+            self.caller.call(Method::POST, &format!("{path}/{wish}"), json!({})).await;
+            self.applied(&id).await;
+        }
+    }
+
+    async fn claim(&self, owner: &str) -> String {
+        match self.caller.try_claim(owner).await {
+            Some(id) => id,
+            None => panic!("{owner} was never served: {:#?}", self.behind.restless().await),
+        }
+    }
+
+    async fn applied(&self, id: &str) {
+        let id = id.parse().unwrap();
+        within(PATIENCE, "the change is applied", || async {
+            !self.world.ledger.database(id).await.unwrap().row.pending
+        })
+        .await;
+    }
+
+    /// Neon refuses to create until a row is given up, as if it had been tried seven times before; then that row is released.
+    async fn refused_creations(&self, owner: &str) {
+        self.world.emulator.faults().set(vec![Rule::new(Fault::status(500)).on("POST", "/projects")]);
+        self.claim(owner).await;
+        within(PATIENCE, "a creation is given up", || async {
+            self.behind
+                .run("UPDATE databases SET attempts = 7 WHERE state = 'creating' AND attempts BETWEEN 1 AND 6")
+                .await;
+            self.behind.number("SELECT count(*) FROM databases WHERE state = 'failed'").await > 0
+        })
+        .await;
+        self.world.emulator.faults().clear();
+        let id = self.claim(owner).await;
+        self.caller.call(Method::POST, &format!("/api/v1/databases/{id}/release"), json!({})).await;
+        self.release_failed().await;
+    }
+
+    async fn release_failed(&self) {
+        for id in self.behind.ids("SELECT id FROM databases WHERE state = 'failed'").await {
+            self.caller.call(Method::POST, &format!("/api/v1/databases/{id}/release"), json!({})).await;
+        }
+    }
+
+    /// Faults end; everything comes to rest.
+    async fn settle(&self) {
+        self.world.emulator.faults().clear();
+        let mut restless = Vec::new();
+        for _ in 0..PATIENCE.as_millis() / 50 {
+            self.release_failed().await;
+            restless = self.behind.restless().await;
+            if restless.is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{}: not at rest: {restless:#?}", self.name);
+    }
+}

@@ -1,0 +1,96 @@
+//! What scenarios do to the ledger behind Flotilla's back: let time pass, and look whether anything is stuck.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::{scenario::within, support::World};
+
+/// The role by which replicas connect, so that the connections of the dead can be told from ours.
+pub const REPLICA_ROLE: &str = "replica";
+const MAKE_ROLE: &str = "DO $$ BEGIN CREATE ROLE replica SUPERUSER LOGIN PASSWORD 'replica';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
+
+/// Connections of our own to the ledger.
+#[derive(Clone)]
+pub struct Behind(PgPool);
+
+/// Lets the back-off of every row pass at once, until it is dropped. Leases hold.
+pub struct TimeLapse(JoinHandle<()>);
+
+impl Drop for TimeLapse {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Behind {
+    pub async fn of(world: &World) -> Self {
+        let behind = Self(PgPoolOptions::new().max_connections(3).connect_lazy(&world.database_url).unwrap());
+        behind.run(MAKE_ROLE).await;
+        behind
+    }
+
+    pub async fn run(&self, sql: &str) -> u64 {
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.0).await.unwrap().rows_affected()
+    }
+
+    pub async fn run_all(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.0).await.unwrap();
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.0).await.unwrap()
+    }
+
+    pub async fn ids(&self, sql: &str) -> Vec<Uuid> {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&self.0).await.unwrap()
+    }
+
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&self.0).await.unwrap()
+    }
+
+    /// As if the leases of replicas that are dead had run out. To be called when none is alive; what they have sent is carried out first.
+    pub async fn leases_run_out(&self) {
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'replica'";
+        within(Duration::from_secs(30), "the connections of the dead are gone", || async {
+            self.number(open).await == 0
+        })
+        .await;
+        self.run("UPDATE databases SET lease_until = now() - interval '1 second' WHERE lease_until > now()").await;
+        self.run("UPDATE duties SET lease_until = now() - interval '1 second' WHERE lease_until > now()").await;
+    }
+
+    /// Everything that waits for its next try is due.
+    pub async fn back_off_passes(&self) {
+        self.run("UPDATE databases SET next_attempt_at = now() WHERE next_attempt_at > now()").await;
+        self.run("UPDATE pools SET breaker_until = now() WHERE breaker_until > now()").await;
+    }
+
+    pub fn time_lapse(&self) -> TimeLapse {
+        let behind = self.clone();
+        TimeLapse(tokio::spawn(async move {
+            loop {
+                behind.back_off_passes().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }))
+    }
+
+    /// What is not at rest: rows under way, wishes not carried out, claims that wait, pools off their target.
+    pub async fn restless(&self) -> Vec<String> {
+        self.texts(
+            "SELECT format('%s %s, attempts %s: %s', id, state, attempts, last_error) FROM databases
+             WHERE state IN ('requested', 'creating', 'verifying', 'releasing', 'failed') OR lease_until > now()
+                OR (state IN ('available', 'claimed') AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL))
+             UNION ALL SELECT format('claim %s waits', id) FROM claims WHERE status = 'waiting'
+             UNION ALL SELECT format('pool %s: %s of %s', name, available, target)
+             FROM (SELECT *, (SELECT count(*) FROM databases WHERE pool_id = pools.id AND state = 'available') AS available FROM pools) AS pools
+             WHERE available < target",
+        )
+        .await
+    }
+}

@@ -1,0 +1,23 @@
+//! Chaos: each scenario breaks something on purpose and is a program that fails when Flotilla does not mend it. The oracle is the emulator's own truth and
+//! the invariants of the ledger.
+//!
+//! They run in a short form with every `make test`, and in full size by `make chaos`, which prints what each has measured.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
+
+mod gateway;
+mod ledger;
+mod process;
+mod scenario;
+#[expect(dead_code, reason = "shared with the whole-server tests, which use more of it")]
+#[path = "../whole/support.rs"]
+mod support;
+
+mod k1_crash_points;
+mod k2_killed;
+mod n1_faults;
+mod n6_listings;
+mod p1_postgres;
+mod q1_hopeless;
+mod r2_clocks;
+mod s2_histories;

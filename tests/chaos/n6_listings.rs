@@ -1,0 +1,124 @@
+//! N6: a list of Neon that misses projects, or shows projects that nobody here has made. Neither may cost anybody a database.
+
+use std::collections::BTreeSet;
+
+use flotilla::{
+    server::{
+        engine::{Doctor, Extent},
+        neon::{NeonClient, NeonConfig},
+    },
+    types::{Check, CheckVerdict},
+};
+use reqwest::Client;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    gateway::Gateway,
+    ledger::Behind,
+    scenario::{Scenario, sized},
+    support::{NEON_KEY, Server, World, until},
+};
+
+/// One project in so many is missing from the list.
+const ONE_IN: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n6_a_list_that_is_wrong_deletes_nothing() {
+    let count = sized(40, 400);
+    let scenario = Scenario::begin("N6", format!("{count} databases, 5 % missing from the list, 2 foreign projects"));
+    let mut world = World::new(count, &crate::support::postgres_url(), |emulator| emulator.rate_limits = false).await;
+    let gateway = Gateway::before(&world.emulator.api_url()).await;
+    world.neon_url = gateway.url.clone();
+    world.calls_per_minute = 10_000;
+    let server = world.serve().await;
+    server.until_available(count.into()).await;
+    server.stop().await;
+    let foreign =
+        [create(&world, "somebody-elses").await, create(&world, &format!("flotilla-{}", Uuid::now_v7())).await];
+    let before = truth(&world).await;
+
+    miss_projects(&gateway);
+    // A replica that starts sweeps at once, so two of them are two sweeps.
+    for _ in 0..2 {
+        let server = world.serve().await;
+        until_swept(&world, &server).await;
+        server.stop().await;
+    }
+    assert_eq!(truth(&world).await, before, "every project is still there");
+    assert_eq!(deletions(&world), 0, "Neon was asked to delete something");
+    let behind = Behind::of(&world).await;
+    let sql = "SELECT count(*) FROM databases WHERE state = 'available'";
+    assert_eq!(behind.number(sql).await, i64::from(count), "every row is still available");
+
+    // The doctor, too, sees the same wrong list, and is not taken in: what a list misses is asked for by its id.
+    let check = compared(&world).await;
+    assert_eq!(check.verdict, CheckVerdict::Violated, "{check:?}");
+    assert_eq!(check.evidence.len(), 1, "{check:?}");
+    assert!(check.evidence[0].starts_with("orphan") && check.evidence[0].contains(&foreign[1]), "{check:?}");
+    // A page that says itself that it is not whole proves nothing.
+    gateway.edit(|_, path, list| {
+        if path == "/projects" && list["projects"].is_array() {
+            list["projects"] = json!([]);
+            list["unavailable_project_ids"] = json!(["quiet-sea-1"]);
+        }
+    });
+    let check = compared(&world).await;
+    assert_eq!((check.verdict, check.evidence.len()), (CheckVerdict::Unknown, 0), "{check:?}");
+    assert!(check.violated_since.is_some(), "what was broken before is not mended by not knowing");
+    scenario
+        .passed(format!("{} projects before and after, 0 deletions; the doctor names the orphan alone", before.len()));
+}
+
+/// From now on, lists miss one project in twenty: another one each time.
+fn miss_projects(gateway: &Gateway) {
+    let mut seen = 0;
+    gateway.edit(move |_, path, list| {
+        if path == "/projects"
+            && let Some(projects) = list["projects"].as_array_mut()
+        {
+            projects.retain(|_| {
+                seen += 1;
+                seen % ONE_IN != 0
+            });
+        }
+    });
+}
+
+async fn until_swept(world: &World, server: &Server) {
+    let calls = || world.emulator.stats().count("GET", "/projects");
+    let before = calls();
+    until("the fleet is swept", || async { calls() > before + 1 }).await;
+    // What the sweep leads to, if anything, would be due at once.
+    for _ in 0..2 {
+        let runs = || async {
+            let duties = server.state.engine.duties().await.unwrap();
+            duties.into_iter().find(|duty| duty.name == "sample").unwrap().last_finished_at
+        };
+        let last = runs().await;
+        until("the duties have run again", || async { runs().await > last }).await;
+    }
+}
+
+async fn create(world: &World, name: &str) -> String {
+    let body = json!({ "project": { "name": name, "region_id": "aws-us-east-1", "pg_version": 17 } });
+    let request =
+        Client::new().post(format!("{}/projects", world.emulator.api_url())).bearer_auth(NEON_KEY).json(&body);
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    answer["project"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn truth(world: &World) -> BTreeSet<String> {
+    let projects = world.emulator.projects().await.unwrap();
+    projects.into_iter().filter(|project| !project.deleted).map(|project| project.id).collect()
+}
+
+fn deletions(world: &World) -> u64 {
+    world.emulator.stats().count("DELETE", "/projects/{project_id}")
+}
+
+async fn compared(world: &World) -> Check {
+    let neon = NeonClient::new(NeonConfig::new(&world.neon_url, NEON_KEY.into())).unwrap();
+    let found = Doctor::new(world.ledger.clone()).examine(Extent::WithNeon(neon), "test").await.unwrap();
+    found.checks.into_iter().find(|check| check.name == "neon-agrees").unwrap()
+}

@@ -1,0 +1,113 @@
+//! R2: replicas whose clocks are ten minutes off. Leases are on PostgreSQL's clock, so none is taken early.
+//!
+//! Two proofs. No statement that touches a lease takes a time from its caller: read off the descriptions of all statements, which the build checks. And
+//! three replicas, one right, one ten minutes ahead, one ten minutes behind, fill a pool together, while a trigger in the ledger watches every lease.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use flotilla::server::ledger::By;
+use neon_emulator::{Fault, Rule};
+use serde_json::Value;
+
+use crate::{
+    ledger::Behind,
+    process::{Caller, Replica, free_port},
+    scenario::{Scenario, sized, within},
+    support::World,
+};
+
+const OFF_SECONDS: i64 = 600;
+/// Put before the C library, this is what a process believes the time to be.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *time) {
+    long failed = syscall(SYS_clock_gettime, id, time);
+    if (!failed && id == CLOCK_REALTIME) time->tv_sec += atol(getenv("CLOCK_IS_OFF_BY"));
+    return failed;
+}
+"#;
+const WATCH: &str = r"
+CREATE TABLE thefts (what text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE FUNCTION watch_leases() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO thefts VALUES (format('%s: %s', TG_TABLE_NAME, to_jsonb(OLD)));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch_databases AFTER UPDATE ON databases FOR EACH ROW
+    WHEN (OLD.lease_until > now() AND NEW.leased_by IS NOT NULL AND NEW.leased_by <> OLD.leased_by) EXECUTE FUNCTION watch_leases();
+CREATE TRIGGER watch_duties AFTER UPDATE ON duties FOR EACH ROW
+    WHEN (OLD.lease_until > now() AND NEW.leased_by IS NOT NULL AND NEW.leased_by <> OLD.leased_by) EXECUTE FUNCTION watch_leases();
+";
+
+#[test]
+fn r2_no_statement_about_leases_takes_a_time_from_its_caller() {
+    let mut about_leases = 0;
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".sqlx")).unwrap() {
+        let statement: Value = serde_json::from_slice(&fs::read(file.unwrap().path()).unwrap()).unwrap();
+        let text = statement["query"].as_str().unwrap();
+        if ["lease_until", "next_attempt_at", "breaker_until"].iter().any(|column| text.contains(column)) {
+            about_leases += 1;
+            let parameters = statement["describe"]["parameters"].to_string();
+            assert!(!parameters.contains("Timestamp"), "takes {parameters}: {text}");
+        }
+    }
+    assert!(about_leases >= 10, "only {about_leases} statements were found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r2_replicas_with_wrong_clocks_take_no_lease_early() {
+    let target = sized(80, 600);
+    let scenario = Scenario::begin("R2", format!("3 replicas, clocks 0, +10 and -10 minutes, a pool of {target}"));
+    let mut world = World::new(0, &crate::support::postgres_url(), |emulator| emulator.rate_limits = false).await;
+    world.calls_per_minute = 10_000;
+    let behind = Behind::of(&world).await;
+    behind.run_all(WATCH).await;
+    // Leases last: half of the calls take seconds.
+    world.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 3_000 }).with_probability(0.5));
+    let shim = build_shim();
+    let mut replicas = Vec::new();
+    for off in [0, OFF_SECONDS, -OFF_SECONDS] {
+        let off_text = off.to_string();
+        let environment = [
+            ("LD_PRELOAD", shim.as_str()),
+            ("CLOCK_IS_OFF_BY", &off_text),
+            ("RUST_LOG", "info,flotilla::server::neon=debug"),
+        ];
+        let replica = Replica::start(&world, free_port(), &environment);
+        assert_clock_is_off(&world, &replica, off).await;
+        replicas.push(replica);
+    }
+    world.ledger.set_target("standard", target, &By::cli()).await.unwrap();
+    within(Duration::from_secs(300), "the pool is full and at rest", || async { behind.restless().await.is_empty() })
+        .await;
+
+    assert_eq!(behind.texts("SELECT what FROM thefts").await, [""; 0], "leases that were taken before they ran out");
+    let made = world.emulator.stats().count("POST", "/projects");
+    assert_eq!(made, target as u64, "no database was asked for twice");
+    let shares: Vec<usize> = replicas.iter().map(|replica| replica.log().matches("POST /projects ").count()).collect();
+    assert!(shares.iter().all(|share| *share > 0), "every replica has created some: {shares:?}");
+    world.assert_sound().await;
+    scenario.passed(format!("0 leases taken early; {made} projects for {target} rows, by replica {shares:?}"));
+}
+
+/// The replica believes what this test says it does: its answers carry its time.
+async fn assert_clock_is_off(world: &World, replica: &Replica, off: i64) {
+    let caller = Caller::of(world, std::slice::from_ref(&replica.url)).await;
+    let date = caller.date().await;
+    let seen = (date - chrono::Utc::now()).num_seconds();
+    assert!((seen - off).abs() < 30, "the clock is {seen} s off, not {off} s");
+}
+
+/// The compiler is there: Rust links with it.
+fn build_shim() -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    fs::write(&source, SHIM).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).status().unwrap();
+    assert!(built.success());
+    library.to_str().unwrap().to_owned()
+}
