@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, Finding, FindingFilter, FindingKind, FindingPage, FindingStatus, Outcome, Problems};
+use crate::types::{AppError, Finding, FindingKind, FindingPage, FindingStatus, Outcome, Problems};
 
 #[server(name = ReadProblems, endpoint = "problems", input = GetUrl)]
 pub async fn problems() -> Result<Problems, AppError> {
@@ -18,7 +18,7 @@ pub async fn findings(
     after: Option<i64>,
 ) -> Result<FindingPage, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
-    Ok(caller.state.ledger.findings(FindingFilter { kind, status, after }, crate::types::PAGE_ROWS).await?)
+    Ok(caller.state.ledger.findings(crate::types::FindingFilter { kind, status, after }, crate::types::PAGE_ROWS).await?)
 }
 
 #[server(name = ReadFinding, endpoint = "finding", input = GetUrl)]

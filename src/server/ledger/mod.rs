@@ -77,9 +77,8 @@ pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
 
-/// How long to wait for a connection. While PostgreSQL is away, whoever waits asks again after a fifth of it at the latest: so soon after its return the
-/// ledger is back, too.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
