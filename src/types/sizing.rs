@@ -31,6 +31,12 @@ pub fn hours_of_cover(available: i64, rate: f64) -> Option<f64> {
     (rate > 0.0).then(|| available.max(0) as f64 / rate)
 }
 
+/// `120 claims an hour`, `1 claim an hour`; to a tenth where it is no whole number.
+pub fn claims_an_hour(rate: f64) -> String {
+    let number = if rate.fract() == 0.0 { grouped(rate as i64) } else { format!("{rate:.1}") };
+    format!("{number} {} an hour", if rate == 1.0 { "claim" } else { "claims" })
+}
+
 /// When the pool is empty if Neon stops creating now and claims go on as in the last hour: nine times in ten between `low` and `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimeToEmpty {
@@ -187,6 +193,14 @@ mod tests {
         assert_eq!(hours_of_cover(0, 60.0), Some(0.0));
         assert_eq!(hours_of_cover(120, 0.0), None);
         assert_eq!(time_to_empty(120, 0), None);
+    }
+
+    #[test]
+    fn a_rate_reads_as_people_say_it() {
+        assert_eq!(
+            [claims_an_hour(1.0), claims_an_hour(2.5), claims_an_hour(1_200.0)],
+            ["1 claim an hour", "2.5 claims an hour", "1,200 claims an hour"]
+        );
     }
 
     #[test]

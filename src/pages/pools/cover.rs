@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::Tile;
 use crate::pages::fleet::{cover_tone, hours_text};
-use crate::types::{PoolDetail, Rates, hours_of_cover, time_to_empty};
+use crate::types::{PoolDetail, Rates, claims_an_hour, hours_of_cover, time_to_empty};
 
 #[component]
 pub fn CoverTiles(detail: PoolDetail) -> impl IntoView {
@@ -12,7 +12,7 @@ pub fn CoverTiles(detail: PoolDetail) -> impl IntoView {
     let tile = |label, rate: f64, which: String| {
         let cover = hours_of_cover(available, rate);
         let note = match cover {
-            Some(_) => format!("at {} claims an hour, {which}", rate_text(rate)),
+            Some(_) => format!("at {}, {which}", claims_an_hour(rate)),
             None => format!("no claims in {which}"),
         };
         view! { <Tile label value=cover.map_or_else(|| String::from("–"), hours_text) note=Some(note) href=None tone=cover_tone(cover) /> }
@@ -58,11 +58,6 @@ fn window_text(rates: &Rates) -> String {
         hours @ 48..336 => format!("{} days", hours / 24),
         hours => format!("{} weeks", hours / 168),
     }
-}
-
-/// A whole number where it is one.
-fn rate_text(rate: f64) -> String {
-    if rate.fract() == 0.0 { crate::types::grouped(rate as i64) } else { format!("{rate:.1}") }
 }
 
 #[cfg(test)]

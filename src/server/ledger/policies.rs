@@ -180,6 +180,7 @@ async fn lock_policy(tx: &mut sqlx::PgTransaction<'_>, pool: &str) -> Result<(i3
 
 fn fields(policy: &Policy) -> Value {
     json!({
+        "target": "found by the policy",
         "cover_hours": policy.cover_hours,
         "rate": policy.rate.as_str(),
         "floor": policy.floor,
@@ -190,7 +191,7 @@ fn fields(policy: &Policy) -> Value {
 }
 
 fn by_hand() -> Value {
-    json!({ "policy": "none: the target is set by hand" })
+    json!({ "target": "set by hand" })
 }
 
 fn in_words(peak: &Peak) -> String {

@@ -170,14 +170,16 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn seed_samples(&self) -> Result<(), LedgerError> {
         let interval = Duration::minutes(10).num_seconds() as f64;
-        // A sixth of an hour each; what does not divide goes to its last samples.
+        // Two minutes each; what does not divide goes to the last of the hour. The running hour goes on as the last one was.
         sqlx::query!(
             "INSERT INTO pool_samples (pool_id, at, available, in_flight, target, waiting, claims_warm, claims_cold, created, failed)
-             SELECT p.id, h.hour + sixth * interval '10 minutes' - interval '1 second', least(p.target, h.min_available + 6 - sixth),
-                    least((h.claims_warm + sixth - 1) / 6, p.target), p.target, 0, (h.claims_warm + sixth - 1) / 6, (h.claims_cold + sixth - 1) / 6,
-                    (h.created + sixth - 1) / 6, (h.failed + sixth - 1) / 6
-             FROM pool_hours AS h JOIN pools AS p ON p.id = h.pool_id CROSS JOIN generate_series(1, 6) AS sixth
-             WHERE h.hour > now() - interval '7 days' AND h.hour < date_bin('1 hour', now(), 'epoch') ON CONFLICT DO NOTHING"
+             SELECT p.id, h.hour + part * interval '2 minutes' - interval '1 second', least(p.target, h.min_available + (30 - i) / 5),
+                    least((h.claims_warm + 29) / 30, p.target), p.target, 0, (h.claims_warm + i - 1) / 30, (h.claims_cold + i - 1) / 30,
+                    (h.created + i - 1) / 30, (h.failed + i - 1) / 30
+             FROM pool_hours AS h JOIN pools AS p ON p.id = h.pool_id
+             CROSS JOIN generate_series(1, 60) AS part CROSS JOIN LATERAL (SELECT (part - 1) % 30 + 1) AS within (i)
+             WHERE h.hour > now() - interval '7 days' AND h.hour < date_bin('1 hour', now(), 'epoch') AND h.hour + part * interval '2 minutes' < now()
+               AND (part <= 30 OR h.hour = date_bin('1 hour', now(), 'epoch') - interval '1 hour') ON CONFLICT DO NOTHING"
         )
         .execute(&self.db)
         .await?;

@@ -7,7 +7,9 @@ use std::fmt::Write;
 
 use chrono::TimeDelta;
 
-use crate::types::{Asks, LARGEST_TARGET, Policy, Rates, Schedule, Time, cover_text, duration, grouped};
+use crate::types::{
+    Asks, LARGEST_TARGET, Policy, Rates, Schedule, Time, claims_an_hour, cover_text, duration, grouped,
+};
 
 /// What a decision is made from.
 pub struct Situation<'a> {
@@ -100,10 +102,10 @@ fn reason(situation: &Situation, weighed: &Weighed) -> String {
     let number = |n: i32| grouped(n.into());
     let times = if weighed.factor == 1.0 { String::new() } else { format!("{} × ", weighed.factor) };
     let mut text = format!(
-        "{} of cover at {times}{} ({} claims an hour) ask for {}",
+        "{} of cover at {times}{} ({}) ask for {}",
         cover_text(policy.cover_hours),
         policy.rate.label(),
-        grouped(situation.rates.at(policy.rate).round() as i64),
+        claims_an_hour(situation.rates.at(policy.rate)),
         number(weighed.by_cover)
     );
     let mut add = |part: String| {

@@ -97,7 +97,8 @@ fn spread(claims: u32, pattern: &[u32]) -> Vec<u32> {
     let (claims, mut sum, mut given) = (u64::from(claims), 0, 0);
     let minutes = pattern.iter().enumerate().map(|(minute, weight)| {
         sum += u64::from(*weight);
-        let due = if total > 0 { claims * sum / total } else { claims * (minute as u64 + 1) / MINUTES as u64 };
+        let evenly = claims * (minute as u64 + 1) / MINUTES as u64;
+        let due = (claims * sum).checked_div(total).unwrap_or(evenly);
         let now = due - given;
         given = due;
         now as u32
