@@ -19,6 +19,7 @@ mod neon_status;
 mod observations;
 mod operators;
 mod pools;
+mod presence;
 mod provision;
 mod quotas;
 mod refill;
@@ -29,7 +30,10 @@ mod sessions;
 mod status;
 mod tokens;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -53,15 +57,16 @@ pub use seed::SeedRow;
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenStanding};
 
-/// How long to wait for a connection. While PostgreSQL is away, whoever waits asks again after a fifth of it at the latest: so soon after its return the
-/// ledger is back, too.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
     db: PgPool,
     watermarks: Arc<Watermarks>,
+    /// PostgreSQL does not answer.
+    away: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -78,7 +83,7 @@ impl Ledger {
         ]);
         let db =
             PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
-        Ok(Self { db, watermarks: Arc::default() })
+        Ok(Self { db, watermarks: Arc::default(), away: Arc::default() })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
@@ -88,7 +93,7 @@ impl Ledger {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with((*self.db.connect_options()).clone());
-        Self { db, watermarks: Arc::clone(&self.watermarks) }
+        Self { db, watermarks: Arc::clone(&self.watermarks), away: Arc::clone(&self.away) }
     }
 
     /// Brings the schema up to date. Several replicas may call this at once: one migrates, the others wait for it.
