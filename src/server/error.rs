@@ -11,12 +11,10 @@ impl From<LedgerError> for AppError {
             LedgerError::NotFound(what) => Self::NotFound(what),
             LedgerError::Invalid { field, message } => Self::invalid(field, message),
             LedgerError::Conflict(message) => Self::Conflict(message),
+            LedgerError::Away => ledger_is_away(),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");
-                Self::Busy {
-                    message: String::from("The ledger is not available right now. Try again in a moment."),
-                    retry_after_seconds: 1,
-                }
+                ledger_is_away()
             }
             error => internal(&error),
         }
@@ -48,6 +46,13 @@ pub fn internal(error: &(dyn std::error::Error + 'static)) -> AppError {
     let reference = Uuid::now_v7().simple().to_string()[20..].to_owned();
     tracing::error!(reference, error, "request failed");
     AppError::Internal { reference }
+}
+
+fn ledger_is_away() -> AppError {
+    AppError::Busy {
+        message: String::from("The ledger is not available right now. Try again in a moment."),
+        retry_after_seconds: 1,
+    }
 }
 
 /// Whether PostgreSQL is gone, starting, stopping or out of connections, so that trying again makes sense.

@@ -21,7 +21,6 @@ use crate::{
     support::World,
 };
 
-const POOL: i32 = 20;
 const KILL_EVERY: Duration = Duration::from_millis(2_500);
 const CLAIM_EVERY: Duration = Duration::from_millis(400);
 /// Of all claims.
@@ -29,9 +28,10 @@ const LEAST_SERVED: f64 = 0.999;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn k2_replicas_that_are_killed_lose_nothing() {
-    let lasts = Duration::from_secs(sized(20, 300));
-    let scenario = Scenario::begin("K2", format!("2 replicas, one killed every 2.5 s for {lasts:?}"));
-    let mut world = World::new(POOL, &crate::support::postgres_url(), |emulator| emulator.rate_limits = false).await;
+    // As many as are claimed: what is in the making when a replica dies waits until its lease runs out, so the pool has to last.
+    let (lasts, pool) = (Duration::from_secs(sized(20, 240)), sized(50, 600));
+    let scenario = Scenario::begin("K2", format!("2 replicas, one killed every 2.5 s for {lasts:?}, a pool of {pool}"));
+    let mut world = World::new(pool, &crate::support::postgres_url(), |emulator| emulator.rate_limits = false).await;
     world.calls_per_minute = 100_000;
     let world = Arc::new(world);
     let behind = Behind::of(&world).await;
@@ -42,8 +42,8 @@ async fn k2_replicas_that_are_killed_lose_nothing() {
     };
     let mut replicas = start();
     let urls = replicas.each_ref().map(|replica| replica.url.clone());
-    let filled = || async { world.ledger.pools().await.unwrap()[0].available == i64::from(POOL) };
-    within(Duration::from_secs(120), "the pool is full", filled).await;
+    let filled = || async { world.ledger.pools().await.unwrap()[0].available == i64::from(pool) };
+    within(Duration::from_secs(sized(120, 1_200)), "the pool is full", filled).await;
 
     let over = Arc::new(AtomicBool::new(false));
     let kills = Arc::new(AtomicUsize::new(0));

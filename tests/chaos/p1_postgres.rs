@@ -16,22 +16,24 @@ use std::{
 use embedded_postgres::{Postgres, Settings};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use tokio::{
     task::{JoinSet, spawn_blocking},
     time::{Instant, interval, sleep},
 };
 
 use crate::{
-    process::free_port,
+    ledger::Behind,
+    process::{Caller, Replica, free_port},
     scenario::{Scenario, sized, within},
-    support::{Server, World},
+    support::World,
 };
 
 /// A new owner signs up.
-const CLAIM_EVERY: Duration = Duration::from_millis(40);
+const CLAIM_EVERY: Duration = Duration::from_millis(80);
 /// How soon claims must be answered again once PostgreSQL accepts connections.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
-/// Longer than a request waits for a connection.
+/// Longer than a request would wait for a connection, so that hundreds have gathered.
 const LONG_ABSENCE: Duration = Duration::from_secs(10);
 const SHORT_ABSENCE: Duration = Duration::from_millis(300);
 
@@ -45,9 +47,12 @@ async fn p1_a_ledger_that_restarts_at_once_doubles_and_loses_nothing() {
     let mut postgres = Restartable::start().await;
     let world = World::new(0, &postgres.url(), |_| {}).await;
     world.stock(sized(3_000, 20_000)).await;
-    let server = Arc::new(world.serve_without_duties().await);
+    Behind::of(&world).await;
+    let replica = Replica::start(&world, free_port(), &[]);
+    let caller = Caller::of(&world, std::slice::from_ref(&replica.url)).await;
+    caller.date().await;
     let claims = Arc::new(Claims::default());
-    let signups = tokio::spawn(claims.clone().keep_coming(server.clone()));
+    let signups = tokio::spawn(claims.clone().keep_coming(caller.clone()));
 
     let mut slowest = Duration::ZERO;
     for restart in 0..restarts {
@@ -56,6 +61,7 @@ async fn p1_a_ledger_that_restarts_at_once_doubles_and_loses_nothing() {
         // Most absences are over before anybody gives up; the last one is not.
         sleep(if restart + 1 == restarts { LONG_ABSENCE } else { SHORT_ABSENCE }).await;
         postgres.start_again().await;
+        postgres.accepts().await;
         let before = claims.served();
         let back =
             within(Duration::from_secs(30), "claims are served again", || async { claims.served() > before }).await;
@@ -69,18 +75,11 @@ async fn p1_a_ledger_that_restarts_at_once_doubles_and_loses_nothing() {
     let distinct: BTreeSet<&String> = told.values().collect();
     assert_eq!(distinct.len(), told.len(), "no database was handed out twice");
     for (owner, database) in told.iter().step_by(told.len() / 100 + 1) {
-        let (status, again) = server.claim(owner).await;
-        assert_eq!(
-            (status, &again["database"]["id"]),
-            (StatusCode::OK, &json!(database)),
-            "{owner} has lost a database"
-        );
+        assert_eq!(caller.try_claim(owner).await.as_ref(), Some(database), "{owner} has lost a database");
     }
     assert_eq!(world.ledger.violations().await.unwrap(), []);
     let refused = claims.refused.load(Ordering::SeqCst);
     assert!(refused > 0, "nobody was ever told to come back later");
-    let Ok(server) = Arc::try_unwrap(server) else { panic!("a client still claims") };
-    server.stop().await;
     scenario.passed(format!(
         "{} claims, none lost or doubled; {refused} answers 503 with Retry-After; back after {:.2} s at most",
         told.len(),
@@ -103,14 +102,14 @@ impl Claims {
     }
 
     /// Owners sign up at their own pace, whatever became of the others; ends when each has been served.
-    async fn keep_coming(self: Arc<Self>, server: Arc<Server>) {
+    async fn keep_coming(self: Arc<Self>, caller: Caller) {
         let mut owners = JoinSet::new();
         let mut ticks = interval(CLAIM_EVERY);
         while !self.over.load(Ordering::SeqCst) {
             ticks.tick().await;
-            let (claims, server, owner) = (self.clone(), server.clone(), format!("owner-{}", owners.len()));
+            let (claims, caller, owner) = (self.clone(), caller.clone(), format!("owner-{}", owners.len()));
             owners.spawn(async move {
-                let database = claims.until_served(&server, &owner).await;
+                let database = claims.until_served(&caller, &owner).await;
                 claims.told.lock().unwrap().insert(owner, database);
             });
         }
@@ -118,11 +117,11 @@ impl Claims {
     }
 
     /// Every answer is a success or an honest 503.
-    async fn until_served(&self, server: &Server, owner: &str) -> String {
+    async fn until_served(&self, caller: &Caller, owner: &str) -> String {
         let body = json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } });
         let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
-            let answer = server.api(Method::POST, "/api/v1/claims").json(&body).send().await.unwrap();
+            let answer = caller.call_once(Method::POST, "/api/v1/claims", &body).await.expect("an answer of some kind");
             let (status, retry_after) = (answer.status(), answer.headers().get(header::RETRY_AFTER).cloned());
             if status.is_success() {
                 let claim: Value = answer.json().await.unwrap();
@@ -130,9 +129,10 @@ impl Claims {
             }
             let text = answer.text().await.unwrap_or_default();
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
-            assert!(retry_after.is_some(), "a 503 says when to come back");
+            let seconds = retry_after.and_then(|after| after.to_str().ok()?.parse().ok());
+            let seconds = seconds.expect("a 503 says when to come back");
             self.refused.fetch_add(1, Ordering::SeqCst);
-            sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_secs(seconds)).await;
         }
         panic!("{owner} was never served");
     }
@@ -181,6 +181,15 @@ impl Restartable {
         let stat = format!("/proc/{pid}/stat");
         let is_gone = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
         within(Duration::from_secs(20), "PostgreSQL has stopped", || async { is_gone() }).await;
+    }
+
+    /// Until a stranger is served: so long nobody can be asked to be back.
+    async fn accepts(&self) {
+        let url = self.url();
+        within(Duration::from_secs(30), "PostgreSQL accepts connections", || async {
+            PgConnection::connect(&url).await.is_ok()
+        })
+        .await;
     }
 
     fn pid(&self) -> Option<String> {

@@ -115,7 +115,7 @@ impl Caller {
         let name = format!("caller {}", Uuid::now_v7());
         let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
         let token = token::create(&world.ledger, &name, &scopes, None).await.unwrap();
-        let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { client, urls: urls.to_vec(), token, patience: Duration::from_secs(60) }
     }
 
@@ -123,6 +123,12 @@ impl Caller {
     pub fn start_at(&mut self, replica: usize) {
         let count = self.urls.len();
         self.urls.rotate_left(replica % count);
+    }
+
+    /// One call of the first replica: whatever it answers. `None` when it does not.
+    pub async fn call_once(&self, method: Method, path: &str, body: &Value) -> Option<reqwest::Response> {
+        let url = format!("{}{path}", self.urls[0]);
+        self.client.request(method, url).bearer_auth(&self.token).json(body).send().await.ok()
     }
 
     /// The first answer that is none of 5xx; `None` when patience ended before.

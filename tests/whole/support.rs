@@ -27,6 +27,10 @@ use uuid::Uuid;
 
 /// Longer than anything takes here, shorter than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A superuser whose password, its name, was hashed once instead of 4,096 times: tests open thousands of connections.
+const MAKE_QUICK_ROLE: &str = "DO $make$ BEGIN
+    CREATE ROLE tests SUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$1:dGVzdHMtb2Ytc2VydmVycw==$LreKW/t1u+0Aqe7bavEPuHW3EnvJ2nXo+DAiXP1YA58=:bSDdEPyvmXKD7Nr33yrSQTTVZYPrTZu1wx3bV/xFdQo=';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $make$";
 pub const NEON_KEY: &str = "napi_test";
 
 /// A ledger and an emulated Neon, for one or more servers.
@@ -60,13 +64,14 @@ impl World {
     /// [`World::with_pool`], with the ledger in this PostgreSQL, and an emulator to taste.
     pub async fn new(target: i32, ledger_server: &str, tune: impl FnOnce(&mut neon_emulator::Config)) -> Self {
         let name = format!("flotilla_{}", Uuid::now_v7().simple());
-        let mut admin = PgConnection::connect(ledger_server).await.unwrap();
+        let ledger_server = quickly(ledger_server).await;
+        let mut admin = PgConnection::connect(&ledger_server).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
             .execute(&mut admin)
             .await
             .unwrap();
         admin.close().await.unwrap();
-        let mut url = reqwest::Url::parse(ledger_server).unwrap();
+        let mut url = reqwest::Url::parse(&ledger_server).unwrap();
         url.set_path(&name);
         let ledger = Ledger::connect(url.as_str(), 20).await.unwrap();
         ledger.migrate().await.unwrap();
@@ -79,7 +84,7 @@ impl World {
             is_default: true,
         };
         ledger.ensure_pool(&pool).await.unwrap();
-        let mut settings = neon_emulator::Config::new(postgres_url(), NEON_KEY);
+        let mut settings = neon_emulator::Config::new(quickly(&postgres_url()).await, NEON_KEY);
         // The end of such an id is random; the name may have 30 characters.
         settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
         settings.operation_time_scale = 0.02;
@@ -187,6 +192,17 @@ impl World {
 /// The PostgreSQL that the tests run beside.
 pub fn postgres_url() -> String {
     std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`")
+}
+
+/// The same server, by a role that connects quickly.
+async fn quickly(server: &str) -> String {
+    let mut admin = PgConnection::connect(server).await.unwrap();
+    sqlx::query(MAKE_QUICK_ROLE).execute(&mut admin).await.unwrap();
+    admin.close().await.unwrap();
+    let mut url = reqwest::Url::parse(server).unwrap();
+    url.set_username("tests").unwrap();
+    url.set_password(Some("tests")).unwrap();
+    url.to_string()
 }
 
 fn stocked(number: usize, secrets: &Secrets) -> SeedRow {

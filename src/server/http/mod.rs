@@ -45,6 +45,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the listener fails for good.
 pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+    let watch = tokio::spawn(state.ledger.clone().watch(shutdown.clone()));
     let sweep = tokio::spawn(session::sweep_until(state.clone(), shutdown.clone()));
     // Small answers must not wait for company.
     let listener = listener.tap_io(|connection| {
@@ -59,6 +60,7 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
         () = grace(&shutdown) => Ok(()),
     };
     sweep.abort();
+    watch.abort();
     outcome
 }
 

@@ -10,6 +10,8 @@ pub enum LedgerError {
     /// The row is not in a state in which this can be done.
     #[error("{0}")]
     Conflict(String),
+    #[error("PostgreSQL does not answer")]
+    Away,
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     #[error(transparent)]

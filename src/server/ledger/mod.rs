@@ -26,6 +26,7 @@ mod observations;
 mod operators;
 mod policies;
 mod pools;
+mod presence;
 mod provision;
 mod quotas;
 mod refill;
@@ -41,7 +42,10 @@ mod tokens;
 mod usage;
 mod usage_days;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use claims::Watermarks;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -85,6 +89,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub struct Ledger {
     db: PgPool,
     watermarks: Arc<Watermarks>,
+    /// PostgreSQL does not answer.
+    away: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -101,7 +107,7 @@ impl Ledger {
         ]);
         let db =
             PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
-        Ok(Self { db, watermarks: Arc::default() })
+        Ok(Self { db, watermarks: Arc::default(), away: Arc::default() })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
@@ -111,7 +117,7 @@ impl Ledger {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with((*self.db.connect_options()).clone());
-        Self { db, watermarks: Arc::clone(&self.watermarks) }
+        Self { db, watermarks: Arc::clone(&self.watermarks), away: Arc::clone(&self.away) }
     }
 
     /// Brings the schema up to date. Several replicas may call this at once: one migrates, the others wait for it.

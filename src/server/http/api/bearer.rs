@@ -65,6 +65,7 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, mut reques
 
 async fn standing(state: &AppState, headers: &HeaderMap) -> Result<LiveToken, Problem> {
     let token = shown(headers)?;
+    state.ledger.must_be_there()?;
     match state.ledger.token_standing(&secrets::hash_token(token)).await? {
         TokenStanding::Live(live) => {
             if live.is_stale {
