@@ -18,7 +18,11 @@ pub async fn findings(
     after: Option<i64>,
 ) -> Result<FindingPage, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
-    Ok(caller.state.ledger.findings(crate::types::FindingFilter { kind, status, after }, crate::types::PAGE_ROWS).await?)
+    Ok(caller
+        .state
+        .ledger
+        .findings(crate::types::FindingFilter { kind, status, after }, crate::types::PAGE_ROWS)
+        .await?)
 }
 
 #[server(name = ReadFinding, endpoint = "finding", input = GetUrl)]

@@ -404,6 +404,14 @@ async fn what_a_connection_used_shows_by_day_and_only_the_active_are_asked_about
     })
     .await;
     connection.close().await.unwrap();
+    // Nobody is asked about any more, and what was under way has ended.
+    sql().await.execute("UPDATE databases SET usage_rests_until = 'infinity'").await.unwrap();
+    until("the last answer has come", || async {
+        let calls = world.emulator.stats().count("GET", V2);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        world.emulator.stats().count("GET", V2) == calls
+    })
+    .await;
     let detail = world.ledger.database(id).await.unwrap();
     assert!(detail.usage.written_data_bytes > 1_000_000 && detail.row.usage_observed_at.is_some());
 

@@ -69,12 +69,14 @@ impl Context {
 
     /// Ends the open connections of a project, as its compute stops.
     pub async fn cut_connections(&self, project: &Project) {
+        // First of all: who comes while the sessions end may stay.
+        let cut = self.connections.open_now(&project.endpoint_id);
         if project.materialized_at.is_some()
             && let Err(error) = self.backing.end_sessions(project).await
         {
             tracing::warn!(error = %error, project.id = %project.id, "sessions in the backing server could not be ended");
         }
-        self.connections.cut(&project.endpoint_id);
+        cut.cancel();
     }
 
     /// Ends the computes and connections of all branches of a project that has been deleted.

@@ -48,11 +48,11 @@ impl Connections {
         }
     }
 
-    /// Cuts what is open to an endpoint; connections that come later are not concerned.
-    pub fn cut(&self, endpoint_id: &str) {
-        if let Some(endpoint) = self.lock().get_mut(endpoint_id) {
-            std::mem::replace(&mut endpoint.cut, self.all.child_token()).cancel();
-        }
+    /// What cuts all that is open to an endpoint now. Connections that come later are not concerned.
+    pub fn open_now(&self, endpoint_id: &str) -> CancellationToken {
+        let mut endpoints = self.lock();
+        let endpoint = endpoints.get_mut(endpoint_id);
+        endpoint.map(|endpoint| std::mem::replace(&mut endpoint.cut, self.all.child_token())).unwrap_or_default()
     }
 
     /// Cuts everything, now and for ever.
@@ -136,8 +136,9 @@ mod tests {
         let connections = Connections::default();
         let before = connections.open("ep-a", "a");
         let other = connections.open("ep-b", "b");
-        connections.cut("ep-a");
+        let cut = connections.open_now("ep-a");
         let after = connections.open("ep-a", "a");
+        cut.cancel();
         assert!(before.cut().is_cancelled());
         assert!(!other.cut().is_cancelled() && !after.cut().is_cancelled());
         assert_eq!(connections.count_of("ep-a"), 2);

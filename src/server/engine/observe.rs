@@ -84,10 +84,10 @@ impl Inner {
     /// Days and transfer, which a project's counters do not tell, in the background: nobody waits for them.
     pub(super) fn ask_usage_soon(self: &Arc<Self>, id: Uuid) {
         let inner = Arc::clone(self);
-        self.tasks.spawn(async move {
+        self.tasks.spawn(trace::carry_on(None, async move {
             let neon = inner.neon.with_class(Class::Support).with_deadline(LOOK_DEADLINE);
             inner.ask_usage_of(&neon, id).await;
-        });
+        }));
     }
 
     /// Three calls: usage and quota from the project, the size from its branch, the state from its endpoint.

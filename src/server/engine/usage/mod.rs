@@ -8,7 +8,11 @@
 mod asking;
 mod reading;
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::Utc;
 use tokio::{sync::Mutex, time::Instant};
@@ -28,9 +32,32 @@ const KEEP_PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
 /// Calls refused in a row until the fault is no longer looked for in a single project: halving a batch finds one within seven.
 const MOST_REFUSALS: u32 = 16;
 
-/// When this replica last looked after the partitions.
+/// What this replica knows of its own doing.
 #[derive(Default)]
-pub(super) struct Progress(Mutex<Option<Instant>>);
+pub(super) struct Progress {
+    partitions_kept: Mutex<Option<Instant>>,
+    /// Asked about because somebody looks at them. The history has few calls to give, so nobody queues twice.
+    looked_at: SyncMutex<HashSet<Uuid>>,
+}
+
+/// A look that is under way, until it is dropped.
+struct Look<'a> {
+    progress: &'a Progress,
+    id: Uuid,
+}
+
+impl Progress {
+    fn look(&self, id: Uuid) -> Option<Look<'_>> {
+        let is_first = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        is_first.then_some(Look { progress: self, id })
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.progress.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
 
 impl Inner {
     pub(super) async fn usage(&self) -> Report {
@@ -54,8 +81,9 @@ impl Inner {
         }
     }
 
-    /// Asks about one database, because somebody looks at it; does nothing if it was just asked about.
+    /// Asks about one database, because somebody looks at it; does nothing if it was just asked about, or is being.
     pub(super) async fn ask_usage_of(&self, neon: &NeonClient, id: Uuid) {
+        let Some(_look) = self.usage_progress.look(id) else { return };
         let due = match self.ledger.usage_of(id).await {
             Ok(Some(due)) => due,
             Ok(None) => return,
@@ -70,7 +98,7 @@ impl Inner {
     }
 
     async fn keep_partitions(&self) -> Result<(), LedgerError> {
-        let mut last = self.usage_progress.0.lock().await;
+        let mut last = self.usage_progress.partitions_kept.lock().await;
         if last.is_some_and(|at| at.elapsed() < KEEP_PARTITIONS_EVERY) {
             return Ok(());
         }
