@@ -1,8 +1,8 @@
-//! K1: a crash at every step of provisioning, applying and releasing. The code enumerates its steps; one that is never reached fails.
+//! K1: a crash at every step of every duty. The code enumerates its steps; one that is never reached fails.
 //!
 //! A process is started that dies at the step. A client goes on with an ordinary day meanwhile: claims, one of which has to wait; changed quotas and compute
-//! settings; suspensions; creations that are lost, refused and given up; releases. A supervisor starts the process again. Afterwards nothing may be left
-//! over, doubled or stuck, in the ledger or on Neon.
+//! settings; suspensions; creations that are lost, refused and given up; releases. In the background there is something to do for every duty. A supervisor
+//! starts the process again. Afterwards nothing may be left over, doubled or stuck, in the ledger or on Neon.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    background,
     ledger::Behind,
     process::{Caller, Replica, free_port},
     scenario::{Scenario, is_full, sized, within},
@@ -32,21 +33,23 @@ use crate::{
 
 /// Crash points are tried in so many worlds side by side.
 const LANES: usize = 4;
-/// In the full form a dead process holds its leases for as long as they last: two minutes.
+/// In the full form a dead process holds its leases for as long as they last: two minutes, ten where it acted on findings.
 const PATIENCE: Duration = Duration::from_secs(240);
+const LONG_PATIENCE: Duration = Duration::from_secs(900);
 const SIGABRT: i32 = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn k1_a_crash_at_every_step_leaves_nothing_apart() {
     let hits = sized(1, 3);
-    let scenario = Scenario::begin("K1", format!("{} crash points, {hits} hit(s) each", CrashPoint::ALL.len()));
+    let scenario = Scenario::begin("K1", format!("{} crash points, up to {hits} hit(s) each", CrashPoint::ALL.len()));
     let rounds: Vec<(CrashPoint, u32)> =
-        (1..=hits).flat_map(|hit| CrashPoint::ALL.iter().map(move |point| (*point, hit))).collect();
+        (1..=hits).flat_map(|hit| CrashPoint::ALL.iter().map(move |point| (*point, hit))).filter(may_be_hit).collect();
     let mut lanes = JoinSet::new();
     for lane in 0..sized(LANES, LANES * 3) {
         let mine: Vec<_> = rounds.iter().copied().skip(lane).step_by(sized(LANES, LANES * 3)).collect();
         lanes.spawn(async move {
             let world = Arc::new(World::with_pool(2).await);
+            background::make_pools(&world).await;
             for (point, hit) in mine {
                 round(&world, point, hit).await;
             }
@@ -58,9 +61,15 @@ async fn k1_a_crash_at_every_step_leaves_nothing_apart() {
     scenario.passed(format!("{} crashes, each mended: no orphan, ghost, duplicate or stuck row", rounds.len()));
 }
 
+/// Duties of the background may do each thing once.
+fn may_be_hit((point, hit): &(CrashPoint, u32)) -> bool {
+    *hit == 1 || !background::PARTS.contains(&point.part())
+}
+
 async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
     let behind = Behind::of(world).await;
-    let _time = behind.time_lapse();
+    background::arrange(world, &behind).await;
+    let _time = behind.time_lapse_and(background::QUARANTINE_PASSES);
     let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
     let caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
     let day = Day { world, behind: &behind, caller: &caller, name: format!("{}-{hit}", point.name()) };
@@ -98,7 +107,7 @@ impl Supervisor {
                     let log = replica.log();
                     let reached = log.contains(&format!("crash point {} reached", point.name()));
                     assert!(status.signal() == Some(SIGABRT) && reached, "{target}: {status}\n{log}");
-                    if !is_full() {
+                    if !is_full() || hit > 1 {
                         behind.leases_run_out().await;
                     }
                     replica = Replica::start(&world, port, &[]);
@@ -220,9 +229,10 @@ impl Day<'_> {
     async fn settle(&self) {
         self.world.emulator.faults().clear();
         let mut restless = Vec::new();
-        for _ in 0..PATIENCE.as_millis() / 50 {
+        for _ in 0..sized(PATIENCE, LONG_PATIENCE).as_millis() / 50 {
             self.release_failed().await;
             restless = self.behind.restless().await;
+            restless.extend(self.behind.texts(background::RESTLESS).await);
             if restless.is_empty() {
                 return;
             }

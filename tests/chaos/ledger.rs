@@ -64,6 +64,7 @@ impl Behind {
         .await;
         self.run("UPDATE databases SET lease_until = now() - interval '1 second' WHERE lease_until > now()").await;
         self.run("UPDATE duties SET lease_until = now() - interval '1 second' WHERE lease_until > now()").await;
+        self.run("UPDATE findings SET lease_until = now() - interval '1 second' WHERE lease_until > now()").await;
     }
 
     /// Everything that waits for its next try is due.
@@ -73,10 +74,16 @@ impl Behind {
     }
 
     pub fn time_lapse(&self) -> TimeLapse {
+        self.time_lapse_and("SELECT")
+    }
+
+    /// And whatever else passes.
+    pub fn time_lapse_and(&self, passes: &'static str) -> TimeLapse {
         let behind = self.clone();
         TimeLapse(tokio::spawn(async move {
             loop {
                 behind.back_off_passes().await;
+                behind.run(passes).await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }))

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
 
+mod background;
 mod gateway;
 mod ledger;
 mod process;

@@ -7,20 +7,27 @@
 //! The list below is the only one: the tests take it from [`CrashPoint::ALL`] and fail for a point that is never reached.
 
 macro_rules! crash_points {
-    ($($point:ident: $when:literal,)+) => {
+    ($($part:literal { $($point:ident: $when:literal,)+ })+) => {
         /// A step of a duty.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum CrashPoint {
-            $(#[doc = $when] $point,)+
+            $($(#[doc = $when] $point,)+)+
         }
 
         impl CrashPoint {
-            pub const ALL: &[Self] = &[$(Self::$point,)+];
+            pub const ALL: &[Self] = &[$($(Self::$point,)+)+];
 
             /// As it is written in `FLOTILLA_CRASH_AT`.
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Self::$point => stringify!($point),)+
+                    $($(Self::$point => stringify!($point),)+)+
+                }
+            }
+
+            /// The duty that it is a step of; `adopt` and `act` are shared.
+            pub fn part(self) -> &'static str {
+                match self {
+                    $($(Self::$point => $part,)+)+
                 }
             }
         }
@@ -28,44 +35,89 @@ macro_rules! crash_points {
 }
 
 crash_points! {
-    // Refill
-    DeficitSeen: "A pool lacks databases; none is asked for yet.",
-    DatabasesRequested: "The rows are committed as `requested`.",
-    // Provision
-    CreationLeased: "The row is `creating` and leased; Neon has not been asked.",
-    NameNotFound: "Asked before, and Neon has no project of this name; it is about to be asked again.",
-    ProjectCreated: "Neon has made the project; the ledger does not know its id.",
-    ProjectRecorded: "The row is `verifying`.",
-    VerificationLeased: "The row is leased; nothing has been tried.",
-    DatabaseAnswered: "A connection answered.",
-    DatabaseSuspended: "The endpoint sleeps; the row is still `verifying`.",
-    DatabaseAvailable: "The row is `available`; nobody who waits has been served.",
-    ClaimServed: "A waiting claim has its database; nobody has been told.",
-    CreationFailureCounted: "A failed creation counts towards the breaker; the row is still leased.",
-    StepPostponed: "The row is due again later.",
-    FailureDecided: "The row is to be given up; it is still leased.",
-    FailureRecorded: "The row is `failed`; no replacement has been asked for.",
-    // Adopt
-    ProjectFound: "A project of this name was found on Neon.",
-    EndpointFound: "So was its endpoint.",
-    ConnectionRead: "So was its password; the ledger knows nothing of it yet.",
-    // Apply
-    ChangeLeased: "The row is leased; Neon knows nothing of what is wished for.",
-    QuotaTaken: "Neon has the new quota; the ledger does not know.",
-    ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
-    EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
-    EndpointStarted: "Neon has started the endpoint; the ledger does not know.",
-    ChangeRecorded: "The ledger knows that Neon has confirmed.",
-    ChangePostponed: "The change is due again later.",
-    // Release
-    ReleaseLeased: "The row is leased; Neon has not been asked to delete anything.",
-    NameLookedUp: "A row without a project was looked up by its name.",
-    ProjectDeleted: "Neon has deleted the project; the row is still `releasing`.",
-    DeletionRecorded: "The row is `deleted`.",
-    ReleasePostponed: "The release is due again later.",
-    // Act
-    WishRecorded: "Somebody's wish is committed; nothing has been done about it.",
-    ReleaseRecorded: "A release is committed; nothing has been done about it.",
+    "refill" {
+        DeficitSeen: "A pool lacks databases; none is asked for yet.",
+        DatabasesRequested: "The rows are committed as `requested`.",
+    }
+    "provision" {
+        CreationLeased: "The row is `creating` and leased; Neon has not been asked.",
+        NameNotFound: "Asked before, and Neon has no project of this name; it is about to be asked again.",
+        ProjectCreated: "Neon has made the project; the ledger does not know its id.",
+        ProjectRecorded: "The row is `verifying`.",
+        VerificationLeased: "The row is leased; nothing has been tried.",
+        DatabaseAnswered: "A connection answered.",
+        DatabaseSuspended: "The endpoint sleeps; the row is still `verifying`.",
+        DatabaseAvailable: "The row is `available`; nobody who waits has been served.",
+        ClaimServed: "A waiting claim has its database; nobody has been told.",
+        CreationFailureCounted: "A failed creation counts towards the breaker; the row is still leased.",
+        StepPostponed: "The row is due again later.",
+        FailureDecided: "The row is to be given up; it is still leased.",
+        FailureRecorded: "The row is `failed`; no replacement has been asked for.",
+    }
+    "adopt" {
+        ProjectFound: "A project of this name was found on Neon.",
+        EndpointFound: "So was its endpoint.",
+        ConnectionRead: "So was its password; the ledger knows nothing of it yet.",
+    }
+    "apply" {
+        ChangeLeased: "The row is leased; Neon knows nothing of what is wished for.",
+        QuotaTaken: "Neon has the new quota; the ledger does not know.",
+        ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
+        EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
+        EndpointStarted: "Neon has started the endpoint; the ledger does not know.",
+        ChangeRecorded: "The ledger knows that Neon has confirmed.",
+        ChangePostponed: "The change is due again later.",
+    }
+    "release" {
+        ReleaseLeased: "The row is leased; Neon has not been asked to delete anything.",
+        NameLookedUp: "A row without a project was looked up by its name.",
+        ProjectDeleted: "Neon has deleted the project; the row is still `releasing`.",
+        DeletionRecorded: "The row is `deleted`.",
+        ReleasePostponed: "The release is due again later.",
+    }
+    "sync" {
+        SweepBegun: "The sweep is on record; no page has been asked for.",
+        PageListed: "Neon has answered with a page; nothing of it is written down.",
+        PageTakenIn: "What the page shows is written down; the sweep does not count it yet.",
+        SweepEnded: "The sweep is complete; no conclusions have been drawn.",
+        SweepConcluded: "Nobody has been told how the sweep went.",
+    }
+    "usage" {
+        HistoryAnswered: "Neon has told what a batch used; nothing of it is written down.",
+        DaysRecorded: "The days are written down, the totals are not, and the batch is still due.",
+    }
+    "reconcile" {
+        FindingsTaken: "Findings that are due are leased; nothing has been done about them.",
+        DeletionMarked: "The ledger says that a project which it does not know is being deleted; Neon has not been asked.",
+        UnknownDeleted: "Neon has deleted that project; its finding does not say so.",
+        GhostRetired: "A database whose project is gone is retired; its finding is still open.",
+        FindingSettled: "The finding says what was done.",
+    }
+    "sample" {
+        CountersRolledUp: "The counters are rolled up; no sample has been taken.",
+        PoolsSampled: "The pools have their sample; the fleet may not.",
+    }
+    "size" {
+        TargetDecided: "A new target is committed with its reasons; the refill has not been told.",
+    }
+    "roll" {
+        RequestedRewritten: "Databases that Neon does not know yet follow the new template; no other does.",
+        TemplateWished: "A few databases are wished to follow it; Neon has not been asked.",
+        SurgeSet: "The pool asks for more databases than its target, so that some can be replaced; none is released.",
+        OutdatedReleased: "A few databases are being released; no replacement has been asked for.",
+        RollOutEnded: "The template has reached all; nobody has been told.",
+    }
+    "watch" {
+        NeonSeen: "Whether Neon answers is on record; what was called is not.",
+    }
+    "doctor" {
+        InvariantsChecked: "The checks have run; their result is not on record.",
+        ExaminationRecorded: "It is; nobody has been told.",
+    }
+    "act" {
+        WishRecorded: "Somebody's wish is committed; nothing has been done about it.",
+        ReleaseRecorded: "A release is committed; nothing has been done about it.",
+    }
 }
 
 /// Where a duty stands. Dies if it was told to.

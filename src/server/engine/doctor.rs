@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Duty, Engine, Inner, Report};
+use super::{CrashPoint, Duty, Engine, Inner, Report, crash};
 use crate::{
     server::{
         ledger::{Invariant, Ledger, LedgerError, ListedName},
@@ -92,8 +92,10 @@ impl Doctor {
                 checks.push(unknown(NEON_AGREES, NEON_AGREES_STATEMENT, started_at, why));
             }
         }
+        crash::here(CrashPoint::InvariantsChecked);
         let found = Examination { started_at, finished_at: started_at, by: by.to_owned(), checks };
         let found = self.ledger.record_examination(found, with_neon).await?;
+        crash::here(CrashPoint::ExaminationRecorded);
         for check in found.checks.iter().filter(|check| check.verdict == CheckVerdict::Violated) {
             tracing::error!(
                 check = check.name,

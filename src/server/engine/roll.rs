@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Duty, Inner, Report};
+use super::{CrashPoint, Duty, Inner, Report, crash};
 use crate::server::{
     ledger::{By, LedgerError, Rolling},
     sizing::{Supply, next_batch},
@@ -33,17 +33,20 @@ impl Inner {
     async fn roll_pool(&self, pool: &Rolling) -> Result<Vec<(&'static str, u64)>, LedgerError> {
         let by = By::duty(Duty::Roll.name());
         let rewritten = self.ledger.rewrite_requested(pool.pool_id).await?;
+        crash::here(CrashPoint::RequestedRewritten);
         let fitted = match UNCONFIRMED_AT_MOST - pool.unconfirmed {
             room @ 1.. if pool.to_fit > 0 => self.ledger.fit_to_template(pool.pool_id, room, &by).await?,
             _ => 0,
         };
         if fitted > 0 {
+            crash::here(CrashPoint::TemplateWished);
             self.nudge(Duty::Apply);
         }
         let released = self.replace(pool, by.clone()).await?;
         if pool.to_fit + pool.to_replace + pool.older_in_flight + pool.unconfirmed == 0
             && self.ledger.end_roll_out(pool, &by).await?
         {
+            crash::here(CrashPoint::RollOutEnded);
             tracing::info!(
                 pool = pool.pool,
                 template.revision = pool.revision,
@@ -62,6 +65,7 @@ impl Inner {
             old: pool.to_replace,
         });
         if self.ledger.set_surge(pool.pool_id, batch.surge).await? {
+            crash::here(CrashPoint::SurgeSet);
             self.nudge(Duty::Refill);
         }
         if batch.release == 0 || pool.is_stopped || self.neon_is_failing() {
@@ -71,6 +75,7 @@ impl Inner {
         let by = By { reason: Some(reason), ..by };
         let released = self.ledger.release_outdated(pool.pool_id, batch.release, &by).await?;
         if released > 0 {
+            crash::here(CrashPoint::OutdatedReleased);
             self.nudge(Duty::Refill);
             self.nudge(Duty::Release);
         }

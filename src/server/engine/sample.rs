@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Timelike;
 
-use super::{Inner, Report};
+use super::{CrashPoint, Inner, Report, crash};
 use crate::server::ledger::LedgerError;
 
 impl Inner {
@@ -17,7 +17,9 @@ impl Inner {
 
     async fn take_samples(&self) -> Result<(), LedgerError> {
         self.ledger.roll_up().await?;
+        crash::here(CrashPoint::CountersRolledUp);
         self.ledger.sample_pools().await?;
+        crash::here(CrashPoint::PoolsSampled);
         let now = chrono::Utc::now();
         // The duty runs every ten seconds: once a minute, and once an hour.
         if now.second() < 10 {

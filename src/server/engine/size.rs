@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Duty, Inner, Report};
+use super::{CrashPoint, Duty, Inner, Report, crash};
 use crate::{
     server::{
         ledger::{By, LedgerError, SelfSized},
@@ -20,7 +20,10 @@ impl Inner {
         let mut report = Report::idle();
         for pool in pools {
             match self.size_pool(&pool).await {
-                Ok(true) => report.count("targets set"),
+                Ok(true) => {
+                    crash::here(CrashPoint::TargetDecided);
+                    report.count("targets set");
+                }
                 Ok(false) => {}
                 Err(error) => return Report::ledger_failed(&error),
             }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Inner, Report};
+use super::{CrashPoint, Inner, Report, crash};
 use crate::{
     server::{
         ledger::{LedgerError, ListedProject, SightedBy, Sweep, SweptPage},
@@ -104,6 +104,7 @@ impl Inner {
             Some(sweep) => sweep,
             None => {
                 let begun = self.ledger.start_sweep(self.replica).await?;
+                crash::here(CrashPoint::SweepBegun);
                 UnderWay {
                     sighted_by: SightedBy { sweep: begun.id, started_at: begun.started_at },
                     cursor: None,
@@ -125,6 +126,7 @@ impl Inner {
                 return Err(Setback::Neon(error));
             }
         };
+        crash::here(CrashPoint::PageListed);
         if !self.take_in(&mut sweep, &page).await? {
             // Another replica sweeps now.
             return Ok(None);
@@ -136,8 +138,10 @@ impl Inner {
         }
         state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
         let ended = self.ledger.finish_sweep(sweep.sighted_by.sweep).await?;
+        crash::here(CrashPoint::SweepEnded);
         if ended.is_complete {
             self.conclude(sweep.sighted_by, &sweep.seen).await?;
+            crash::here(CrashPoint::SweepConcluded);
         }
         Ok(Some(ended))
     }
@@ -147,6 +151,7 @@ impl Inner {
         let listed: Vec<ListedProject> = page.items.iter().map(listed).collect();
         let changed = self.ledger.record_listed(&listed).await?;
         let ours = self.note_page(sweep.sighted_by, page).await?;
+        crash::here(CrashPoint::PageTakenIn);
         page.items.iter().for_each(|item| sweep.seen.insert(&item.id));
         sweep.pages += 1;
         sweep.last_page_at = Instant::now();

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Inner, Report};
+use super::{CrashPoint, Inner, Report, crash};
 use crate::server::neon::Class;
 
 /// Without any answer for this long, Neon is asked for a sign of life.
@@ -29,6 +29,7 @@ impl Inner {
         let error = health.last_error.unwrap_or_default();
         let told =
             self.ledger.record_neon_status(health.last_ok_at, failing.map(|since| (since, error.as_str()))).await;
+        crash::here(CrashPoint::NeonSeen);
         let buckets = self.timings.take();
         let handed_over = match buckets.iter().any(|count| *count > 0) {
             true => self.ledger.record_claim_timings(self.replica, &buckets).await,

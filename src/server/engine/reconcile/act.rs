@@ -8,7 +8,7 @@ use serde_json::json;
 use super::is_ours;
 use crate::{
     server::{
-        engine::{Duty, Inner, Report},
+        engine::{CrashPoint, Duty, Inner, Report, crash},
         ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired},
         neon::{Class, NeonClient, NeonError, Project},
     },
@@ -70,11 +70,15 @@ impl Inner {
             });
         }
         let due = self.ledger.take_due_findings(AT_ONCE as i64, LEASE_SECONDS, measured_at, rules).await?;
+        if !due.is_empty() {
+            crash::here(CrashPoint::FindingsTaken);
+        }
         let mut report = Report { more_is_due: due.len() == AT_ONCE, ..Report::idle() };
         let neon = self.neon.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
         for finding in due {
             let step = self.act_on(&neon, &finding, &by).await?;
             self.note_step(&finding, step, &by, &mut report).await?;
+            crash::here(CrashPoint::FindingSettled);
         }
         Ok(report)
     }
@@ -140,8 +144,10 @@ impl Inner {
         if !self.ledger.mark_deleting(due, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));
         }
+        crash::here(CrashPoint::DeletionMarked);
         match neon.delete_project(project_id).await {
             Ok(_) => {
+                crash::here(CrashPoint::UnknownDeleted);
                 tracing::info!(
                     neon.project_id = project_id,
                     neon.project_name = project.name,
@@ -172,6 +178,7 @@ impl Inner {
         let why = "Its project is not on Neon any more: two complete lists and a direct question say so.";
         match self.ledger.retire_ghost(id, project_id, why, by).await? {
             Retired::Retired => {
+                crash::here(CrashPoint::GhostRetired);
                 self.nudge(Duty::Release);
                 self.nudge(Duty::Refill);
                 Ok(Step::Mended(Mended::new(

@@ -19,7 +19,7 @@ use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
 use self::asking::{Answers, Setback};
-use super::{Inner, Report};
+use super::{CrashPoint, Inner, Report, crash};
 use crate::server::{
     ledger::{DueUsage, LedgerError, Recorded},
     neon::{Class, NeonClient, consumption::MAX_IDS},
@@ -168,8 +168,10 @@ impl Inner {
         let (now, sent_at) = (Utc::now(), Instant::now());
         let window = reading::window(group, now);
         let Some(answers): Option<Answers> = self.ask_histories(neon, group, window).await? else { return Ok(None) };
+        crash::here(CrashPoint::HistoryAnswered);
         let (periods, days) = reading::read(group, &answers, window, now);
         let written = self.ledger.record_usage_days(&days).await?;
+        crash::here(CrashPoint::DaysRecorded);
         let recorded = self.ledger.record_usage(&periods, sent_at.elapsed().as_secs_f64()).await?;
         Ok(Some((recorded, written)))
     }

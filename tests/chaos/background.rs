@@ -1,0 +1,83 @@
+//! What goes on without anybody asking for it, arranged so that every duty has something to do: sweeps that show an orphan and a ghost, databases whose usage is due,
+//! a pool whose policy wants more, templates that roll out, checks that have not run for long.
+
+use flotilla::{
+    server::ledger::{By, NewPool},
+    types::{Policy, SizingRate, Template},
+};
+use uuid::Uuid;
+
+use crate::{ledger::Behind, support::World};
+
+/// Sizes itself.
+const ELASTIC: &str = "elastic";
+/// Its databases are changed in place.
+const FITTED: &str = "fitted";
+/// Its databases are replaced.
+const RENEWED: &str = "renewed";
+
+/// The duties that have only this to do.
+pub const PARTS: [&str; 8] = ["sync", "usage", "reconcile", "sample", "size", "roll", "watch", "doctor"];
+
+/// Pools of one database each, from which nobody claims.
+pub async fn make_pools(world: &World) {
+    for name in [ELASTIC, FITTED, RENEWED] {
+        let pool = NewPool {
+            name,
+            region_id: "aws-us-east-1",
+            pg_version: 17,
+            birth_plan: "free",
+            target: 1,
+            is_default: false,
+        };
+        world.ledger.ensure_pool(&pool).await.unwrap();
+    }
+    let policy = Policy {
+        cover_hours: 1.0,
+        rate: SizingRate::P95,
+        floor: 1,
+        ceiling: 3,
+        largest_step: 2,
+        decrease_after_minutes: 0,
+    };
+    world.ledger.set_policy(ELASTIC, &policy, &By::cli()).await.unwrap();
+}
+
+/// Something for each of the [`PARTS`] to do. To be called while no engine runs.
+pub async fn arrange(world: &World, behind: &Behind) {
+    let orphan = format!("flotilla-{}", Uuid::now_v7());
+    world.emulator.create_project(&orphan, None).await.unwrap();
+    let ghost = "SELECT neon_project_id FROM databases JOIN pools ON pools.id = pool_id WHERE pools.name = 'elastic' AND state = 'available' LIMIT 1";
+    for project_id in behind.texts(ghost).await {
+        world.emulator.delete_project(&project_id).await.unwrap();
+    }
+    let new = |pg_version, suspend_timeout_seconds| Template {
+        pg_version,
+        min_cu: 0.25,
+        max_cu: 0.25,
+        suspend_timeout_seconds,
+        birth_plan: String::from("free"),
+    };
+    let is = |condition: &'static str| async move {
+        behind.number(&format!("SELECT count(*) FROM pools WHERE {condition}")).await == 1
+    };
+    let timeout = if is("name = 'fitted' AND suspend_timeout_seconds = 60").await { 120 } else { 60 };
+    world.ledger.set_template(FITTED, &new(17, timeout), &By::cli()).await.unwrap();
+    let version = if is("name = 'renewed' AND pg_version = 17").await { 16 } else { 17 };
+    world.ledger.set_template(RENEWED, &new(version, 0), &By::cli()).await.unwrap();
+    behind.run("UPDATE pools SET target = 0 WHERE name = 'elastic'").await;
+    behind.run("UPDATE databases SET usage_asked_at = NULL, usage_due_at = now(), usage_rests_until = now()").await;
+    behind.run("DELETE FROM doctor_runs").await;
+}
+
+/// What is confirmed needs no second sweep and no hour any more: so much time has passed. Strays are nobody's business.
+pub const QUARANTINE_PASSES: &str = "UPDATE findings SET status = 'quarantined', action_due_at = now() - interval '1 second'
+    WHERE kind IN ('orphan', 'ghost') AND status IN ('suspected', 'quarantined') AND (action_due_at IS NULL OR action_due_at > now())
+      AND subject NOT IN (SELECT neon_project_id FROM databases WHERE state = 'claimed' AND neon_project_id IS NOT NULL)";
+
+/// What of it is left to do.
+pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s', id, kind, status, last_error) FROM findings WHERE status NOT IN ('resolved', 'ignored') AND kind <> 'stray'
+    UNION ALL SELECT format('pool %s: template %s of %s', name, rolled_revision, template_revision) FROM pools WHERE rolled_revision < template_revision
+    UNION ALL SELECT format('pool %s: target %s', name, target) FROM pools WHERE name = 'elastic' AND target = 0
+    UNION ALL SELECT 'no usage was asked for' WHERE NOT EXISTS (SELECT FROM databases WHERE usage_asked_at IS NOT NULL)
+    UNION ALL SELECT 'no check has run' WHERE NOT EXISTS (SELECT FROM doctor_runs)";
