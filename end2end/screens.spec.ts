@@ -13,6 +13,8 @@ async function screens(request: APIRequestContext): Promise<Record<string, strin
     pools: '/pools',
     'one pool': '/pools/standard?range=day',
     'a policy': '/pools/standard/policy',
+    problems: '/problems',
+    'problems of one kind': '/problems?kind=orphan',
     engine: '/engine',
     'API budget': '/budget',
     'look-up': '/lookup?q=mail.example',

@@ -119,7 +119,7 @@ fn Run(run: DutyRun) -> impl IntoView {
             <span class="shrink-0 text-right text-xs text-muted tabular-nums">
                 <Timestamp at=run.started_at />
                 <br />
-                {format!("took {took} ms")}
+                {if took < 1_000 { format!("took {took} ms") } else { format!("took {:.1} s", took as f64 / 1_000.0) }}
             </span>
         </li>
     }

@@ -43,7 +43,7 @@ fn Strip(live: Live<Status>) -> impl IntoView {
                 Some(error) => cut_off(error),
                 None => live.with(headline).into_any(),
             }}</div>
-        <dl class="hidden items-center gap-x-4 text-xs text-muted md:flex">
+        <dl class="hidden shrink-0 items-center gap-x-4 text-xs whitespace-nowrap text-muted md:flex">
             <div class="flex gap-1.5">
                 <dt>"Available"</dt>
                 <dd class="font-medium text-base-content tabular-nums">{count(|status| status.available)}</dd>

@@ -1,10 +1,12 @@
 //! What goes on without anybody asking for it, arranged so that every duty has something to do: sweeps that show an orphan and a ghost, databases whose usage is due,
 //! a pool whose policy wants more, templates that roll out, checks that have not run for long.
 
+use chrono::{TimeDelta, Utc};
 use flotilla::{
     server::ledger::{By, NewPool},
     types::{Policy, SizingRate, Template},
 };
+use neon_emulator::SeedProject;
 use uuid::Uuid;
 
 use crate::{ledger::Behind, support::World};
@@ -45,8 +47,9 @@ pub async fn make_pools(world: &World) {
 
 /// Something for each of the [`PARTS`] to do. To be called while no engine runs.
 pub async fn arrange(world: &World, behind: &Behind) {
-    let orphan = format!("flotilla-{}", Uuid::now_v7());
-    world.emulator.create_project(&orphan, None).await.unwrap();
+    // Old enough that nobody seems to use it.
+    let orphan = SeedProject::new(format!("flotilla-{}", Uuid::now_v7()), Utc::now() - TimeDelta::days(2));
+    world.emulator.seed(&[orphan]).await.unwrap();
     let ghost = "SELECT neon_project_id FROM databases JOIN pools ON pools.id = pool_id WHERE pools.name = 'elastic' AND state = 'available' LIMIT 1";
     for project_id in behind.texts(ghost).await {
         world.emulator.delete_project(&project_id).await.unwrap();
@@ -79,5 +82,6 @@ pub const QUARANTINE_PASSES: &str = "UPDATE findings SET status = 'quarantined',
 pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s', id, kind, status, last_error) FROM findings WHERE status NOT IN ('resolved', 'ignored') AND kind <> 'stray'
     UNION ALL SELECT format('pool %s: template %s of %s', name, rolled_revision, template_revision) FROM pools WHERE rolled_revision < template_revision
     UNION ALL SELECT format('pool %s: target %s', name, target) FROM pools WHERE name = 'elastic' AND target = 0
-    UNION ALL SELECT 'no usage was asked for' WHERE NOT EXISTS (SELECT FROM databases WHERE usage_asked_at IS NOT NULL)
+    UNION ALL SELECT format('%s: its usage is due', id) FROM databases
+      WHERE state IN ('available', 'claimed') AND usage_asked_at IS NULL AND usage_due_at <= now() AND usage_rests_until <= now()
     UNION ALL SELECT 'no check has run' WHERE NOT EXISTS (SELECT FROM doctor_runs)";

@@ -97,7 +97,9 @@ fn Route(route: RouteUse) -> impl IntoView {
     view! {
         <tr>
             <td>
-                <code class="text-xs break-all">{route.route}</code>
+                <code class="text-xs">
+                    {route.route.split_inclusive('/').map(|part| view! { {part.to_owned()} <wbr /> }).collect_view()}
+                </code>
             </td>
             <td data-label="Last hour" class="text-right tabular-nums">{sent(sum)}</td>
             <td data-label="429" class="text-right tabular-nums">{grouped(sum.limited)}</td>

@@ -125,10 +125,10 @@ fn Row(finding: Finding) -> impl IntoView {
                 <LookBadge look=look::of_finding(finding.status) />
                 <span class="block text-xs text-muted">{confidence}</span>
             </td>
-            <td data-label="Why" class="max-w-80 text-sm">{finding.kind.meaning()}</td>
+            <td data-label="Why" class="text-cell max-w-80 text-sm">{finding.kind.meaning()}</td>
             <td data-label="Since" class="when"><Timestamp at=finding.first_seen_at /></td>
             <td data-label="Storage" class="whitespace-nowrap tabular-nums">{finding.size_bytes.map_or_else(|| String::from("unknown"), bytes)}</td>
-            <td data-label="What happens next" class="max-w-96 text-sm">
+            <td data-label="What happens next" class="text-cell max-w-96 text-sm">
                 {finding.doing()}
                 {finding.next_at().map(|at| view! { " Due " <Timestamp at /> "." })}
             </td>

@@ -147,7 +147,7 @@ fn Row(row: TroubledRow) -> impl IntoView {
                 <a class="row-target font-medium" href=path::database(row.id)>{short(row.id)}</a>
                 <span class="block text-xs text-muted">{row.pool}</span>
             </td>
-            <td data-label="Why" class="max-w-xl break-words">{row.error.unwrap_or_else(|| String::from("No reason is known."))}</td>
+            <td data-label="Why" class="text-cell max-w-xl break-words">{row.error.unwrap_or_else(|| String::from("No reason is known."))}</td>
             <td data-label="Since" class="when"><Timestamp at=row.since /></td>
             <td data-label="Tried" class="tabular-nums">{format!("{} times", row.attempts)}</td>
             <td data-label="Next" class="when">

@@ -5,6 +5,7 @@ mod files;
 mod fleet;
 mod history;
 mod links;
+mod mishaps;
 mod people;
 mod traffic;
 
@@ -128,6 +129,7 @@ async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, 
     })
     .await?;
     history::seed(options.signups_per_hour, ledger).await?;
+    mishaps::arrange(emulator, ledger).await?;
     Ok(remark(&format!("      made in {:.1} s", started.elapsed().as_secs_f64()))?)
 }
 

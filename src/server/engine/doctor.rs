@@ -14,7 +14,7 @@ use crate::{
         ledger::{Invariant, Ledger, LedgerError, ListedName},
         neon::{Class, NeonClient, NeonError, project::MAX_PAGE},
     },
-    types::{Check, CheckVerdict, Examination, Outcome, Time},
+    types::{Check, CheckVerdict, Examination, Outcome, Time, grouped},
 };
 
 /// The check that needs Neon.
@@ -119,7 +119,7 @@ impl Doctor {
         let neon = neon.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
         let mut found = Comparison::default();
         let ended = tokio::time::timeout(COMPARISON_LIMIT, self.compare(&neon, at, &mut found)).await;
-        let note = format!("{} projects were listed", found.listed.len());
+        let note = format!("{} projects were listed", grouped(found.listed.len() as i64));
         let why_not = match ended {
             Ok(Ok(())) if found.unavailable == 0 => None,
             Ok(Ok(())) => Some(format!("Neon could not read {} projects in time", found.unavailable)),
