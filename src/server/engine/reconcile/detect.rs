@@ -18,6 +18,8 @@ use crate::{
 const BATCH: i64 = 10_000;
 /// A list that misses more than these is wrong as a whole: more evidence would add nothing.
 const GHOSTS_AT_MOST: usize = 10_000;
+/// So many are put behind the others of their pool.
+const PUT_BEHIND_AT_MOST: usize = 500;
 
 impl Inner {
     /// Compares a page of the list with the ledger. Returns how many of its projects are ours.
@@ -49,9 +51,15 @@ impl Inner {
                 living.iter().filter(|(_, project_id)| !seen.contains(project_id)).map(|(id, _)| *id).collect();
             if !missing.is_empty() {
                 self.ledger.record_ghosts(by, &missing).await?;
-                self.ledger.put_behind(&missing).await?;
             }
             found += missing.len();
+            // A list that misses many is wrong as a whole, and then one is as good as another.
+            if found <= PUT_BEHIND_AT_MOST {
+                for id in &missing {
+                    // One at a time: whoever claims meanwhile must find all others free.
+                    self.ledger.put_behind(&[*id]).await?;
+                }
+            }
             match living.last() {
                 Some((last, _)) if living.len() as i64 == BATCH && found < GHOSTS_AT_MOST => after = *last,
                 _ => break,
