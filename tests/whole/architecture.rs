@@ -56,7 +56,8 @@ fn only_the_engine_calls_neon() {
         ".consumption(",
         ".consumption_v2(",
     ];
-    assert_eq!(offenders(&words, &["server/engine/", "server/neon/"]), [""; 0]);
+    // The demonstration plays the people in Neon's own console.
+    assert_eq!(offenders(&words, &["server/engine/", "server/neon/", "server/demo/mishaps.rs"]), [""; 0]);
 }
 
 #[test]
