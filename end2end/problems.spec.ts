@@ -9,7 +9,7 @@ async function openFinding(page: Page, kind: string): Promise<void> {
     await page.getByRole('link', { name: new RegExp(`^${kind}s? [1-9]`) }).click({ timeout: 2_000 })
   }).toPass({ timeout: 90_000 })
   await page.locator('tbody a.row-target').first().click()
-  await expect(page.getByRole('region', { name: 'Evidence' })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Evidence' })).toBeVisible()
 }
 
 test("an owner's project that somebody deleted on Neon is named, and brought back", async ({ page }) => {

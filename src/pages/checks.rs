@@ -52,7 +52,7 @@ fn Found(live: Live<Option<Examination>>, run: ServerAction<RunChecks>) -> impl 
         let why_not = why_not.clone();
         view! {
             <span class="flex flex-wrap items-center gap-3">
-                {last.get().map(|(at, by)| view! { <span class="text-xs text-muted">"Last run " <Timestamp at /> " by " {by}</span> })}
+                {last.try_get().flatten().map(|(at, by)| view! { <span class="text-xs text-muted">"Last run " <Timestamp at /> " by " {by}</span> })}
                 <ActionForm action=run>
                     <SubmitButton
                         text="Run the checks now"

@@ -14,7 +14,7 @@ pub fn Past(live: Live<ApiBudget>) -> impl IntoView {
     view! {
         <Panel title="Calls a minute" aside=ViewFn::from(ranges)>
             {move || {
-                if is_drawable.get() {
+                if is_drawable.try_get().unwrap_or_default() {
                     view! { <Chart title="Calls" label="Calls to Neon a minute, by how they ended, against the limit of the account" data write=whole /> }.into_any()
                 } else {
                     view! {

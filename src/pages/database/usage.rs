@@ -68,7 +68,7 @@ fn Usage(live: Live<UsageHistory>) -> impl IntoView {
     let is_empty = Memo::new(move |_| live.with(|history| history.days.is_empty()).unwrap_or(true));
     view! {
         {move || {
-            if is_empty.get() {
+            if is_empty.try_get().unwrap_or_default() {
                 live.with(|history| view! { <Nothing history=history.clone() /> }).into_any()
             } else {
                 view! {

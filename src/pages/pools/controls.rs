@@ -96,7 +96,7 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
     let pause_or_resume = {
         let why_not = why_not.clone();
         move || {
-            if stopped.get() {
+            if stopped.try_get().unwrap_or_default() {
                 view! { <OpenDialog dialog=RESUME text="Resume" glyph=Glyph::Play why_not=why_not.clone() /> }
             } else {
                 view! { <OpenDialog dialog=PAUSE text="Pause" glyph=Glyph::Pause why_not=why_not.clone() /> }
@@ -105,8 +105,10 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
     };
     let has_policy = Memo::new(move |_| live.with(|detail| detail.sizing.policy.is_some()).unwrap_or(false));
     let set_target = move || {
-        let by_policy =
-            has_policy.get().then(|| String::from("The policy sets it. Change the policy, or remove it first."));
+        let by_policy = has_policy
+            .try_get()
+            .unwrap_or_default()
+            .then(|| String::from("The policy sets it. Change the policy, or remove it first."));
         let why_not = why_not.clone().or(by_policy);
         view! { <OpenDialog dialog=TARGET text="Set target" glyph=Glyph::Pencil class="btn btn-sm btn-primary" why_not /> }
     };

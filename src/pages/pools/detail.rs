@@ -173,7 +173,7 @@ fn Past(live: Live<PoolDetail>) -> impl IntoView {
     view! {
         <Panel title="Supply and demand" aside=ViewFn::from(ranges)>
             {move || {
-                if is_drawable.get() {
+                if is_drawable.try_get().unwrap_or_default() {
                     view! {
                         <div class="grid gap-6 xl:grid-cols-2">
                             <Chart title="Ready" label="Databases available and in flight against the target" data=levels write=whole />

@@ -41,7 +41,7 @@ pub fn ScheduleButtons(live: Live<PoolDetail>, actions: PoolActions, why_not: Op
         let why_not = why_not.clone();
         move || {
             let why_not = why_not.clone();
-            has_some.get().then(|| view! { <OpenDialog dialog=REMOVE_SCHEDULE text="Remove" glyph=Glyph::Trash class="btn btn-xs btn-ghost" why_not /> })
+            has_some.try_get().unwrap_or_default().then(|| view! { <OpenDialog dialog=REMOVE_SCHEDULE text="Remove" glyph=Glyph::Trash class="btn btn-xs btn-ghost" why_not /> })
         }
     };
     let name = live.with_untracked(|detail| detail.summary.name.clone()).unwrap_or_default();
@@ -135,7 +135,8 @@ fn RemoveDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
     let schedules = Memo::new(move |_| live.with(|detail| detail.sizing.schedules.clone()).unwrap_or_default());
     let options = move || {
         schedules
-            .get()
+            .try_get()
+            .unwrap_or_default()
             .into_iter()
             .map(|schedule| view! { <option value=schedule.id.to_string()>{format!("{} · {}", schedule.peak.label, schedule.peak.when.in_words())}</option> })
             .collect_view()

@@ -20,11 +20,12 @@ pub fn SizingPanel(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoVie
             view! {
                 <span class="flex flex-wrap gap-2">
                     {has_policy
-                        .get()
+                        .try_get()
+                        .unwrap_or_default()
                         .then(|| view! { <OpenDialog dialog=REMOVE_POLICY text="Remove policy" glyph=Glyph::Cross class="btn btn-sm btn-ghost" why_not /> })}
-                    <a class="btn btn-sm" href=href>
+                    <a class="btn btn-sm" href=move || href.try_get().unwrap_or_default()>
                         <Icon glyph=Glyph::Pencil />
-                        {if has_policy.get() { "Policy" } else { "Try a policy" }}
+                        {if has_policy.try_get().unwrap_or_default() { "Policy" } else { "Try a policy" }}
                     </a>
                 </span>
             }

@@ -134,7 +134,7 @@ fn TemplateDialog(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView
                     <ReasonField id="template-reason" />
                 </div>
                 <div class="mt-4 needs-wasm" role="status">
-                    {move || live.with(|detail| effect(detail, parsed.get()))}
+                    {move || parsed.try_get().and_then(|parsed| live.with(|detail| effect(detail, parsed)))}
                 </div>
                 <div class="modal-action">
                     <CancelButton dialog=TEMPLATE />

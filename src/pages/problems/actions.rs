@@ -190,7 +190,7 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                 </div>
                 <div class="modal-action">
                     <CancelButton dialog=DELETE />
-                    <button type="submit" class="btn btn-error" class:btn-disabled=move || !matches.get() disabled=pending>
+                    <button type="submit" class="btn btn-error" class:btn-disabled=move || !matches.try_get().unwrap_or_default() disabled=pending>
                         "Delete on Neon"
                     </button>
                 </div>

@@ -38,7 +38,7 @@ pub fn Evidence(finding: Finding) -> impl IntoView {
         <th scope="col">"The ledger"</th>
     }
     .into_any();
-    view! { <Table label="Evidence" head>{rows}</Table> }
+    view! { <Table label="Fields, as Neon lists them and as the ledger has them" head>{rows}</Table> }
 }
 
 /// The fields of one side; the limits of a quota each for itself.

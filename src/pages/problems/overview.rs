@@ -107,7 +107,7 @@ pub fn Troubled(problems: Problems) -> impl IntoView {
                 <p class="px-4 py-2 text-sm text-muted">
                     "They failed too often and are kept as evidence; the pool has replaced them. Release one when it is no longer needed: that deletes what there is of it on Neon."
                 </p>
-                <Rows label="Creations set aside" rows=failed_rows />
+                <Rows label="Databases whose creation was set aside" rows=failed_rows />
             </Panel>
         }
     });
@@ -115,7 +115,7 @@ pub fn Troubled(problems: Problems) -> impl IntoView {
         view! {
             <Panel title="Changes that keep failing" flush=true>
                 <p class="px-4 py-2 text-sm text-muted">"Neon has not carried them out yet. The engine goes on trying, less and less often."</p>
-                <Rows label="Changes that keep failing" rows=stuck_rows />
+                <Rows label="Databases whose changes keep failing" rows=stuck_rows />
             </Panel>
         }
     });
