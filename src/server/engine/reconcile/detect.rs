@@ -55,10 +55,7 @@ impl Inner {
             found += missing.len();
             // A list that misses many is wrong as a whole, and then one is as good as another.
             if found <= PUT_BEHIND_AT_MOST {
-                for id in &missing {
-                    // One at a time: whoever claims meanwhile must find all others free.
-                    self.ledger.put_behind(&[*id]).await?;
-                }
+                self.ledger.put_behind(&missing).await?;
             }
             match living.last() {
                 Some((last, _)) if living.len() as i64 == BATCH && found < GHOSTS_AT_MOST => after = *last,

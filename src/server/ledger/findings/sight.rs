@@ -132,17 +132,20 @@ impl Ledger {
     }
 
     /// Puts available databases that a list did not show behind all others of their pool, so that they are claimed last while nobody knows whether they exist.
+    /// One at a time: whoever claims meanwhile must find all others free.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn put_behind(&self, ids: &[Uuid]) -> Result<(), LedgerError> {
-        sqlx::query!(
-            "UPDATE databases SET available_order = nextval('available_order')
+        for id in ids {
+            sqlx::query!(
+                "UPDATE databases SET available_order = nextval('available_order')
              WHERE id IN (SELECT id FROM databases WHERE id = ANY ($1) AND state = 'available' FOR UPDATE SKIP LOCKED)",
-            ids
-        )
-        .execute(&self.db)
-        .await?;
+                std::slice::from_ref(id)
+            )
+            .execute(&self.db)
+            .await?;
+        }
         Ok(())
     }
 
