@@ -71,8 +71,10 @@ fn Change(name: String, before: String, after: String) -> impl IntoView {
 
 fn subject(event: &Event) -> AnyView {
     match (event.database_id, &event.pool) {
-        (Some(id), _) => view! { <a class="link link-hover text-primary" href=path::database(id)>{short(id)}</a> }.into_any(),
-        (None, Some(pool)) => view! { <a class="link link-hover text-primary" href=path::pool(pool, PoolRange::default())>{pool.clone()}</a> }.into_any(),
+        (Some(id), _) => view! { <a class="text-link" href=path::database(id)>{short(id)}</a> }.into_any(),
+        (None, Some(pool)) => {
+            view! { <a class="text-link" href=path::pool(pool, PoolRange::default())>{pool.clone()}</a> }.into_any()
+        }
         (None, None) => ().into_any(),
     }
 }

@@ -1,7 +1,7 @@
 //! Chaos: each scenario breaks something on purpose and is a program that fails when Flotilla does not mend it. The oracle is the emulator's own truth and
 //! the invariants of the ledger.
 //!
-//! `make chaos` runs them in full size and prints what each has measured; `FLOTILLA_CHAOS=short scripts/chaos` takes a few minutes.
+//! `make test` runs them in a short form; `make chaos` in full size, and prints what each has measured.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
 

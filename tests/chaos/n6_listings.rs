@@ -1,6 +1,6 @@
 //! N6: a list of Neon that misses projects, or shows projects that nobody here has made. Neither may cost anybody a database.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use flotilla::{
     server::{
@@ -11,17 +11,21 @@ use flotilla::{
 };
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
     gateway::Gateway,
     ledger::Behind,
     scenario::{Scenario, sized},
-    support::{NEON_KEY, Server, World, until},
+    support::{NEON_KEY, World, until},
 };
 
 /// One project in so many is missing from the list.
 const ONE_IN: usize = 20;
+const SWEEPS: &str = "SELECT count(*) FROM sweeps WHERE concluded_at IS NOT NULL";
+/// Two turns of the duty.
+const RECONCILED_AFTER: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn n6_a_list_that_is_wrong_deletes_nothing() {
@@ -37,17 +41,18 @@ async fn n6_a_list_that_is_wrong_deletes_nothing() {
     let foreign =
         [create(&world, "somebody-elses").await, create(&world, &format!("flotilla-{}", Uuid::now_v7())).await];
     let before = truth(&world).await;
+    let behind = Behind::of(&world).await;
 
     miss_projects(&gateway);
     // A replica that starts sweeps at once, so two of them are two sweeps.
     for _ in 0..2 {
+        let before = behind.number(SWEEPS).await;
         let server = world.serve().await;
-        until_swept(&world, &server).await;
+        until_swept(&behind, before).await;
         server.stop().await;
     }
     assert_eq!(truth(&world).await, before, "every project is still there");
     assert_eq!(deletions(&world), 0, "Neon was asked to delete something");
-    let behind = Behind::of(&world).await;
     let sql = "SELECT count(*) FROM databases WHERE state = 'available'";
     assert_eq!(behind.number(sql).await, i64::from(count), "every row is still available");
     judged(&behind, &foreign).await;
@@ -101,19 +106,10 @@ fn miss_projects(gateway: &Gateway) {
     });
 }
 
-async fn until_swept(world: &World, server: &Server) {
-    let calls = || world.emulator.stats().count("GET", "/projects");
-    let before = calls();
-    until("the fleet is swept", || async { calls() > before + 1 }).await;
-    // What the sweep leads to, if anything, would be due at once.
-    for _ in 0..2 {
-        let runs = || async {
-            let duties = server.state.engine.duties().await.unwrap();
-            duties.into_iter().find(|duty| duty.name == "sample").unwrap().last_finished_at
-        };
-        let last = runs().await;
-        until("the duties have run again", || async { runs().await > last }).await;
-    }
+/// Until one more sweep is complete, and reconciliation has had its turn after it.
+async fn until_swept(behind: &Behind, before: i64) {
+    until("the fleet is swept", || async { behind.number(SWEEPS).await > before }).await;
+    sleep(RECONCILED_AFTER).await;
 }
 
 async fn create(world: &World, name: &str) -> String {

@@ -1,6 +1,12 @@
 //! What every scenario has: a size, a line in the table of results, and waits with an end.
 
-use std::{fmt::Display, future::Future, io::Write, time::Duration};
+use std::{
+    fmt::Display,
+    future::Future,
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -14,17 +20,23 @@ pub fn sized<T>(short: T, full: T) -> T {
     if is_full() { full } else { short }
 }
 
-/// Writes its line when it ends: `FAILED`, unless it got as far as [`Scenario::passed`].
+/// Many measure how long something takes.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Has the machine to itself. Writes its line when it ends: `FAILED`, unless it got as far as [`Scenario::passed`].
 pub struct Scenario {
     id: &'static str,
     size: String,
     figures: Option<String>,
     began: Instant,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Scenario {
+    /// Waits until the scenario before it has ended.
     pub fn begin(id: &'static str, size: impl Display) -> Self {
-        Self { id, size: size.to_string(), figures: None, began: Instant::now() }
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { id, size: size.to_string(), figures: None, began: Instant::now(), _alone: alone }
     }
 
     pub fn passed(mut self, figures: impl Display) {

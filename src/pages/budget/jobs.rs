@@ -25,7 +25,7 @@ pub fn Jobs(jobs: Vec<JobProgress>) -> impl IntoView {
         <th scope="col" class="text-right">"Ends in"</th>
     };
     view! {
-        <Table label="Running work" cards=true head=head.into_any()>
+        <Table label="Running jobs" cards=true head=head.into_any()>
             {rows}
         </Table>
         <p class="border-t border-base-300 px-4 py-2 text-xs text-muted">

@@ -62,7 +62,9 @@ pub use doctor::{ListedName, Stray};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
-pub use findings::{AdoptedProject, Concluded, DueFinding, FindingRules, Mended, Retired, SightedBy, SightedProject};
+pub use findings::{
+    AdoptedProject, Concluded, DueFinding, FindingRules, Mended, Retired, SightedBy, SightedProject, Taken,
+};
 pub use fleet::TIMING_BUCKETS;
 pub use invariants::{Invariant, Violation};
 pub use leases::Backoff;

@@ -9,7 +9,7 @@ use super::is_ours;
 use crate::{
     server::{
         engine::{CrashPoint, Duty, Inner, Report, crash},
-        ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired},
+        ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired, Taken},
         neon::{Class, NeonClient, NeonError, Project},
     },
     types::{FindingKind, Quota, Resolution, Time},
@@ -55,21 +55,19 @@ impl Inner {
     }
 
     async fn act_on_due(&self) -> Result<Report, LedgerError> {
-        if self.ledger.brake().await?.is_some() {
-            return Ok(Report::idle());
-        }
         let (by, rules) = (By::duty(Duty::Reconcile.name()), &self.settings.findings);
-        let (brake, measured_at) = self.ledger.brake_if_too_many(rules, &by).await?;
-        if let Some(brake) = brake {
-            let sentence = brake.sentence();
-            tracing::error!(findings.due = brake.due, findings.cap = brake.cap, "the brake is on: {sentence}");
-            return Ok(Report {
-                postponed: brake.due.unsigned_abs(),
-                error: Some(format!("the brake is on. {sentence}")),
-                ..Report::idle()
-            });
-        }
-        let due = self.ledger.take_due_findings(AT_ONCE as i64, LEASE_SECONDS, measured_at, rules).await?;
+        let due = match self.ledger.take_due_findings(AT_ONCE as i64, LEASE_SECONDS, rules, &by).await? {
+            Taken::Due(due) => due,
+            Taken::Braked(brake) => {
+                let sentence = brake.sentence();
+                tracing::error!(findings.due = brake.due, findings.cap = brake.cap, "the brake is on: {sentence}");
+                return Ok(Report {
+                    postponed: brake.due.unsigned_abs(),
+                    error: Some(format!("the brake is on. {sentence}")),
+                    ..Report::idle()
+                });
+            }
+        };
         if !due.is_empty() {
             crash::here(CrashPoint::FindingsTaken);
         }

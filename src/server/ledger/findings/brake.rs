@@ -20,46 +20,6 @@ impl Ledger {
         Ok(row.map(|row| brake(row.set_at, row.due, row.cap, &row.kinds)))
     }
 
-    /// Sets the brake if more is due in this pass (what has been acted on since the last complete sweep included) than the cap allows. Returns
-    /// the brake if it was set just now, and when that was measured: what becomes due later was not counted.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn brake_if_too_many(&self, rules: &FindingRules, by: &By) -> Result<(Option<Brake>, Time), LedgerError> {
-        let mut tx = self.db.begin().await?;
-        let set = sqlx::query!(
-            r#"WITH latest AS (SELECT id, concluded_at FROM sweeps WHERE concluded_at IS NOT NULL ORDER BY id DESC LIMIT 1),
-               pass AS (
-                 SELECT kind, count(*) AS n FROM (
-                   SELECT f.kind FROM findings AS f, latest
-                   WHERE f.status = 'quarantined' AND f.action_due_at <= now() AND f.last_sweep = latest.id AND f.allowed_at IS NULL
-                   UNION ALL
-                   SELECT f.kind FROM findings AS f, latest
-                   WHERE f.acted_at >= latest.concluded_at AND f.status <> 'quarantined' AND f.allowed_at IS NULL) AS counted
-                 GROUP BY kind),
-               measure AS (
-                 SELECT coalesce(sum(n), 0)::bigint AS due, coalesce(jsonb_object_agg(kind, n), '{}') AS kinds,
-                        greatest($1::bigint, (SELECT coalesce(sum(count), 0)::float8 * $2 FROM fleet_counts WHERE state NOT IN ('deleted', 'failed'))::bigint) AS cap
-                 FROM pass),
-               braked AS (
-                 INSERT INTO brakes (due, cap, kinds) SELECT due, cap, kinds FROM measure WHERE due > cap
-                 ON CONFLICT ((true)) WHERE lifted_at IS NULL DO NOTHING
-                 RETURNING set_at, due, cap, kinds)
-               SELECT now() AS "measured_at!", braked.due AS "due?", braked.cap AS "cap?", braked.kinds AS "kinds?" FROM (VALUES (1)) AS one LEFT JOIN braked ON true"#,
-            rules.cap_least,
-            rules.cap_share
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        let (Some(due), Some(cap), Some(kinds)) = (set.due, set.cap, set.kinds) else {
-            return Ok((None, set.measured_at));
-        };
-        let brake = brake(set.measured_at, due, cap, &kinds);
-        tell(&mut tx, "reconcile.brake", json!({ "brake": "on", "due": due, "cap": cap, "kinds": kinds }), by).await?;
-        tx.commit().await?;
-        Ok((Some(brake), set.measured_at))
-    }
-
     /// Lifts the brake: what is due now may be acted on, whatever its number.
     ///
     /// # Errors
@@ -82,6 +42,41 @@ impl Ledger {
         tell(&mut tx, "reconcile.brake_lifted", json!({ "brake": "lifted" }), by).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Sets the brake if more is due in this pass (what has been acted on since the last complete sweep included) than the cap allows. Returns it if it was
+/// set just now. Due is what is due at the beginning of the transaction.
+pub(super) async fn brake_if_too_many(
+    tx: &mut sqlx::PgConnection,
+    rules: &FindingRules,
+    by: &By,
+) -> Result<Option<Brake>, LedgerError> {
+    let row = sqlx::query!(
+        r#"WITH latest AS (SELECT id, concluded_at FROM sweeps WHERE concluded_at IS NOT NULL ORDER BY id DESC LIMIT 1),
+           pass AS (
+             SELECT kind, count(*) AS n FROM (
+               SELECT f.kind FROM findings AS f, latest
+               WHERE f.status = 'quarantined' AND f.action_due_at <= now() AND f.last_sweep = latest.id AND f.allowed_at IS NULL
+               UNION ALL
+               SELECT f.kind FROM findings AS f, latest
+               WHERE f.acted_at >= latest.concluded_at AND f.status <> 'quarantined' AND f.allowed_at IS NULL) AS counted
+             GROUP BY kind),
+           measure AS (
+             SELECT coalesce(sum(n), 0)::bigint AS due, coalesce(jsonb_object_agg(kind, n), '{}') AS kinds,
+                    greatest($1::bigint, (SELECT coalesce(sum(count), 0)::float8 * $2 FROM fleet_counts WHERE state NOT IN ('deleted', 'failed'))::bigint) AS cap
+             FROM pass)
+           INSERT INTO brakes (due, cap, kinds) SELECT due, cap, kinds FROM measure WHERE due > cap
+           ON CONFLICT ((true)) WHERE lifted_at IS NULL DO NOTHING
+           RETURNING set_at, due, cap, kinds"#,
+        rules.cap_least,
+        rules.cap_share
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let after = json!({ "brake": "on", "due": row.due, "cap": row.cap, "kinds": row.kinds });
+    tell(tx, "reconcile.brake", after, by).await?;
+    Ok(Some(brake(row.set_at, row.due, row.cap, &row.kinds)))
 }
 
 async fn tell(db: &mut sqlx::PgConnection, kind: &str, after: Value, by: &By) -> Result<(), LedgerError> {

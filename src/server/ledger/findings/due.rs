@@ -3,10 +3,10 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::FindingRules;
+use super::{FindingRules, brake::brake_if_too_many};
 use crate::{
     server::ledger::{Backoff, By, Ledger, LedgerError, NewEvent, events::insert_event},
-    types::{FindingKind, Resolution, Time},
+    types::{Brake, FindingKind, Resolution, Time},
 };
 
 /// A finding to be acted on, leased to the caller.
@@ -21,6 +21,13 @@ pub struct DueFinding {
     pub attempts: i32,
     /// Neon may have been told to delete the project before; the answer was lost.
     pub was_acted_on: bool,
+}
+
+/// What there is to do.
+pub enum Taken {
+    Due(Vec<DueFinding>),
+    /// Too much at once: the brake was set just now.
+    Braked(Brake),
 }
 
 /// How a finding ended.
@@ -39,8 +46,8 @@ impl Mended {
 }
 
 impl Ledger {
-    /// Leases findings that were due at `due_at` and were still there in the last complete sweep, if that one is fresh. Those that a process left while acting on them come
-    /// again when their lease has run out.
+    /// Leases findings that are due and were still there in the last complete sweep, if that one is fresh. Those that a process left while acting on them
+    /// come again when their lease has run out. When too many are due, sets the brake instead; while it is on, none is taken.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -48,28 +55,35 @@ impl Ledger {
         &self,
         limit: i64,
         lease_seconds: f64,
-        due_at: Time,
         rules: &FindingRules,
-    ) -> Result<Vec<DueFinding>, LedgerError> {
+        by: &By,
+    ) -> Result<Taken, LedgerError> {
         let lease = Uuid::now_v7();
+        // One transaction has one time: what becomes due after the count is not taken.
+        let mut tx = self.db.begin().await?;
+        if let Some(brake) = brake_if_too_many(&mut tx, rules, by).await? {
+            tx.commit().await?;
+            return Ok(Taken::Braked(brake));
+        }
         let rows = sqlx::query!(
             "WITH latest AS (SELECT id, concluded_at FROM sweeps WHERE concluded_at IS NOT NULL ORDER BY id DESC LIMIT 1),
              due AS (
                SELECT f.id FROM findings AS f, latest
                WHERE (f.status = 'quarantined' AND f.last_sweep >= latest.id OR f.status = 'acting' AND f.leased_by IS NOT NULL)
-                 AND f.action_due_at <= $5 AND latest.concluded_at > now() - make_interval(secs => $4) AND (f.lease_until IS NULL OR f.lease_until < now())
+                 AND f.action_due_at <= now() AND latest.concluded_at > now() - make_interval(secs => $4) AND (f.lease_until IS NULL OR f.lease_until < now())
+                 AND NOT EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL)
                ORDER BY f.action_due_at LIMIT $1 FOR UPDATE OF f SKIP LOCKED)
              UPDATE findings AS f SET lease_until = now() + make_interval(secs => $2), leased_by = $3 FROM due WHERE f.id = due.id
              RETURNING f.id, f.kind, f.project_id, f.project_name, f.database_id, f.attempts, f.acted_at",
             limit,
             lease_seconds,
             lease,
-            rules.sweep_is_fresh,
-            due_at
+            rules.sweep_is_fresh
         )
-        .fetch_all(&self.db)
+        .fetch_all(&mut *tx)
         .await?;
-        Ok(rows
+        tx.commit().await?;
+        let due = rows
             .into_iter()
             .filter_map(|row| {
                 Some(DueFinding {
@@ -83,7 +97,8 @@ impl Ledger {
                     was_acted_on: row.acted_at.is_some(),
                 })
             })
-            .collect())
+            .collect();
+        Ok(Taken::Due(due))
     }
 
     /// The last look before a project is deleted: marks the finding as being acted on unless a row of the ledger knows the project by now, or is about to adopt

@@ -21,7 +21,7 @@ mod sight;
 
 pub use conclude::Concluded;
 pub use decide::AdoptedProject;
-pub use due::{DueFinding, Mended};
+pub use due::{DueFinding, Mended, Taken};
 pub use retire::Retired;
 pub use sight::SightedProject;
 
