@@ -34,7 +34,7 @@ use crate::{
 /// Crash points are tried in so many worlds side by side.
 const LANES: usize = 4;
 /// In the full form a dead process holds its leases for as long as they last: two minutes, ten where it acted on findings.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(300);
 const LONG_PATIENCE: Duration = Duration::from_secs(900);
 const SIGABRT: i32 = 6;
 
@@ -71,7 +71,9 @@ async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
     background::arrange(world, &behind).await;
     let _time = behind.time_lapse_and(background::QUARANTINE_PASSES);
     let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
-    let caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
+    let mut caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
+    // A claim that found the pool empty may wait for a row that the dead process holds.
+    caller.patience = PATIENCE;
     let day = Day { world, behind: &behind, caller: &caller, name: format!("{}-{hit}", point.name()) };
     day.go_through(&supervisor).await;
     day.settle().await;

@@ -8,7 +8,7 @@ use std::{
 
 use flotilla::{
     server::{
-        ledger::{By, CallsWanted, Ledger},
+        ledger::{By, CallsWanted, Ledger, SweptPage},
         neon::{Pace, pace::PERMIT_LIFETIME},
     },
     types::{Outcome, PoolRange, Role},
@@ -16,6 +16,7 @@ use flotilla::{
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use sqlx::{Connection, Executor, PgConnection};
+use uuid::Uuid;
 
 use crate::support::{World, until};
 
@@ -247,5 +248,12 @@ async fn running_work_says_what_is_left_and_when_it_ends() {
     let jobs = server.state.engine.api_budget(PoolRange::Hour).await.unwrap().jobs;
     let left: Vec<_> = jobs.iter().map(|job| (job.name.as_str(), job.done, job.left)).collect();
     assert_eq!(left, [("Refill", Some(2), 669), ("Release", None, 1)]);
+
+    let sweep = world.ledger.start_sweep(Uuid::now_v7()).await.unwrap().id;
+    let page = SweptPage { projects: 2, ..SweptPage::default() };
+    world.ledger.record_swept_page(sweep, page).await.unwrap();
+    let jobs = server.state.engine.api_budget(PoolRange::Hour).await.unwrap().jobs;
+    let sweep = jobs.iter().find(|job| job.name == "Sweep").unwrap();
+    assert_eq!((sweep.done, sweep.left, sweep.calls_left), (Some(2), 1, 1), "of the three that the ledger knows");
     server.stop().await;
 }

@@ -4,12 +4,12 @@
 use super::{Engine, Inner, forecast};
 use crate::{
     server::{
-        ledger::{CallPause, CallRecord, HourOfCalls, LedgerError},
-        neon::{Class, budget::GateStatus},
+        ledger::{Backlogs, CallPause, CallRecord, HourOfCalls, LedgerError},
+        neon::{Bucket, Class, budget::GateStatus, consumption::MAX_IDS, project::MAX_PAGE},
     },
     types::{
         ApiBudget, BucketPause, BucketUse, CALL_TIME_BOUNDS_MS, CallSum, ClassUse, JobProgress, PoolRange,
-        ReplicaBreaker, ReplicaBudget, ReplicaClass, RouteBreaker, RouteUse, Time,
+        ReplicaBreaker, ReplicaBudget, ReplicaClass, RouteBreaker, RouteUse, Time, UsageSource,
     },
 };
 
@@ -85,33 +85,48 @@ impl Inner {
         }
     }
 
-    /// Everything that waits for calls, with its end. Work that is found elsewhere (a sweep and its pages) joins the list here.
+    /// Everything that waits for calls, with its end.
     async fn running_jobs(&self) -> Result<Vec<JobProgress>, LedgerError> {
+        let histories = UsageSource::ALL.len() - self.ledger.usage_refusals().await?.len();
         let backlogs = self.ledger.backlogs().await?;
-        let mut jobs = vec![
-            job(
-                Class::Refill,
-                "Refill",
-                "databases to be made",
-                Some(backlogs.ready),
-                backlogs.to_make,
-                backlogs.calls_to_make,
-            ),
-            job(
-                Class::Apply,
-                "Apply",
-                "databases with changes to be made",
-                None,
-                backlogs.to_apply,
-                backlogs.calls_to_apply,
-            ),
-            job(Class::Apply, "Release", "databases to be deleted", None, backlogs.to_delete, backlogs.to_delete),
-        ];
-        jobs.retain(|(_, job)| job.left > 0);
-        let [account, _] = self.neon.gates();
-        foretell(&mut jobs, account.pace.per_minute());
-        Ok(jobs.into_iter().map(|(_, job)| job).collect())
+        Ok(self.neon.gates().iter().flat_map(|gate| jobs_of(gate, &backlogs, histories as i64)).collect())
     }
+}
+
+/// What draws on this bucket, and when it will be done.
+fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64) -> Vec<JobProgress> {
+    let mut jobs = match gate.bucket {
+        Bucket::Account => account_jobs(backlogs),
+        // Some are due at any time; a batch that is not full can wait.
+        Bucket::Consumption if backlogs.to_ask < MAX_IDS as i64 => Vec::new(),
+        Bucket::Consumption => {
+            let calls = calls_for(backlogs.to_ask, MAX_IDS as i64) * histories;
+            vec![job(Class::Sync, "Usage", "databases to ask Neon's history about", None, backlogs.to_ask, calls)]
+        }
+    };
+    jobs.retain(|(_, job)| job.calls_left > 0);
+    foretell(&mut jobs, gate.pace.per_minute());
+    jobs.into_iter().map(|(_, job)| job).collect()
+}
+
+fn account_jobs(backlogs: &Backlogs) -> Vec<(Class, JobProgress)> {
+    let Backlogs { ready, to_make, calls_to_make, to_apply, calls_to_apply, to_delete, .. } = *backlogs;
+    let mut jobs = vec![
+        job(Class::Refill, "Refill", "databases to be made", Some(ready), to_make, calls_to_make),
+        job(Class::Apply, "Apply", "databases with changes to be made", None, to_apply, calls_to_apply),
+        job(Class::Apply, "Release", "databases to be deleted", None, to_delete, to_delete),
+    ];
+    if let Some((seen, expected)) = backlogs.sweep {
+        let left = (expected - seen).max(0);
+        // That a page is the last one shows when it is read.
+        let calls = calls_for(left, i64::from(MAX_PAGE)).max(1);
+        jobs.push(job(Class::Sync, "Sweep", "projects of Neon's list to be read", Some(seen), left, calls));
+    }
+    jobs
+}
+
+fn calls_for(things: i64, a_call: i64) -> i64 {
+    (things + a_call - 1) / a_call
 }
 
 fn job(class: Class, name: &str, what: &str, done: Option<i64>, left: i64, calls_left: i64) -> (Class, JobProgress) {
@@ -238,7 +253,6 @@ fn breakers(replicas: &[(Time, ReplicaBudget)]) -> Vec<RouteBreaker> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::neon::Bucket;
 
     #[test]
     fn percentiles_are_upper_bounds_or_nothing() {
@@ -267,6 +281,18 @@ mod tests {
             (lines[0].replicas, lines[0].since, lines[0].until),
             (2, now - chrono::TimeDelta::seconds(9), now + chrono::TimeDelta::seconds(3))
         );
+    }
+
+    #[test]
+    fn usage_is_a_job_of_its_own_bucket_once_a_batch_is_full() {
+        let pace = crate::server::neon::Pace::of_account(700, 40).unwrap();
+        let [account, consumption] = Bucket::ALL.map(|bucket| GateStatus { bucket, pace, classes: Vec::new() });
+        let backlogs = |to_ask| Backlogs { to_ask, ..Backlogs::default() };
+        assert_eq!(jobs_of(&account, &backlogs(500), 2), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(99), 2), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(500), 0), [], "no history is on offer");
+        let [usage] = &jobs_of(&consumption, &backlogs(501), 2)[..] else { panic!("one job") };
+        assert_eq!((usage.left, usage.calls_left, usage.ends_in_seconds > 0), (501, 12, true));
     }
 
     #[test]

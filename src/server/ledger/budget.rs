@@ -50,6 +50,10 @@ pub struct Backlogs {
     pub to_apply: i64,
     pub calls_to_apply: i64,
     pub to_delete: i64,
+    /// Databases about which a history of consumption is due to be asked.
+    pub to_ask: i64,
+    /// The sweep over Neon's list that is under way: projects seen, and how many there are, as far as is known.
+    pub sweep: Option<(i64, i64)>,
 }
 
 impl Ledger {
@@ -228,6 +232,22 @@ impl Ledger {
         )
         .fetch_one(&self.db)
         .await?;
+        let to_ask = sqlx::query_scalar!(
+            r#"SELECT (SELECT count(*) FROM (SELECT FROM databases
+                         WHERE state IN ('available', 'claimed') AND last_active_at > usage_settled_to AND usage_rests_until <= now() LIMIT $1) AS hot)
+                    + (SELECT count(*) FROM (SELECT FROM databases
+                         WHERE state IN ('available', 'claimed') AND usage_due_at <= now() AND usage_rests_until <= now()
+                           AND (last_active_at > usage_settled_to) IS NOT TRUE LIMIT $1) AS cold) AS "rows!""#,
+            LARGEST_BACKLOG
+        )
+        .fetch_one(&self.db)
+        .await?;
+        let sweep = sqlx::query!(
+            r#"SELECT projects, coalesce(expected, (SELECT sum(count) FROM fleet_counts
+                 WHERE state IN ('verifying', 'available', 'claimed', 'releasing'))::bigint, 0) AS "expected!" FROM sweeps WHERE finished_at IS NULL"#
+        )
+        .fetch_optional(&self.db)
+        .await?;
         Ok(Backlogs {
             ready: making.ready,
             to_make: making.to_make,
@@ -235,6 +255,8 @@ impl Ledger {
             to_apply: applying.rows,
             calls_to_apply: applying.calls,
             to_delete,
+            to_ask,
+            sweep: sweep.map(|sweep| (sweep.projects, sweep.expected)),
         })
     }
 
