@@ -85,3 +85,6 @@ pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s', id, kind, sta
     UNION ALL SELECT format('%s: its usage is due', id) FROM databases
       WHERE state IN ('available', 'claimed') AND usage_asked_at IS NULL AND usage_due_at <= now() AND usage_rests_until <= now()
     UNION ALL SELECT 'no check has run' WHERE NOT EXISTS (SELECT FROM doctor_runs)";
+
+/// Sweeps whose conclusions have been drawn.
+pub const SWEEPS: &str = "SELECT count(*) FROM sweeps WHERE concluded_at IS NOT NULL";

@@ -69,12 +69,13 @@ fn may_be_hit((point, hit): &(CrashPoint, u32)) -> bool {
 async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
     let behind = Behind::of(world).await;
     background::arrange(world, &behind).await;
+    let swept_before = behind.number(background::SWEEPS).await;
     let _time = behind.time_lapse_and(background::QUARANTINE_PASSES);
     let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
     let mut caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
     // A claim that found the pool empty may wait for a row that the dead process holds.
     caller.patience = PATIENCE;
-    let day = Day { world, behind: &behind, caller: &caller, name: format!("{}-{hit}", point.name()) };
+    let day = Day { world, behind: &behind, caller: &caller, swept_before, name: format!("{}-{hit}", point.name()) };
     day.go_through(&supervisor).await;
     day.settle().await;
     let crashed = supervisor.stop().await;
@@ -145,6 +146,8 @@ struct Day<'a> {
     world: &'a World,
     behind: &'a Behind,
     caller: &'a Caller,
+    /// Sweeps that were complete before the day.
+    swept_before: i64,
     name: String,
 }
 
@@ -235,6 +238,10 @@ impl Day<'_> {
             self.release_failed().await;
             restless = self.behind.restless().await;
             restless.extend(self.behind.texts(background::RESTLESS).await);
+            // What no sweep has shown, nobody knows of: the one of a dead process begins anew.
+            if self.behind.number(background::SWEEPS).await <= self.swept_before {
+                restless.push(String::from("the fleet has not been swept"));
+            }
             if restless.is_empty() {
                 return;
             }

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
+    background::SWEEPS,
     gateway::Gateway,
     ledger::Behind,
     scenario::{Scenario, sized},
@@ -23,7 +24,6 @@ use crate::{
 
 /// One project in so many is missing from the list.
 const ONE_IN: usize = 20;
-const SWEEPS: &str = "SELECT count(*) FROM sweeps WHERE concluded_at IS NOT NULL";
 /// Two turns of the duty.
 const RECONCILED_AFTER: Duration = Duration::from_secs(5);
 

@@ -176,16 +176,14 @@ impl World {
         assert_eq!(self.ledger.violations().await.unwrap(), []);
         let ours: std::collections::BTreeSet<String> =
             self.ledger.living_projects().await.unwrap().into_iter().collect();
-        let theirs: std::collections::BTreeSet<String> = self
-            .emulator
-            .projects()
-            .await
-            .unwrap()
-            .into_iter()
-            .filter(|project| !project.deleted)
-            .map(|project| project.id)
-            .collect();
-        assert_eq!(ours, theirs, "the ledger's projects (left) and Neon's (right)");
+        let mut projects = self.emulator.projects().await.unwrap();
+        projects.retain(|project| !project.deleted);
+        let unknown: Vec<_> = projects.iter().filter(|project| !ours.contains(&project.id)).collect();
+        let theirs: std::collections::BTreeSet<String> = projects.iter().map(|project| project.id.clone()).collect();
+        assert_eq!(
+            ours, theirs,
+            "the ledger's projects (left) and Neon's (right); the ledger does not know {unknown:#?}"
+        );
     }
 }
 
