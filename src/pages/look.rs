@@ -4,7 +4,8 @@ use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Tone};
 use crate::types::{
-    BlockReason, CheckVerdict, DatabaseRow, DatabaseState, EndpointState, FindingKind, FindingStatus, StatusLevel,
+    BlockReason, CheckVerdict, DatabaseRow, DatabaseState, EndpointState, Finding, FindingKind, FindingStatus,
+    StatusLevel,
 };
 
 /// Tone, icon and word of a state.
@@ -62,8 +63,12 @@ pub fn of_level(level: StatusLevel) -> Look {
     }
 }
 
-pub fn of_finding(status: FindingStatus) -> Look {
-    let (tone, glyph) = match status {
+pub fn of_finding(finding: &Finding) -> Look {
+    let (tone, glyph) = match finding.status {
+        // Nobody has to decide about it; somebody may.
+        FindingStatus::NeedsOperator if finding.kind == FindingKind::Stray => {
+            return look(Tone::Neutral, Glyph::Info, "not ours");
+        }
         FindingStatus::Suspected => (Tone::Neutral, Glyph::Eye),
         FindingStatus::Quarantined => (Tone::Warning, Glyph::Clock),
         FindingStatus::Acting => (Tone::Accent, Glyph::Refresh),
@@ -71,7 +76,7 @@ pub fn of_finding(status: FindingStatus) -> Look {
         FindingStatus::Ignored => (Tone::Neutral, Glyph::Pause),
         FindingStatus::Resolved => (Tone::Good, Glyph::Check),
     };
-    look(tone, glyph, status.label())
+    look(tone, glyph, finding.status.label())
 }
 
 pub fn of_kind(kind: FindingKind) -> Look {

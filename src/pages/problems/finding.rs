@@ -60,7 +60,7 @@ fn Shown(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
         </PageHead>
         <div class="-mt-3 mb-4 flex flex-wrap items-center gap-1.5">
             {move || live.with(|finding| view! {
-                <LookBadge look=look::of_finding(finding.status) />
+                <LookBadge look=look::of_finding(finding) />
                 <Badge tone=Tone::Neutral text=confidence(finding) />
             })}
         </div>

@@ -122,7 +122,7 @@ fn Row(finding: Finding) -> impl IntoView {
                 <span class="block truncate text-xs text-muted">{about}</span>
             </td>
             <td data-label="Status">
-                <LookBadge look=look::of_finding(finding.status) />
+                <LookBadge look=look::of_finding(&finding) />
                 <span class="block text-xs text-muted">{confidence}</span>
             </td>
             <td data-label="Why" class="text-cell max-w-80 text-sm">{finding.kind.meaning()}</td>

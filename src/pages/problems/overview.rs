@@ -16,7 +16,7 @@ pub fn Overview(problems: Problems) -> impl IntoView {
     let lines = problems.problems.into_iter().map(|problem| view! { <Line problem /> }).collect_view();
     view! {
         <Panel title="What is wrong" aside=move || view! { <SweepLine sweep /> } flush=true>
-            {is_calm.then(|| view! { <p class="px-4 py-3 text-sm text-muted">"Nothing that needs anybody now. What is suspected or was set aside stands below."</p> })}
+            {is_calm.then(|| view! { <p class="px-4 py-3 text-sm text-muted">"Nothing that needs anybody now. What is suspected, set aside or not ours stands below."</p> })}
             <ol class="divide-y divide-base-300">{lines}</ol>
         </Panel>
     }
