@@ -209,6 +209,10 @@ impl Day<'_> {
 
     /// Neon refuses to create until a row is given up, as if it had been tried seven times before; then that row is released.
     async fn refused_creations(&self, owner: &str) {
+        // The claim is served from the pool; its replacement is what is refused.
+        let ready =
+            "SELECT count(*) FROM databases JOIN pools ON pools.id = pool_id WHERE is_default AND state = 'available'";
+        within(PATIENCE, "the pool has a database", || async { self.behind.number(ready).await > 0 }).await;
         self.world.emulator.faults().set(vec![Rule::new(Fault::status(500)).on("POST", "/projects")]);
         self.claim(owner).await;
         within(PATIENCE, "a creation is given up", || async {
