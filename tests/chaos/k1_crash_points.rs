@@ -50,15 +50,15 @@ async fn k1_a_crash_at_every_step_leaves_nothing_apart() {
         lanes.spawn(async move {
             let world = Arc::new(World::with_pool(2).await);
             background::make_pools(&world).await;
+            let mut crashes = 0;
             for (point, hit) in mine {
-                round(&world, point, hit).await;
+                crashes += usize::from(round(&world, point, hit).await);
             }
+            crashes
         });
     }
-    while let Some(lane) = lanes.join_next().await {
-        lane.unwrap();
-    }
-    scenario.passed(format!("{} crashes, each mended: no orphan, ghost, duplicate or stuck row", rounds.len()));
+    let crashes: usize = lanes.join_all().await.into_iter().sum();
+    scenario.passed(format!("{crashes} crashes, each mended: no orphan, ghost, duplicate or stuck row"));
 }
 
 /// Duties of the background may do each thing once.
@@ -66,7 +66,8 @@ fn may_be_hit((point, hit): &(CrashPoint, u32)) -> bool {
     *hit == 1 || !background::PARTS.contains(&point.part())
 }
 
-async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
+/// A day with a crash. Answers whether there was one: each step must be reached once, but a day need not lead to it again.
+async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) -> bool {
     let behind = Behind::of(world).await;
     background::arrange(world, &behind).await;
     let swept_before = behind.number(background::SWEEPS).await;
@@ -79,8 +80,9 @@ async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) {
     day.go_through(&supervisor).await;
     day.settle().await;
     let crashed = supervisor.stop().await;
-    assert!(crashed, "{} was not reached {hit} time(s): the day of this test lacks what leads there", point.name());
+    assert!(crashed || hit > 1, "{} was not reached: the day of this test lacks what leads there", point.name());
     world.assert_sound().await;
+    crashed
 }
 
 /// Starts the process again when it dies.

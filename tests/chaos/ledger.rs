@@ -2,18 +2,29 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::{scenario::within, support::World};
+use crate::{
+    scenario::within,
+    support::{World, make_quick_role, postgres_url},
+};
 
 /// The role by which replicas connect, so that the connections of the dead can be told from ours.
 pub const REPLICA_ROLE: &str = "replica";
-/// Its password is its name, hashed once instead of 4,096 times: a replica opens twenty connections when it starts, and is started often.
-const MAKE_ROLE: &str = "DO $make$ BEGIN
-    CREATE ROLE replica SUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$1:cmVwbGljYXMtb2YtdGVzdA==$mkrSNEKNuIcCPdBwziTUT1Lrtrm9y0q0w3VOkIXE+tU=:5RxYy+SmJzz83+kxyxdmPhkGdIyP/L0JmN7iMvTrgDY=';
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $make$";
+/// Drops every database of the server that the worlds of a scenario have left: hundreds of histories would fill a disk. To be called when none is alive.
+pub async fn clear_server() {
+    let mut admin = PgConnection::connect(&postgres_url()).await.unwrap();
+    let left: Vec<String> =
+        sqlx::query_scalar("SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+    for statement in left {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
+    }
+}
 
 /// Connections of our own to the ledger.
 #[derive(Clone)]
@@ -31,7 +42,7 @@ impl Drop for TimeLapse {
 impl Behind {
     pub async fn of(world: &World) -> Self {
         let behind = Self(PgPoolOptions::new().max_connections(3).connect_lazy(&world.database_url).unwrap());
-        behind.run(MAKE_ROLE).await;
+        behind.run(&make_quick_role(REPLICA_ROLE)).await;
         behind
     }
 

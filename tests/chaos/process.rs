@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     ledger::REPLICA_ROLE,
-    support::{NEON_KEY, World},
+    support::{NEON_KEY, QUICK_PASSWORD, World},
 };
 
 /// Crashes must not fill the disk with cores.
@@ -89,7 +89,7 @@ impl Drop for Replica {
 fn database_url(world: &World) -> String {
     let mut url = reqwest::Url::parse(&world.database_url).unwrap();
     url.set_username(REPLICA_ROLE).unwrap();
-    url.set_password(Some(REPLICA_ROLE)).unwrap();
+    url.set_password(Some(QUICK_PASSWORD)).unwrap();
     url.to_string()
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::{
-    ledger::Behind,
+    ledger::{Behind, clear_server},
     scenario::{Scenario, sized, within},
     support::{Server, World},
 };
@@ -77,7 +77,9 @@ fn s2_what_must_hold_holds_after_every_step_of_any_history() {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let outside = Runtime::new().unwrap();
     let outcome = runner.run(&steps(length), |steps| {
-        outside.block_on(live(&steps)).map_err(|why| TestCaseError::fail(why.to_string()))
+        let outcome = outside.block_on(live(&steps)).map_err(|why| TestCaseError::fail(why.to_string()));
+        outside.block_on(clear_server());
+        outcome
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     scenario.passed("the invariants held after each step, and ledger and Neon agreed at each end");

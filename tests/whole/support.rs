@@ -20,17 +20,15 @@ use flotilla::{
 use neon_emulator::Emulator;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Longer than anything takes here, a back-off on a busy machine included; shorter than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// A superuser whose password, its name, was hashed once instead of 4,096 times: tests open thousands of connections.
-const MAKE_QUICK_ROLE: &str = "DO $make$ BEGIN
-    CREATE ROLE tests SUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$1:dGVzdHMtb2Ytc2VydmVycw==$LreKW/t1u+0Aqe7bavEPuHW3EnvJ2nXo+DAiXP1YA58=:bSDdEPyvmXKD7Nr33yrSQTTVZYPrTZu1wx3bV/xFdQo=';
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $make$";
+/// Of roles that connect quickly.
+pub const QUICK_PASSWORD: &str = "tests";
 pub const NEON_KEY: &str = "napi_test";
 
 /// A ledger and an emulated Neon, for one or more servers.
@@ -192,14 +190,23 @@ pub fn postgres_url() -> String {
     std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: `make test` sets it, or run under `with-postgres`")
 }
 
+/// Makes a role whose password is hashed once instead of 4,096 times: a server opens twenty connections when it starts, and is started often.
+pub fn make_quick_role(name: &str) -> String {
+    format!(
+        "DO $make$ BEGIN
+         CREATE ROLE {name} SUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$1:dGVzdHMtb2Ytc2VydmVycw==$LreKW/t1u+0Aqe7bavEPuHW3EnvJ2nXo+DAiXP1YA58=:bSDdEPyvmXKD7Nr33yrSQTTVZYPrTZu1wx3bV/xFdQo=';
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $make$"
+    )
+}
+
 /// The same server, by a role that connects quickly.
 async fn quickly(server: &str) -> String {
     let mut admin = PgConnection::connect(server).await.unwrap();
-    sqlx::query(MAKE_QUICK_ROLE).execute(&mut admin).await.unwrap();
+    sqlx::query(AssertSqlSafe(make_quick_role("tests"))).execute(&mut admin).await.unwrap();
     admin.close().await.unwrap();
     let mut url = reqwest::Url::parse(server).unwrap();
     url.set_username("tests").unwrap();
-    url.set_password(Some("tests")).unwrap();
+    url.set_password(Some(QUICK_PASSWORD)).unwrap();
     url.to_string()
 }
 
