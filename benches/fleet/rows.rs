@@ -1,4 +1,4 @@
-//! The fleet that is measured: databases in stock, which no Neon knows, and claimed ones with their projects in the emulator.
+//! The fleet that is measured: databases in stock and claimed ones. For a sweep both have their projects in the emulator, and nothing has come apart.
 
 use anyhow::Result;
 use chrono::{DateTime, Duration, Utc};
@@ -6,7 +6,7 @@ use flotilla::{
     server::{ledger::SeedRow, neon::uri},
     types::Connection,
 };
-use neon_emulator::{SeedProject, SeededProject};
+use neon_emulator::{Quota, SeedProject, SeededProject};
 use uuid::Uuid;
 
 use super::{report::progress, stage::Stage};
@@ -14,11 +14,25 @@ use super::{report::progress, stage::Stage};
 /// Rows per bulk insert.
 const CHUNK: u32 = 1_000;
 const MIB: i64 = 1024 * 1024;
+const PLAN: &str = "free";
 
-/// Puts databases into a pool without asking Neon.
+/// Puts databases into a pool that no Neon knows: for measurements in which no sweep misses them.
 pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
     for first in (0..count).step_by(CHUNK as usize) {
-        let rows = (first..count.min(first + CHUNK)).map(|number| in_stock(stage, pool, number));
+        let rows = (first..count.min(first + CHUNK)).map(|number| in_stock(stage, pool, number, Uuid::now_v7(), None));
+        stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
+    }
+    Ok(())
+}
+
+/// Puts databases into a pool, with their projects.
+pub async fn stock_with_projects(stage: &Stage, pool: &str, count: u32) -> Result<()> {
+    for first in (0..count).step_by(CHUNK as usize) {
+        let ids: Vec<(u32, Uuid)> = (first..count.min(first + CHUNK)).map(|number| (number, Uuid::now_v7())).collect();
+        let seeds: Vec<SeedProject> =
+            ids.iter().map(|(_, id)| SeedProject::new(format!("flotilla-{id}"), Utc::now())).collect();
+        let made = stage.emulator.seed(&seeds).await?;
+        let rows = ids.iter().zip(&made).map(|((number, id), made)| in_stock(stage, pool, *number, *id, Some(made)));
         stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
     }
     Ok(())
@@ -26,10 +40,10 @@ pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
 
 /// Makes claimed databases, asleep, with projects in the emulator of which the list tells the same as the ledger knows.
 pub async fn fleet(stage: &Stage, pool: &str, count: u32) -> Result<()> {
-    let now = Utc::now();
+    let (now, quota) = (Utc::now(), quota_of_plan(stage, PLAN).await?);
     for first in (0..count).step_by(CHUNK as usize) {
         let ids: Vec<(u32, Uuid)> = (first..count.min(first + CHUNK)).map(|number| (number, Uuid::now_v7())).collect();
-        let seeds: Vec<SeedProject> = ids.iter().map(|(number, id)| project(*number, *id, now)).collect();
+        let seeds: Vec<SeedProject> = ids.iter().map(|(number, id)| project(*number, *id, quota, now)).collect();
         let made = stage.emulator.seed(&seeds).await?;
         let rows = ids
             .iter()
@@ -44,16 +58,28 @@ pub async fn fleet(stage: &Stage, pool: &str, count: u32) -> Result<()> {
     Ok(())
 }
 
-fn project(number: u32, id: Uuid, now: DateTime<Utc>) -> SeedProject {
+/// What a database of this plan is given: Neon's list shows the same.
+async fn quota_of_plan(stage: &Stage, plan: &str) -> Result<Quota> {
+    let row: (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(
+        "SELECT quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes FROM plans WHERE name = $1",
+    )
+    .bind(plan)
+    .fetch_one(&mut stage.connect().await?)
+    .await?;
+    let (logical_size_bytes, active_time_seconds, compute_time_seconds, written_data_bytes, data_transfer_bytes) = row;
+    Ok(Quota { logical_size_bytes, active_time_seconds, compute_time_seconds, written_data_bytes, data_transfer_bytes })
+}
+
+fn project(number: u32, id: Uuid, quota: Quota, now: DateTime<Utc>) -> SeedProject {
     let age = Duration::minutes(i64::from(number % 80_000) + 60);
     let mut seed = SeedProject::new(format!("flotilla-{id}"), now - age * 2);
     seed.last_active = (!number.is_multiple_of(5)).then(|| now - age);
     seed.logical_size_bytes = 30 * MIB + i64::from(number % 400) * MIB;
+    seed.quota = Some(quota);
     seed
 }
 
-fn in_stock(stage: &Stage, pool: &str, number: u32) -> Result<SeedRow> {
-    let id = Uuid::now_v7();
+fn in_stock(stage: &Stage, pool: &str, number: u32, id: Uuid, made: Option<&SeededProject>) -> Result<SeedRow> {
     let connection = Connection {
         uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
         pooled_uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
@@ -64,9 +90,9 @@ fn in_stock(stage: &Stage, pool: &str, number: u32) -> Result<SeedRow> {
         password: String::from("p"),
     };
     Ok(SeedRow {
-        neon_project_id: Some(format!("stocked-{}", id.simple())),
-        neon_branch_id: Some(format!("br-{id}")),
-        neon_endpoint_id: Some(format!("ep-{id}")),
+        neon_project_id: Some(made.map_or_else(|| format!("stocked-{}", id.simple()), |made| made.project_id.clone())),
+        neon_branch_id: Some(made.map_or_else(|| format!("br-{id}"), |made| made.branch_id.clone())),
+        neon_endpoint_id: Some(made.map_or_else(|| format!("ep-{id}"), |made| made.endpoint_id.clone())),
         ..row(stage, pool, "available", id, &connection)?
     })
 }
@@ -87,7 +113,7 @@ fn claimed(
         owner_id: Some(format!("owner-{number}")),
         email: Some(format!("owner-{number}@mail.example")),
         organisation: number.is_multiple_of(3).then(|| format!("Organisation {}", number % 5_000)),
-        plan: Some(String::from("free")),
+        plan: Some(String::from(PLAN)),
         requested_at: seed.created_at,
         claimed_at: Some(seed.created_at),
         last_active_at: seed.last_active,

@@ -51,7 +51,7 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
     progress(&format!("sweep: a fleet of {count} databases"));
     let stage = ground.stage("sweep", &[pool("stocked", 0, true), pool("fleet", 0, false)]).await?;
     rows::fleet(&stage, "fleet", count).await?;
-    rows::stock(&stage, "stocked", STOCK).await?;
+    rows::stock_with_projects(&stage, "stocked", STOCK).await?;
     stage.settle().await?;
 
     let (rest, busy) = memory(options, &stage).await?;
@@ -65,8 +65,8 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
     report.table(
         ["sweep", "projects", "list calls", "fewest", "time", "at 700 calls a minute", "ratio", "rows written"],
         &[
-            sweep_line("first", count, &first.calls[..first.calls_of_sweep], None),
-            sweep_line("second", count, &second.calls, Some(second.written)),
+            sweep_line("first", count + STOCK, &first.calls[..first.calls_of_sweep], None),
+            sweep_line("second", count + STOCK, &second.calls, Some(second.written)),
         ],
     );
     report.note(&format!(
@@ -178,14 +178,14 @@ async fn watch_sweep(
     calls: &Mutex<Calls>,
 ) -> Result<usize> {
     // A call a second, and ten minutes.
-    let end = Instant::now() + Duration::from_secs(u64::from(options.projects / PAGE) + 600);
+    let end = Instant::now() + Duration::from_secs(u64::from((options.projects + STOCK) / PAGE) + 600);
     while Instant::now() < end {
         watch_for(stage, Duration::from_secs(1), calls).await;
         if product.metric(SWEPT).await? > earlier {
             return Ok(calls.lock().unwrap_or_else(PoisonError::into_inner).len());
         }
     }
-    bail!("no sweep ended within {} s", options.projects / PAGE + 600)
+    bail!("no sweep ended within {} s", (options.projects + STOCK) / PAGE + 600)
 }
 
 async fn watch_for(stage: &Stage, time: Duration, calls: &Mutex<Calls>) {

@@ -148,14 +148,16 @@ impl Ledger {
         Ok(Some(Examination { started_at: last.started_at, finished_at: last.finished_at, by: last.actor, checks }))
     }
 
-    /// Whether the ledger has not been checked for an hour, and whether Neon has not been compared for a day.
+    /// Whether the ledger has not been checked for an hour, and whether Neon has not been compared for a day. The comparison reads the same list as a sweep,
+    /// so it waits for the first one, and for one that is under way.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn examination_is_due(&self) -> Result<(bool, bool), LedgerError> {
         let due = sqlx::query!(
             r#"SELECT coalesce(max(finished_at) < now() - interval '1 hour', true) AS "ledger!",
-                      coalesce(max(finished_at) FILTER (WHERE with_neon) < now() - interval '1 day', true) AS "neon!"
+                      coalesce(max(finished_at) FILTER (WHERE with_neon) < now() - interval '1 day', true)
+                        AND EXISTS (SELECT FROM sweeps) AND NOT EXISTS (SELECT FROM sweeps WHERE finished_at IS NULL) AS "neon!"
                FROM (SELECT finished_at, with_neon FROM doctor_runs ORDER BY id DESC LIMIT $1) AS runs"#,
             RUNS_READ
         )
