@@ -60,14 +60,15 @@ pub async fn fleet(stage: &Stage, pool: &str, count: u32) -> Result<()> {
 
 /// What a database of this plan is given: Neon's list shows the same.
 async fn quota_of_plan(stage: &Stage, plan: &str) -> Result<Quota> {
-    let row: (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(
-        "SELECT quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes FROM plans WHERE name = $1",
+    let quota = sqlx::query_scalar(
+        "SELECT jsonb_build_object('logical_size_bytes', quota_logical_size_bytes, 'active_time_seconds', quota_active_seconds,
+           'compute_time_seconds', quota_compute_seconds, 'written_data_bytes', quota_written_bytes, 'data_transfer_bytes', quota_transfer_bytes)
+         FROM plans WHERE name = $1",
     )
     .bind(plan)
     .fetch_one(&mut stage.connect().await?)
     .await?;
-    let (logical_size_bytes, active_time_seconds, compute_time_seconds, written_data_bytes, data_transfer_bytes) = row;
-    Ok(Quota { logical_size_bytes, active_time_seconds, compute_time_seconds, written_data_bytes, data_transfer_bytes })
+    Ok(serde_json::from_value(quota)?)
 }
 
 fn project(number: u32, id: Uuid, quota: Quota, now: DateTime<Utc>) -> SeedProject {
