@@ -75,7 +75,7 @@ pub async fn arrange(world: &World, behind: &Behind) {
 
 /// What is confirmed needs no second sweep and no hour any more: so much time has passed. Strays are nobody's business.
 pub const QUARANTINE_PASSES: &str = "UPDATE findings SET status = 'quarantined', action_due_at = now() - interval '1 second'
-    WHERE kind IN ('orphan', 'ghost') AND status IN ('suspected', 'quarantined') AND (action_due_at IS NULL OR action_due_at > now())
+    WHERE kind IN ('orphan', 'ghost', 'zombie', 'twin') AND status IN ('suspected', 'quarantined') AND (action_due_at IS NULL OR action_due_at > now())
       AND subject NOT IN (SELECT neon_project_id FROM databases WHERE state = 'claimed' AND neon_project_id IS NOT NULL)";
 
 /// What of it is left to do.

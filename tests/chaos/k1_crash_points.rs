@@ -236,6 +236,14 @@ impl Day<'_> {
         }
     }
 
+    /// What a dead process had asked for may be made after everybody has looked for it: then sweeps find it, and reconciliation ends it.
+    async fn unknown_projects(&self) -> Vec<String> {
+        let known = self.world.ledger.living_projects().await.unwrap();
+        let mut projects = self.world.living_on_neon().await;
+        projects.retain(|project| !known.contains(&project.id));
+        projects.into_iter().map(|project| format!("{} ({}) is not known", project.id, project.name)).collect()
+    }
+
     /// Faults end; everything comes to rest.
     async fn settle(&self) {
         self.world.emulator.faults().clear();
@@ -247,6 +255,9 @@ impl Day<'_> {
             // What no sweep has shown, nobody knows of: the one of a dead process begins anew.
             if self.behind.number(background::SWEEPS).await <= self.swept_before {
                 restless.push(String::from("the fleet has not been swept"));
+            }
+            if restless.is_empty() {
+                restless = self.unknown_projects().await;
             }
             if restless.is_empty() {
                 return;

@@ -17,7 +17,7 @@ use flotilla::{
     },
     types::{Connection, Role},
 };
-use neon_emulator::Emulator;
+use neon_emulator::{Emulator, ProjectTruth};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -174,14 +174,20 @@ impl World {
         assert_eq!(self.ledger.violations().await.unwrap(), []);
         let ours: std::collections::BTreeSet<String> =
             self.ledger.living_projects().await.unwrap().into_iter().collect();
-        let mut projects = self.emulator.projects().await.unwrap();
-        projects.retain(|project| !project.deleted);
+        let projects = self.living_on_neon().await;
         let unknown: Vec<_> = projects.iter().filter(|project| !ours.contains(&project.id)).collect();
         let theirs: std::collections::BTreeSet<String> = projects.iter().map(|project| project.id.clone()).collect();
         assert_eq!(
             ours, theirs,
             "the ledger's projects (left) and Neon's (right); the ledger does not know {unknown:#?}"
         );
+    }
+
+    /// What Neon has, whatever its lists say.
+    pub async fn living_on_neon(&self) -> Vec<ProjectTruth> {
+        let mut projects = self.emulator.projects().await.unwrap();
+        projects.retain(|project| !project.deleted);
+        projects
     }
 }
 
