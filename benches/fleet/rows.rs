@@ -19,7 +19,7 @@ const PLAN: &str = "free";
 /// Puts databases into a pool that no Neon knows: for measurements in which no sweep misses them.
 pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
     for first in (0..count).step_by(CHUNK as usize) {
-        let rows = (first..count.min(first + CHUNK)).map(|number| in_stock(stage, pool, number, Uuid::now_v7(), None));
+        let rows = (first..count.min(first + CHUNK)).map(|number| in_stock(stage, pool, number, Uuid::now_v7()));
         stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
     }
     Ok(())
@@ -27,29 +27,37 @@ pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
 
 /// Puts databases into a pool, with their projects.
 pub async fn stock_with_projects(stage: &Stage, pool: &str, count: u32) -> Result<()> {
-    for first in (0..count).step_by(CHUNK as usize) {
-        let ids: Vec<(u32, Uuid)> = (first..count.min(first + CHUNK)).map(|number| (number, Uuid::now_v7())).collect();
-        let seeds: Vec<SeedProject> =
-            ids.iter().map(|(_, id)| SeedProject::new(format!("flotilla-{id}"), Utc::now())).collect();
-        let made = stage.emulator.seed(&seeds).await?;
-        let rows = ids.iter().zip(&made).map(|((number, id), made)| in_stock(stage, pool, *number, *id, Some(made)));
-        stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
-    }
-    Ok(())
+    let now = Utc::now();
+    let project = |_, id| SeedProject::new(format!("flotilla-{id}"), now);
+    with_projects(stage, count, project, |number, id, _, _| in_stock(stage, pool, number, id)).await
 }
 
 /// Makes claimed databases, asleep, with projects in the emulator of which the list tells the same as the ledger knows.
 pub async fn fleet(stage: &Stage, pool: &str, count: u32) -> Result<()> {
     let (now, quota) = (Utc::now(), quota_of_plan(stage, PLAN).await?);
+    let project = |number, id| project(number, id, quota, now);
+    with_projects(stage, count, project, |number, id, seed, made| claimed(stage, pool, number, id, seed, made)).await
+}
+
+/// Makes projects in the emulator, and for each the row that knows it.
+async fn with_projects(
+    stage: &Stage,
+    count: u32,
+    project: impl Fn(u32, Uuid) -> SeedProject,
+    row: impl Fn(u32, Uuid, &SeedProject, &SeededProject) -> Result<SeedRow>,
+) -> Result<()> {
     for first in (0..count).step_by(CHUNK as usize) {
         let ids: Vec<(u32, Uuid)> = (first..count.min(first + CHUNK)).map(|number| (number, Uuid::now_v7())).collect();
-        let seeds: Vec<SeedProject> = ids.iter().map(|(number, id)| project(*number, *id, quota, now)).collect();
+        let seeds: Vec<SeedProject> = ids.iter().map(|(number, id)| project(*number, *id)).collect();
         let made = stage.emulator.seed(&seeds).await?;
-        let rows = ids
-            .iter()
-            .zip(&seeds)
-            .zip(&made)
-            .map(|(((number, id), seed), made)| claimed(stage, pool, *number, *id, seed, made));
+        let rows = ids.iter().zip(&seeds).zip(&made).map(|(((number, id), seed), made)| {
+            Ok(SeedRow {
+                neon_project_id: Some(made.project_id.clone()),
+                neon_branch_id: Some(made.branch_id.clone()),
+                neon_endpoint_id: Some(made.endpoint_id.clone()),
+                ..row(*number, *id, seed, made)?
+            })
+        });
         stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
         if (first + CHUNK).is_multiple_of(50_000) {
             progress(&format!("  {} of {count}", first + CHUNK));
@@ -80,7 +88,7 @@ fn project(number: u32, id: Uuid, quota: Quota, now: DateTime<Utc>) -> SeedProje
     seed
 }
 
-fn in_stock(stage: &Stage, pool: &str, number: u32, id: Uuid, made: Option<&SeededProject>) -> Result<SeedRow> {
+fn in_stock(stage: &Stage, pool: &str, number: u32, id: Uuid) -> Result<SeedRow> {
     let connection = Connection {
         uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
         pooled_uri: format!("postgresql://u:p@127.0.0.1:1/db{number}"),
@@ -91,9 +99,9 @@ fn in_stock(stage: &Stage, pool: &str, number: u32, id: Uuid, made: Option<&Seed
         password: String::from("p"),
     };
     Ok(SeedRow {
-        neon_project_id: Some(made.map_or_else(|| format!("stocked-{}", id.simple()), |made| made.project_id.clone())),
-        neon_branch_id: Some(made.map_or_else(|| format!("br-{id}"), |made| made.branch_id.clone())),
-        neon_endpoint_id: Some(made.map_or_else(|| format!("ep-{id}"), |made| made.endpoint_id.clone())),
+        neon_project_id: Some(format!("stocked-{}", id.simple())),
+        neon_branch_id: Some(format!("br-{id}")),
+        neon_endpoint_id: Some(format!("ep-{id}")),
         ..row(stage, pool, "available", id, &connection)?
     })
 }
@@ -108,9 +116,6 @@ fn claimed(
 ) -> Result<SeedRow> {
     let connection = uri::connection(&made.connection_uri.clone().into(), &made.endpoint_id)?;
     Ok(SeedRow {
-        neon_project_id: Some(made.project_id.clone()),
-        neon_branch_id: Some(made.branch_id.clone()),
-        neon_endpoint_id: Some(made.endpoint_id.clone()),
         owner_id: Some(format!("owner-{number}")),
         email: Some(format!("owner-{number}@mail.example")),
         organisation: number.is_multiple_of(3).then(|| format!("Organisation {}", number % 5_000)),

@@ -121,8 +121,7 @@ async fn create(world: &World, name: &str) -> String {
 }
 
 async fn truth(world: &World) -> BTreeSet<String> {
-    let projects = world.emulator.projects().await.unwrap();
-    projects.into_iter().filter(|project| !project.deleted).map(|project| project.id).collect()
+    world.living_on_neon().await.into_iter().map(|project| project.id).collect()
 }
 
 fn deletions(world: &World) -> u64 {

@@ -354,10 +354,7 @@ async fn another_postgres_version_replaces_the_oldest_first_and_never_goes_below
     let fewest = roll_to(&world, &server, 17).await;
     assert!(fewest >= 6, "only {fewest} were available");
     assert_eq!(versions(&world).await, [17; 6]);
-    until("what was replaced is deleted on Neon", || async {
-        world.emulator.projects().await.unwrap().iter().filter(|project| !project.deleted).count() == 6
-    })
-    .await;
+    until("what was replaced is deleted on Neon", || async { world.living_on_neon().await.len() == 6 }).await;
     world.assert_sound().await;
     server.stop().await;
 }

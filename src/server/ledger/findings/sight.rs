@@ -140,8 +140,8 @@ impl Ledger {
         for id in ids {
             sqlx::query!(
                 "UPDATE databases SET available_order = nextval('available_order')
-             WHERE id IN (SELECT id FROM databases WHERE id = ANY ($1) AND state = 'available' FOR UPDATE SKIP LOCKED)",
-                std::slice::from_ref(id)
+                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available' FOR UPDATE SKIP LOCKED)",
+                id
             )
             .execute(&self.db)
             .await?;
