@@ -1,4 +1,4 @@
-//! The fleet that is measured: databases in stock and claimed ones. For a sweep both have their projects in the emulator, and nothing has come apart.
+//! The fleet that is measured: databases in stock and claimed ones. Both have their projects in the emulator, and nothing has come apart.
 
 use anyhow::Result;
 use chrono::{DateTime, Duration, Utc};
@@ -16,19 +16,10 @@ const CHUNK: u32 = 1_000;
 const MIB: i64 = 1024 * 1024;
 const PLAN: &str = "free";
 
-/// Puts databases into a pool that no Neon knows: for measurements in which no sweep misses them.
-pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
-    for first in (0..count).step_by(CHUNK as usize) {
-        let rows = (first..count.min(first + CHUNK)).map(|number| in_stock(stage, pool, number, Uuid::now_v7()));
-        stage.ledger.seed(&rows.collect::<Result<Vec<_>>>()?).await?;
-    }
-    Ok(())
-}
-
 /// Puts databases into a pool, with their projects.
-pub async fn stock_with_projects(stage: &Stage, pool: &str, count: u32) -> Result<()> {
-    let now = Utc::now();
-    let project = |_, id| SeedProject::new(format!("flotilla-{id}"), now);
+pub async fn stock(stage: &Stage, pool: &str, count: u32) -> Result<()> {
+    let (now, quota) = (Utc::now(), quota_of_plan(stage, PLAN).await?);
+    let project = |_, id| SeedProject { quota: Some(quota), ..SeedProject::new(format!("flotilla-{id}"), now) };
     with_projects(stage, count, project, |number, id, _, _| in_stock(stage, pool, number, id)).await
 }
 

@@ -51,7 +51,7 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
     progress(&format!("sweep: a fleet of {count} databases"));
     let stage = ground.stage("sweep", &[pool("stocked", 0, true), pool("fleet", 0, false)]).await?;
     rows::fleet(&stage, "fleet", count).await?;
-    rows::stock_with_projects(&stage, "stocked", STOCK).await?;
+    rows::stock(&stage, "stocked", STOCK).await?;
     stage.settle().await?;
 
     let (rest, busy) = memory(options, &stage).await?;

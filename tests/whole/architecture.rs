@@ -66,3 +66,9 @@ fn only_rpc_and_http_see_a_request() {
     let words = ["http::request::Parts", "extract::Request", "HeaderMap"];
     assert_eq!(offenders(&words, &["server/http/", "rpc/", "server/auth/", "server/neon/"]), [""; 0]);
 }
+
+/// `FOR UPDATE` stands in the way of every row that refers to the locked one, such as an event or a finding; `FOR NO KEY UPDATE` does not.
+#[test]
+fn locks_leave_foreign_keys_alone() {
+    assert_eq!(offenders(&["FOR UPDATE"], &[]), [""; 0]);
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::support::World;
@@ -131,5 +132,23 @@ async fn bad_claims_are_refused_by_field_and_change_nothing() {
     assert_eq!(not_json.status(), StatusCode::BAD_REQUEST);
     assert_eq!(not_json.headers()["content-type"], "application/problem+json");
     assert_eq!(server.available().await, 1);
+    server.stop().await;
+}
+
+/// A transaction that writes many rows about databases, such as findings, refers to them until it ends: claims must not wait for it, nor run dry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_others_write_about_is_claimed_all_the_same() {
+    let world = World::with_pool(0).await;
+    world.stock(3).await;
+    let server = world.serve_without_duties().await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    let mut others = connection.begin().await.unwrap();
+    let refers = "INSERT INTO events (kind, database_id, actor, via) SELECT 'database.available', id, 'test', 'engine' FROM databases";
+    assert_eq!(others.execute(refers).await.unwrap().rows_affected(), 3);
+    for owner in ["ada", "bob", "eve"] {
+        let (status, claim) = server.claim(owner).await;
+        assert_eq!((status, &claim["kind"]), (StatusCode::CREATED, &json!("warm")), "{claim}");
+    }
+    others.rollback().await.unwrap();
     server.stop().await;
 }

@@ -6,6 +6,7 @@ mod access;
 mod architecture;
 mod budget;
 mod claims;
+mod conclusions;
 mod doctor;
 mod engine;
 mod metrics;

@@ -235,7 +235,7 @@ impl Engine {
 impl Inner {
     /// The ledger every hour, Neon's list every day, over all replicas.
     pub(super) async fn examine(self: &Arc<Self>) -> Report {
-        let (ledger_is_due, neon_is_due) = match self.ledger.examination_is_due().await {
+        let (ledger_is_due, neon_is_due) = match self.ledger.examination_is_due(self.started.elapsed()).await {
             Ok(due) => due,
             Err(error) => return Report::ledger_failed(&error),
         };

@@ -101,6 +101,14 @@ impl Duty {
         }
     }
 
+    /// How long a nudge waits for more of its kind: claims come in bursts, and each asks for a look.
+    fn gathers_nudges_for(self) -> Duration {
+        match self {
+            Self::Refill => Duration::from_millis(100),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
         !matches!(self, Self::Provision | Self::Apply | Self::Release | Self::Watch)
@@ -132,10 +140,10 @@ impl Duty {
 /// Runs the duty until shutdown: on its timer, on a nudge, and again at once when a run left work behind.
 pub(super) async fn keep_running(engine: Arc<Inner>, duty: Duty) {
     let Some(nudged) = engine.nudges.get(&duty) else { return };
-    let mut told_idle: Option<Instant> = None;
+    let (mut lease, mut told_idle) = (Lease::default(), None);
     while !engine.shutdown.is_cancelled() {
-        let report = if may_run(&engine, duty).await {
-            run_and_tell(&engine, duty, &mut told_idle).await
+        let report = if lease.is_ours(&engine, duty).await {
+            run_and_tell(&engine, duty, &mut lease, &mut told_idle).await
         } else {
             Report::idle()
         };
@@ -146,46 +154,55 @@ pub(super) async fn keep_running(engine: Arc<Inner>, duty: Duty) {
         }
         tokio::select! {
             () = engine.shutdown.cancelled() => {}
-            () = nudged.notified() => {}
+            () = nudged.notified() => tokio::time::sleep(duty.gathers_nudges_for()).await,
             () = tokio::time::sleep(duty.interval()) => {}
         }
     }
 }
 
-async fn may_run(engine: &Inner, duty: Duty) -> bool {
-    if !duty.runs_once() {
-        return true;
-    }
-    let lease_seconds = DUTY_LEASE_SECONDS.max(duty.interval().as_secs_f64() * 2.0);
-    match engine.ledger.lease_duty(duty.name(), engine.replica, lease_seconds).await {
-        Ok(is_ours) => is_ours,
-        Err(error) => {
-            tracing::warn!(
-                duty = duty.name(),
-                error = &error as &dyn std::error::Error,
-                "could not take the lease of a duty"
-            );
-            false
+/// When this replica last asked for the lease of a duty and got it. Asking is a write, and a busy duty runs many times a second.
+#[derive(Default)]
+struct Lease(Option<Instant>);
+
+impl Lease {
+    async fn is_ours(&mut self, engine: &Inner, duty: Duty) -> bool {
+        if !duty.runs_once() || self.0.is_some_and(|asked_at| asked_at.elapsed() < RENEW_LEASE_EVERY) {
+            return true;
         }
+        let asked_at = Instant::now();
+        let lease_seconds = DUTY_LEASE_SECONDS.max(duty.interval().as_secs_f64() * 2.0);
+        let is_ours = match engine.ledger.lease_duty(duty.name(), engine.replica, lease_seconds).await {
+            Ok(is_ours) => is_ours,
+            Err(error) => {
+                tracing::warn!(
+                    duty = duty.name(),
+                    error = &error as &dyn std::error::Error,
+                    "could not take the lease of a duty"
+                );
+                false
+            }
+        };
+        self.0 = is_ours.then_some(asked_at);
+        is_ours
     }
 }
 
 /// A run that takes long keeps the lease of its duty alive.
-async fn run_under_lease(engine: &Arc<Inner>, duty: Duty) -> Report {
+async fn run_under_lease(engine: &Arc<Inner>, duty: Duty, lease: &mut Lease) -> Report {
     let run = duty.run(engine);
     tokio::pin!(run);
     loop {
         tokio::select! {
             report = &mut run => return report,
-            () = tokio::time::sleep(RENEW_LEASE_EVERY) => { may_run(engine, duty).await; }
+            () = tokio::time::sleep(RENEW_LEASE_EVERY) => { lease.is_ours(engine, duty).await; }
         }
     }
 }
 
-async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, told_idle: &mut Option<Instant>) -> Report {
+async fn run_and_tell(engine: &Arc<Inner>, duty: Duty, lease: &mut Lease, told_idle: &mut Option<Instant>) -> Report {
     let (started_at, began, run_id) = (chrono::Utc::now(), Instant::now(), trace::fresh());
     let span = tracing::error_span!("duty", duty = duty.name(), request_id = %run_id);
-    let report = trace::follow(Arc::clone(&run_id), span.clone(), run_under_lease(engine, duty)).await;
+    let report = trace::follow(Arc::clone(&run_id), span.clone(), run_under_lease(engine, duty, lease)).await;
     let outcome = report.outcome();
     engine.metrics.duty_ran(duty, outcome, began.elapsed());
     if outcome == DutyOutcome::Idle && told_idle.is_some_and(|at| at.elapsed() < TELL_IDLE_EVERY) {

@@ -1,7 +1,7 @@
 //! Sync: sweeps over Neon's list of projects, 400 a page, for last activity, size and quotas. Only rows that changed are written.
 //!
-//! A sweep goes as fast as its share of the budget allows and then rests, so that over time it takes a tenth of the calls. One page is one run
-//! of the duty: memory holds a page, and a fingerprint of eight bytes for each project seen. A sweep counts as complete when every page was
+//! A sweep goes as fast as its share of the budget allows and then rests, so that over time it takes a tenth of the calls. One run of the duty
+//! writes down one page and reads the next meanwhile: memory holds two pages, and a fingerprint of eight bytes for each project seen. A sweep counts as complete when every page was
 //! answered and none was partial; one that broke off, or skipped a project, proves nothing about what it did not show.
 
 use std::{
@@ -42,10 +42,19 @@ struct State {
 
 struct UnderWay {
     sighted_by: SightedBy,
-    cursor: Option<String>,
+    /// Which page is to be read next; `None` when the last one has been read.
+    next: Option<Place>,
+    /// Read, and to be written down in the next run.
+    read: Option<ProjectPage>,
     pages: u32,
     seen: SeenProjects,
     last_page_at: Instant,
+}
+
+/// Where in Neon's list a page begins.
+enum Place {
+    Start,
+    Behind(String),
 }
 
 /// Which projects a sweep has shown: eight bytes each.
@@ -87,7 +96,7 @@ impl Inner {
         if self.neon_is_failing() || state.rests_until.is_some_and(|until| Instant::now() < until) {
             return Report::idle();
         }
-        match self.read_page(&mut state).await {
+        match self.go_on(&mut state).await {
             Ok(None) => Report { more_is_due: true, ..Report::idle() },
             Ok(Some(sweep)) => told(&sweep),
             Err(Setback::Neon(error)) => {
@@ -98,70 +107,97 @@ impl Inner {
         }
     }
 
-    /// Reads the next page, of a new sweep if none is under way. Answers the sweep when it has ended.
-    async fn read_page(&self, state: &mut State) -> Result<Option<Sweep>, Setback> {
+    /// Writes down the page that was read and reads the next, of a new sweep if none is under way. Answers the sweep when it has ended.
+    async fn go_on(&self, state: &mut State) -> Result<Option<Sweep>, Setback> {
         let mut sweep = match state.under_way.take() {
             Some(sweep) => sweep,
-            None => {
-                let begun = self.ledger.start_sweep(self.replica).await?;
-                crash::here(CrashPoint::SweepBegun);
-                UnderWay {
-                    sighted_by: SightedBy { sweep: begun.id, started_at: begun.started_at },
-                    cursor: None,
-                    pages: 0,
-                    seen: SeenProjects::default(),
-                    last_page_at: Instant::now(),
-                }
-            }
+            None => self.begin().await?,
         };
-        let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
-        let page = match neon.list_projects(sweep.cursor.as_deref(), MAX_PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
+        let page = sweep.read.take();
+        // One takes PostgreSQL's time, the other Neon's.
+        let (is_ours, read) =
+            tokio::join!(self.take_in(sweep.sighted_by, page.as_ref()), self.read(sweep.next.as_ref()));
+        if !is_ours? {
+            // Another replica sweeps now.
+            return Ok(None);
+        }
+        if let Some(page) = page {
+            page.items.iter().for_each(|item| sweep.seen.insert(&item.id));
+            sweep.pages += 1;
+        }
+        match read {
+            Some(Ok(page)) => {
+                sweep.next = page.next.clone().map(Place::Behind);
+                sweep.read = Some(page);
+                sweep.last_page_at = Instant::now();
+                state.under_way = Some(sweep);
+                Ok(None)
+            }
+            Some(Err(error)) => {
                 if sweep.last_page_at.elapsed() < LONGEST_STALL && !is_about_the_cursor(&error) {
                     state.under_way = Some(sweep);
                 } else {
                     self.ledger.break_off_sweep(sweep.sighted_by.sweep, &error.to_string()).await?;
                 }
-                return Err(Setback::Neon(error));
+                Err(Setback::Neon(error))
             }
-        };
-        crash::here(CrashPoint::PageListed);
-        if !self.take_in(&mut sweep, &page).await? {
-            // Another replica sweeps now.
-            return Ok(None);
+            None => {
+                state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
+                Ok(Some(self.end(&sweep).await?))
+            }
         }
-        if page.next.is_some() {
-            sweep.cursor = page.next;
-            state.under_way = Some(sweep);
-            return Ok(None);
-        }
-        state.rests_until = Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
+    }
+
+    async fn begin(&self) -> Result<UnderWay, LedgerError> {
+        let begun = self.ledger.start_sweep(self.replica).await?;
+        crash::here(CrashPoint::SweepBegun);
+        Ok(UnderWay {
+            sighted_by: SightedBy { sweep: begun.id, started_at: begun.started_at },
+            next: Some(Place::Start),
+            read: None,
+            pages: 0,
+            seen: SeenProjects::default(),
+            last_page_at: Instant::now(),
+        })
+    }
+
+    async fn end(&self, sweep: &UnderWay) -> Result<Sweep, LedgerError> {
         let ended = self.ledger.finish_sweep(sweep.sighted_by.sweep).await?;
         crash::here(CrashPoint::SweepEnded);
         if ended.is_complete {
             self.conclude(sweep.sighted_by, &sweep.seen).await?;
             crash::here(CrashPoint::SweepConcluded);
         }
-        Ok(Some(ended))
+        Ok(ended)
+    }
+
+    async fn read(&self, place: Option<&Place>) -> Option<Result<ProjectPage, NeonError>> {
+        let cursor = match place? {
+            Place::Start => None,
+            Place::Behind(cursor) => Some(cursor.as_str()),
+        };
+        let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
+        let page = neon.list_projects(cursor, MAX_PAGE).await;
+        if page.is_ok() {
+            crash::here(CrashPoint::PageListed);
+        }
+        Some(page)
     }
 
     /// Writes down what a page tells. `false` when the sweep was given up meanwhile.
-    async fn take_in(&self, sweep: &mut UnderWay, page: &ProjectPage) -> Result<bool, LedgerError> {
+    async fn take_in(&self, by: SightedBy, page: Option<&ProjectPage>) -> Result<bool, LedgerError> {
+        let Some(page) = page else { return Ok(true) };
         let listed: Vec<ListedProject> = page.items.iter().map(listed).collect();
         let changed = self.ledger.record_listed(&listed).await?;
-        let ours = self.note_page(sweep.sighted_by, page).await?;
+        let ours = self.note_page(by, page).await?;
         crash::here(CrashPoint::PageTakenIn);
-        page.items.iter().for_each(|item| sweep.seen.insert(&item.id));
-        sweep.pages += 1;
-        sweep.last_page_at = Instant::now();
         let counts = SweptPage {
             projects: page.items.len() as i64,
             ours,
             changed: changed as i64,
             unavailable: page.unavailable.len() as i64,
         };
-        self.ledger.record_swept_page(sweep.sighted_by.sweep, counts).await
+        self.ledger.record_swept_page(by.sweep, counts).await
     }
 }
 

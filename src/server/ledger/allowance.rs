@@ -39,7 +39,7 @@ impl Ledger {
                bucket AS (
                  SELECT bucket, greatest(now(), least(full_at, now() + pace.burst)) AS full_at, refusals_in_a_row,
                         greatest(now(), least(coalesce(paused_until, now()), now() + interval '1 minute')) - now() AS pause
-                 FROM neon_budget, pace WHERE bucket = $1 FOR UPDATE OF neon_budget),
+                 FROM neon_budget, pace WHERE bucket = $1 FOR NO KEY UPDATE OF neon_budget),
                free AS (
                  SELECT bucket.*, CASE WHEN pause > interval '0' THEN 0 ELSE
                    greatest(0, least($2::integer, floor(extract(epoch FROM now() + pace.room - full_at) / extract(epoch FROM pace.interval))))::integer END AS granted
@@ -78,7 +78,7 @@ impl Ledger {
             r#"WITH was AS (
                  SELECT bucket, sent_at, coalesce(paused_until > sent_at, false) AS told_before,
                         refusals_in_a_row + (coalesce(paused_until > sent_at, false) IS FALSE)::integer AS refusals
-                 FROM neon_budget, (SELECT now() - make_interval(secs => $2) AS sent_at) AS call WHERE bucket = $1 FOR UPDATE OF neon_budget),
+                 FROM neon_budget, (SELECT now() - make_interval(secs => $2) AS sent_at) AS call WHERE bucket = $1 FOR NO KEY UPDATE OF neon_budget),
                pause AS (
                  SELECT was.*, CASE WHEN told_before AND $3::float8 IS NULL THEN sent_at ELSE now() END
                    + make_interval(secs => least(60, coalesce($3, 0.5 * 2 ^ least(10, refusals - 1)))) AS until

@@ -97,7 +97,11 @@ impl Ledger {
         let key = new.pool.clone().unwrap_or_default();
         let mut watermark = self.watermarks.lock().map_or(0, |marks| marks.get(&key).copied().unwrap_or(0));
         for pause in ASK_AGAIN.iter().map(Some).chain([None]) {
-            if let Some((claim, order)) = self.take_available(new, watermark, by).await.map_err(refusal)? {
+            let taken = match self.take_available(new, watermark, by).await {
+                Err(error) if was_deadlock(&error) => None,
+                taken => taken.map_err(refusal)?,
+            };
+            if let Some((claim, order)) = taken {
                 if let Ok(mut marks) = self.watermarks.lock() {
                     marks.insert(key, order);
                 }
@@ -165,7 +169,7 @@ impl Ledger {
                    AND EXISTS (SELECT FROM plan) AND NOT EXISTS (SELECT FROM earlier)
                    -- First come, first served: those who wait go before.
                    AND NOT EXISTS (SELECT FROM claims WHERE pool_id = (SELECT id FROM pool) AND status = 'waiting')
-                 ORDER BY d.available_order LIMIT 1 FOR UPDATE SKIP LOCKED),
+                 ORDER BY d.available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                made AS (
                  INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, idempotency_key, request_hash, served_at)
                  SELECT $6, pool.id, $1, picked.id, 'served', 'warm', $7, $8, now() FROM picked, pool
@@ -338,10 +342,10 @@ impl Ledger {
             ServedClaim,
             r#"WITH next AS (
                  SELECT c.id, c.owner_id, c.request_id FROM claims AS c WHERE c.pool_id = $1 AND c.status = 'waiting'
-                 ORDER BY c.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+                 ORDER BY c.requested_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)
-                 ORDER BY available_order LIMIT 1 FOR UPDATE SKIP LOCKED),
+                 ORDER BY available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
                  SET state = 'claimed', owner_id = o.id, plan = plan.name, claimed_at = now(),
@@ -436,6 +440,11 @@ fn refusal(error: sqlx::Error) -> LedgerError {
         }
         _ => LedgerError::Sql(error),
     }
+}
+
+/// PostgreSQL ended a circle of waiting by refusing this statement. Nothing of it was done.
+fn was_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|inner| inner.code()).is_some_and(|code| code == "40P01")
 }
 
 fn no_such_pool(name: Option<&str>) -> LedgerError {

@@ -80,7 +80,7 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
         let now = sqlx::query!(
-            "SELECT p.target, q.set_at FROM pools AS p JOIN pool_policies AS q ON q.pool_id = p.id WHERE p.id = $1 FOR UPDATE OF p",
+            "SELECT p.target, q.set_at FROM pools AS p JOIN pool_policies AS q ON q.pool_id = p.id WHERE p.id = $1 FOR NO KEY UPDATE OF p",
             pool.pool_id
         )
         .fetch_optional(&mut *tx)

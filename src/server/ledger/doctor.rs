@@ -1,5 +1,7 @@
 //! The doctor's side of the ledger: what it compares with Neon's list of projects, and what it found.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -149,17 +151,19 @@ impl Ledger {
     }
 
     /// Whether the ledger has not been checked for an hour, and whether Neon has not been compared for a day. The comparison reads the same list as a sweep,
-    /// so it waits for the first one, and for one that is under way.
+    /// so it waits for one that is under way, and for the one that a start brings with it.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn examination_is_due(&self) -> Result<(bool, bool), LedgerError> {
+    pub async fn examination_is_due(&self, up_for: Duration) -> Result<(bool, bool), LedgerError> {
         let due = sqlx::query!(
             r#"SELECT coalesce(max(finished_at) < now() - interval '1 hour', true) AS "ledger!",
                       coalesce(max(finished_at) FILTER (WHERE with_neon) < now() - interval '1 day', true)
-                        AND EXISTS (SELECT FROM sweeps) AND NOT EXISTS (SELECT FROM sweeps WHERE finished_at IS NULL) AS "neon!"
+                        AND EXISTS (SELECT FROM sweeps WHERE started_at > now() - make_interval(secs => $2))
+                        AND NOT EXISTS (SELECT FROM sweeps WHERE finished_at IS NULL) AS "neon!"
                FROM (SELECT finished_at, with_neon FROM doctor_runs ORDER BY id DESC LIMIT $1) AS runs"#,
-            RUNS_READ
+            RUNS_READ,
+            up_for.as_secs_f64()
         )
         .fetch_one(&self.db)
         .await?;

@@ -17,7 +17,7 @@ impl Ledger {
     pub async fn wish_endpoint(&self, id: Uuid, wish: EndpointWish, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: DatabaseState", observed_endpoint_state FROM databases WHERE id = $1 FOR UPDATE"#,
+            r#"SELECT pool_id, state AS "state: DatabaseState", observed_endpoint_state FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)
@@ -60,7 +60,7 @@ impl Ledger {
         }
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: DatabaseState", suspend_timeout_seconds FROM databases WHERE id = $1 FOR UPDATE"#,
+            r#"SELECT pool_id, state AS "state: DatabaseState", suspend_timeout_seconds FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)

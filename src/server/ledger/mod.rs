@@ -48,7 +48,7 @@ use std::{
 };
 
 use claims::Watermarks;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgPool, postgres::PgPoolOptions};
 
 use super::trace;
 
@@ -85,6 +85,8 @@ pub use usage_days::DayUsage;
 
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// A connection that was used so lately is taken to be alive.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -107,18 +109,14 @@ impl Ledger {
             ("idle_in_transaction_session_timeout", "30s"),
             ("jit", "off"),
         ]);
-        let db =
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let db = pool_of(connections).connect_with(options).await?;
         Ok(Self { db, watermarks: Arc::default(), away: Arc::default() })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
     #[must_use]
     pub fn with_connections(&self, connections: u32) -> Self {
-        let db = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(PATIENCE)
-            .connect_lazy_with((*self.db.connect_options()).clone());
+        let db = pool_of(connections).connect_lazy_with((*self.db.connect_options()).clone());
         Self { db, watermarks: Arc::clone(&self.watermarks), away: Arc::clone(&self.away) }
     }
 
@@ -143,6 +141,22 @@ impl Ledger {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// A connection that has rested is asked whether it still lives before it is used; asking each time would be a round trip per statement.
+fn pool_of(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Who makes a change, by which way, and why: goes into the event of the change.

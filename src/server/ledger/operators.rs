@@ -116,7 +116,7 @@ impl Ledger {
     /// `NotFound`.
     pub async fn set_role(&self, email: &str, role: Role, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let before = sqlx::query_scalar!("SELECT role FROM operators WHERE email = lower($1) FOR UPDATE", email)
+        let before = sqlx::query_scalar!("SELECT role FROM operators WHERE email = lower($1) FOR NO KEY UPDATE", email)
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| no_such_operator(email))?;

@@ -157,7 +157,7 @@ impl Ledger {
 
 /// The pool's row, locked, so that policies, schedules and decisions change one after another.
 async fn lock_policy(tx: &mut sqlx::PgTransaction<'_>, pool: &str) -> Result<(i32, Option<Policy>), LedgerError> {
-    let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1 FOR UPDATE", pool)
+    let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1 FOR NO KEY UPDATE", pool)
         .fetch_optional(&mut **tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The pool {pool}")))?;

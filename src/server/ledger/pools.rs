@@ -207,7 +207,7 @@ impl Ledger {
         }
         let mut tx = self.db.begin().await?;
         let pool = sqlx::query!(
-            r#"SELECT id, target, EXISTS (SELECT FROM pool_policies WHERE pool_id = pools.id) AS "has_policy!" FROM pools WHERE name = $1 FOR UPDATE"#,
+            r#"SELECT id, target, EXISTS (SELECT FROM pool_policies WHERE pool_id = pools.id) AS "has_policy!" FROM pools WHERE name = $1 FOR NO KEY UPDATE"#,
             name
         )
         .fetch_optional(&mut *tx)

@@ -64,7 +64,7 @@ impl Ledger {
                      AND d.id = (SELECT id FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating') AND next_attempt_at <= now()
                                  ORDER BY next_attempt_at, id LIMIT 1)
                      AND NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'creating' AND lease_until >= now())))
-                 ORDER BY d.next_attempt_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED),
+                 ORDER BY d.next_attempt_at LIMIT $1 FOR NO KEY UPDATE OF d SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
                  SET lease_until = now() + make_interval(secs => $2), leased_by = $3,

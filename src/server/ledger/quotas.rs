@@ -28,7 +28,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: DatabaseState", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
-                      quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR UPDATE"#,
+                      quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)

@@ -27,7 +27,7 @@ impl Ledger {
     pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: DatabaseState", owner_id FROM databases WHERE id = $1 FOR UPDATE"#,
+            r#"SELECT pool_id, state AS "state: DatabaseState", owner_id FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)
@@ -101,7 +101,7 @@ impl Ledger {
                  SELECT id FROM databases
                  WHERE state = 'releasing' AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
-                 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                 ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
                RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts,
                          (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,

@@ -167,7 +167,7 @@ impl Ledger {
         let link = sqlx::query!(
             r#"SELECT l.expires_at > now() AS "is_fresh!", o.id, o.email, o.name, o.role
                FROM sign_in_links AS l JOIN operators AS o ON o.id = l.operator_id
-               WHERE l.token_hash = $1 AND l.used_at IS NULL AND o.disabled_at IS NULL FOR UPDATE OF l"#,
+               WHERE l.token_hash = $1 AND l.used_at IS NULL AND o.disabled_at IS NULL FOR NO KEY UPDATE OF l"#,
             link_hash.as_slice()
         )
         .fetch_optional(&mut *tx)

@@ -43,7 +43,7 @@ impl Ledger {
         template.check().map_err(refusal)?;
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
-            "SELECT id, pg_version, min_cu, max_cu, suspend_timeout_seconds, birth_plan, template_revision FROM pools WHERE name = $1 FOR UPDATE",
+            "SELECT id, pg_version, min_cu, max_cu, suspend_timeout_seconds, birth_plan, template_revision FROM pools WHERE name = $1 FOR NO KEY UPDATE",
             name
         )
         .fetch_optional(&mut *tx)
@@ -164,7 +164,7 @@ impl Ledger {
                  quota_transfer_bytes = plan.quota_transfer_bytes, birth_plan = p.birth_plan, template_revision = p.template_revision
              FROM pools AS p JOIN plans AS plan ON plan.name = p.birth_plan
              WHERE p.id = $1 AND d.id IN (SELECT id FROM databases WHERE pool_id = $1 AND state = 'requested' AND template_revision < p.template_revision
-                                          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                                          ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)",
             pool_id,
             REWRITTEN_AT_ONCE
         )
@@ -191,7 +191,7 @@ impl Ledger {
                         w.quota_transfer_bytes) AS quota_differs
                  FROM databases AS d, wanted AS w
                  WHERE d.pool_id = $1 AND d.state = 'available' AND d.template_revision < w.template_revision AND d.pg_version = w.pg_version
-                 ORDER BY d.available_order LIMIT $2 FOR UPDATE OF d SKIP LOCKED),
+                 ORDER BY d.available_order LIMIT $2 FOR NO KEY UPDATE OF d SKIP LOCKED),
                fitted AS (
                  UPDATE databases AS d
                  SET min_cu = w.min_cu, max_cu = w.max_cu, suspend_timeout_seconds = w.suspend_timeout_seconds,
@@ -224,7 +224,7 @@ impl Ledger {
             r#"WITH old AS (
                  SELECT d.id FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
                  WHERE d.pool_id = $1 AND d.state = 'available' AND d.template_revision < p.template_revision AND d.pg_version <> p.pg_version
-                 ORDER BY d.available_order LIMIT $2 FOR UPDATE OF d SKIP LOCKED),
+                 ORDER BY d.available_order LIMIT $2 FOR NO KEY UPDATE OF d SKIP LOCKED),
                released AS (
                  UPDATE databases AS d
                  SET state = 'releasing', releasing_at = now(), wanted_endpoint = NULL, attempts = 0, next_attempt_at = now(), lease_until = NULL,

@@ -169,7 +169,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         // The lock that deleting takes too: one of the two wins.
         let is_free = sqlx::query_scalar!(
-            r#"SELECT status <> 'acting' AND leased_by = $2 AS "is_free!" FROM findings WHERE id = $1 AND status <> 'resolved' FOR UPDATE"#,
+            r#"SELECT status <> 'acting' AND leased_by = $2 AS "is_free!" FROM findings WHERE id = $1 AND status <> 'resolved' FOR NO KEY UPDATE"#,
             due.id,
             due.lease
         )

@@ -35,7 +35,7 @@ impl Ledger {
         let row = sqlx::query_as!(
             Row,
             r#"SELECT pool_id, state AS "state: DatabaseState", coalesce(lease_until > now(), false) AS "is_held!" FROM databases
-               WHERE id = $1 AND neon_project_id = $2 FOR UPDATE"#,
+               WHERE id = $1 AND neon_project_id = $2 FOR NO KEY UPDATE"#,
             id,
             project_id
         )
@@ -84,7 +84,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as!(
             Row,
-            r#"SELECT pool_id, state AS "state: DatabaseState", coalesce(lease_until > now(), false) AS "is_held!" FROM databases WHERE id = $1 FOR UPDATE"#,
+            r#"SELECT pool_id, state AS "state: DatabaseState", coalesce(lease_until > now(), false) AS "is_held!" FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)

@@ -140,7 +140,7 @@ impl Ledger {
         for id in ids {
             sqlx::query!(
                 "UPDATE databases SET available_order = nextval('available_order')
-                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available' FOR UPDATE SKIP LOCKED)",
+                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available' FOR NO KEY UPDATE SKIP LOCKED)",
                 id
             )
             .execute(&self.db)

@@ -1,0 +1,57 @@
+//! What a complete sweep concludes when everything has come apart at once.
+
+use flotilla::server::{
+    engine::EngineSettings,
+    ledger::{Concluded, SightedBy},
+};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::support::World;
+
+/// More than two batches.
+const FINDINGS: i64 = 12_345;
+
+async fn sweep(world: &World) -> SightedBy {
+    let begun = world.ledger.start_sweep(Uuid::now_v7()).await.unwrap();
+    world.ledger.finish_sweep(begun.id).await.unwrap();
+    SightedBy { sweep: begun.id, started_at: begun.started_at }
+}
+
+async fn count(connection: &mut PgConnection, condition: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM findings WHERE {condition}")))
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_very_many_findings_is_counted_once_confirmed_once_and_taken_back_once() {
+    let world = World::with_pool(0).await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    let rules = EngineSettings::default().findings;
+    let first = sweep(&world).await;
+    sqlx::query(
+        "INSERT INTO findings (kind, subject, project_id, first_sweep, last_sweep, evidence)
+         SELECT 'orphan', 'project-' || n, 'project-' || n, $1, $1, '{}' FROM generate_series(1, $2) AS n",
+    )
+    .bind(first.sweep)
+    .bind(FINDINGS)
+    .execute(&mut connection)
+    .await
+    .unwrap();
+
+    assert_eq!(world.ledger.conclude_sweep(first, &rules).await.unwrap(), Concluded::default());
+    assert_eq!(count(&mut connection, "sightings = 1 AND status = 'suspected'").await, FINDINGS);
+
+    let second = sweep(&world).await;
+    sqlx::query("UPDATE findings SET last_sweep = $1").bind(second.sweep).execute(&mut connection).await.unwrap();
+    let confirmed = Concluded { confirmed: FINDINGS as u64, resolved: 0 };
+    assert_eq!(world.ledger.conclude_sweep(second, &rules).await.unwrap(), confirmed);
+    assert_eq!(count(&mut connection, "sightings = 2 AND status = 'quarantined'").await, FINDINGS);
+
+    let third = sweep(&world).await;
+    let resolved = Concluded { confirmed: 0, resolved: FINDINGS as u64 };
+    assert_eq!(world.ledger.conclude_sweep(third, &rules).await.unwrap(), resolved);
+    assert_eq!(count(&mut connection, "resolution = 'gone'").await, FINDINGS);
+}
