@@ -16,6 +16,7 @@ use super::{
     report::{Report, ms, or_dash, progress},
     rows,
     stage::{Ground, pool},
+    sweep,
 };
 
 /// Databases that are left over, so that the last claims search no more than the first.
@@ -37,6 +38,7 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
     let raw_one = pgbench::claims(&stage, "ceiling", 1, few).await?;
     stage.settle().await?;
     let product = Product::start(options, &stage, &[]).await?;
+    sweep::until_quiet(&stage, &product).await?;
     // The first requests open connections and prepare statements.
     product.caller.claims("claimed", "warm-up", many, SLACK / 5).await;
     progress("claims: through HTTP");

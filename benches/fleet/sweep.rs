@@ -28,8 +28,13 @@ const SWEPT: &str = "flotilla_sync_last_sweep_timestamp_seconds";
 /// Claims a second that go on meanwhile, and for how many there is a stock in all.
 const CLAIMS_A_SECOND: f64 = 10.0;
 const STOCK: u32 = 24_000;
+/// A part of the fleet at most.
+const STOCK_SHARE: u32 = 4;
 /// Databases that the support acts upon in turn, one a second.
 const ACTED_UPON: i64 = 20;
+/// No list call for this long: nobody reads the list any more.
+const QUIET: Duration = Duration::from_secs(3);
+const QUIET_AT_MOST: Duration = Duration::from_secs(600);
 /// PostgreSQL's own statistics are that late at most.
 const STATISTICS_LAG: Duration = Duration::from_secs(12);
 
@@ -48,30 +53,36 @@ struct First {
 
 pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) -> Result<()> {
     let count = options.projects;
-    progress(&format!("sweep: a fleet of {count} databases"));
+    let stock = STOCK.min(count / STOCK_SHARE);
+    progress(&format!("sweep: a fleet of {count} databases, {stock} of them not claimed yet"));
     let stage = ground.stage("sweep", &[pool("stocked", 0, true), pool("fleet", 0, false)]).await?;
-    rows::fleet(&stage, "fleet", count).await?;
-    rows::stock(&stage, "stocked", STOCK).await?;
+    rows::fleet(&stage, "fleet", count - stock).await?;
+    rows::stock(&stage, "stocked", stock).await?;
     stage.settle().await?;
 
-    let (rest, busy) = memory(options, &stage).await?;
+    let (rest, busy) = memory(options, &stage, stock / 4).await?;
     progress("sweep: the first, with claims and support actions beside it");
-    let first = first_sweep(options, &stage).await?;
+    let first = first_sweep(options, &stage, stock / 2).await?;
     progress("sweep: the second, with nothing beside it");
-    let second = second_sweep(options, &stage).await?;
+    let second = later_sweep(options, &stage).await?;
+    progress("sweep: the third, in which every row is new");
+    forget(&stage).await?;
+    let third = later_sweep(options, &stage).await?;
     stage.end().await?;
 
     report.heading("Sweep");
     report.table(
         ["sweep", "projects", "list calls", "fewest", "time", "at 700 calls a minute", "ratio", "rows written"],
         &[
-            sweep_line("first", count + STOCK, &first.calls[..first.calls_of_sweep], None),
-            sweep_line("second", count + STOCK, &second.calls, Some(second.written)),
+            sweep_line("first", count, &first.calls[..first.calls_of_sweep], None),
+            sweep_line("second", count, &second.calls, Some(second.written)),
+            sweep_line("third", count, &third.calls, Some(third.written)),
         ],
     );
     report.note(&format!(
-        "The time of a sweep includes the start of the product. Between the two nothing has changed but the databases, {ACTED_UPON} at most, that were suspended \
-         and resumed. Memory: at most {} during the first sweep, {} above the product at rest.",
+        "The time of a sweep includes the start of the product. Before the first the ledger knows the fleet as Neon's list shows it; before the second \
+         nothing has changed but the databases, {ACTED_UPON} at most, that were suspended and resumed; before the third the ledger has forgotten all that it had \
+         seen, so that every row is written. One call more than the fewest is the sign of life that is asked for at the start. Memory: at most {} during the first sweep, {} above the product at rest.",
         mib(first.highest),
         mib(first.highest.saturating_sub(rest.resident))
     ));
@@ -92,19 +103,19 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
     report.heading("Memory");
     report.table(
         ["rows", "at rest", "after claims and lists", "highest"],
-        &[[(count + STOCK).to_string(), mib(rest.resident), mib(busy.resident), mib(busy.highest)]],
+        &[[count.to_string(), mib(rest.resident), mib(busy.resident), mib(busy.highest)]],
     );
     Ok(())
 }
 
 /// At rest, and after some load, of a product that only serves.
-async fn memory(options: &Options, stage: &Stage) -> Result<(Memory, Memory)> {
+async fn memory(options: &Options, stage: &Stage, claims_at_most: u32) -> Result<(Memory, Memory)> {
     progress("memory: at rest and under load");
     let product = Product::start(options, stage, &["--no-engine"]).await?;
     product.caller.get("/api/v1/pools").await?;
     sleep(Duration::from_secs(options.seconds.min(10).into())).await;
     let rest = product.memory();
-    let (clients, total) = (u32::from(options.clients), (options.claims / 10).min(STOCK / 4));
+    let (clients, total) = (u32::from(options.clients), (options.claims / 10).min(claims_at_most));
     let claims = product.caller.claims("stocked", "memory", clients, total);
     let lists = async {
         for _ in 0..total / 10 {
@@ -119,11 +130,12 @@ async fn memory(options: &Options, stage: &Stage) -> Result<(Memory, Memory)> {
 }
 
 /// Claims and support actions, from the start of the product over its first sweep, and for some seconds more.
-async fn first_sweep(options: &Options, stage: &Stage) -> Result<First> {
+async fn first_sweep(options: &Options, stage: &Stage, claims_at_most: u32) -> Result<First> {
     let stop = Arc::new(AtomicBool::new(false));
     let calls = from_now(stage);
     let product = Product::start(options, stage, &[]).await?;
-    let claims = product.caller.paced_claims("stocked", "beside", (8, CLAIMS_A_SECOND), STOCK / 2, Arc::clone(&stop));
+    let claims =
+        product.caller.paced_claims("stocked", "beside", (8, CLAIMS_A_SECOND), claims_at_most, Arc::clone(&stop));
     let targets = claimed_ids(stage).await?;
     let actions = support(&product.caller, targets, Arc::clone(&stop));
     let watch = async {
@@ -142,13 +154,28 @@ async fn first_sweep(options: &Options, stage: &Stage) -> Result<First> {
     Ok(First { claims, actions, calls, calls_of_sweep, highest })
 }
 
-struct Second {
+/// Waits until the sweep that a start brings with it has ended, and what compares its list with the ledger too.
+pub async fn until_quiet(stage: &Stage, product: &Product) -> Result<()> {
+    let end = Instant::now() + QUIET_AT_MOST;
+    let mut before = None;
+    while Instant::now() < end {
+        sleep(QUIET).await;
+        let calls = stage.emulator.stats().count("GET", "/projects");
+        if before == Some(calls) && product.metric(SWEPT).await?.is_some() {
+            return Ok(());
+        }
+        before = Some(calls);
+    }
+    bail!("the first sweep did not end within {} s", QUIET_AT_MOST.as_secs())
+}
+
+struct Later {
     calls: Calls,
     written: i64,
 }
 
 /// A product that is started anew sweeps at once.
-async fn second_sweep(options: &Options, stage: &Stage) -> Result<Second> {
+async fn later_sweep(options: &Options, stage: &Stage) -> Result<Later> {
     sleep(STATISTICS_LAG).await;
     let before = updates(stage).await?;
     let calls = from_now(stage);
@@ -157,7 +184,7 @@ async fn second_sweep(options: &Options, stage: &Stage) -> Result<Second> {
     watch_sweep(options, stage, &product, earlier, &calls).await?;
     product.stop().await?;
     sleep(STATISTICS_LAG).await;
-    Ok(Second {
+    Ok(Later {
         calls: calls.into_inner().unwrap_or_else(PoisonError::into_inner),
         written: updates(stage).await? - before,
     })
@@ -178,14 +205,14 @@ async fn watch_sweep(
     calls: &Mutex<Calls>,
 ) -> Result<usize> {
     // A call a second, and ten minutes.
-    let end = Instant::now() + Duration::from_secs(u64::from((options.projects + STOCK) / PAGE) + 600);
+    let end = Instant::now() + Duration::from_secs(u64::from(options.projects / PAGE) + 600);
     while Instant::now() < end {
         watch_for(stage, Duration::from_secs(1), calls).await;
         if product.metric(SWEPT).await? > earlier {
             return Ok(calls.lock().unwrap_or_else(PoisonError::into_inner).len());
         }
     }
-    bail!("no sweep ended within {} s", (options.projects + STOCK) / PAGE + 600)
+    bail!("no sweep ended within {} s", options.projects / PAGE + 600)
 }
 
 async fn watch_for(stage: &Stage, time: Duration, calls: &Mutex<Calls>) {
@@ -226,6 +253,14 @@ async fn claimed_ids(stage: &Stage) -> Result<Vec<String>> {
     .await?)
 }
 
+/// As if nothing of the fleet had ever been seen.
+async fn forget(stage: &Stage) -> Result<()> {
+    sqlx::query("UPDATE databases SET size_bytes = 0, last_active_at = NULL, observed_at = NULL")
+        .execute(&mut stage.connect().await?)
+        .await?;
+    stage.settle().await
+}
+
 async fn updates(stage: &Stage) -> Result<i64> {
     let mut connection = stage.connect().await?;
     Ok(sqlx::query_scalar("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'databases'")
@@ -251,7 +286,8 @@ fn sweep_line(name: &str, projects: u32, calls: &[(Instant, u64)], written: Opti
         name.to_owned(),
         projects.to_string(),
         made.to_string(),
-        projects.div_ceil(PAGE).to_string(),
+        // A page that is not full ends the list, and may be empty.
+        (projects / PAGE + 1).to_string(),
         or_dash(time, |time| format!("{time:.1} s")),
         format!("{by_budget:.1} s"),
         or_dash(time, |time| format!("{:.2}", time / by_budget)),

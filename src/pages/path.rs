@@ -117,6 +117,11 @@ pub fn databases_in(state: DatabaseState) -> String {
     databases(&DatabaseFilter { state: Some(state), ..DatabaseFilter::default() }, &PagePosition::First)
 }
 
+/// The first page of the databases that are stopped by a quota or switched off.
+pub fn blocked() -> String {
+    databases(&DatabaseFilter { blocked: true, ..DatabaseFilter::default() }, &PagePosition::First)
+}
+
 /// The first page of the databases of a pool, all or in one state.
 pub fn databases_of_pool(pool: &str, state: Option<DatabaseState>) -> String {
     databases(&DatabaseFilter { pool: Some(pool.to_owned()), state, ..DatabaseFilter::default() }, &PagePosition::First)

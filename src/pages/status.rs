@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::{look, path};
 use crate::components::{Freshness, Glyph, Icon, Live, TimeStyleSwitch};
 use crate::rpc::fleet::status;
-use crate::types::{Problem, Status, StatusLevel, grouped};
+use crate::types::{Problem, Status, StatusLevel, duration, grouped};
 
 /// Seconds between two looks.
 const EVERY: u32 = 5;
@@ -28,7 +28,7 @@ pub fn StatusStrip() -> impl IntoView {
                     }
                 })}
             </Transition>
-            <span class="ml-auto hidden sm:inline-flex">
+            <span class="ml-auto hidden shrink-0 whitespace-nowrap sm:inline-flex">
                 <TimeStyleSwitch />
             </span>
         </footer>
@@ -57,7 +57,7 @@ fn Strip(live: Live<Status>) -> impl IntoView {
                 <dd class="font-medium text-base-content tabular-nums">{count(|status| status.claimed)}</dd>
             </div>
         </dl>
-        <span class="hidden lg:inline-flex">
+        <span class="hidden shrink-0 whitespace-nowrap xl:inline-flex">
             <Freshness as_of=Signal::derive(move || live.with(|status| status.as_of)) refresh=live.refresh() />
         </span>
     }
@@ -90,11 +90,13 @@ fn headline(status: &Status) -> AnyView {
             </a>
         }
         .into_any(),
-        Some(Problem { text, doing, .. }) => {
-            let more = (status.problems.len() > 1).then(|| format!(" (and {} more)", status.problems.len() - 1));
+        Some(Problem { text, doing, since, .. }) => {
+            let more = (status.problems.len() > 1).then(|| format!("and {} more", status.problems.len() - 1));
+            let lasts = since.map(|since| format!("for {}", duration((status.as_of - since).num_seconds().max(1))));
+            let aside = [lasts, more].into_iter().flatten().collect::<Vec<_>>().join(", ");
             view! {
                 <a class="inline-flex min-w-0 items-center gap-2 text-sm link-hover" href=path::PROBLEMS title=format!("{text} {doing}")>
-                    {icon} <span class="truncate">{text.clone()}{more}</span>
+                    {icon} <span class="truncate">{text.clone()}</span> <span class="hidden shrink-0 text-muted sm:inline">{aside}</span>
                 </a>
             }
             .into_any()

@@ -116,8 +116,8 @@ pub struct JobProgress {
     pub done: Option<i64>,
     pub left: i64,
     pub calls_left: i64,
-    /// As the budget allows it beside the other jobs, in seconds from now. Other things than the budget may take longer.
-    pub ends_in_seconds: i64,
+    /// As the budget allows it beside the other jobs, in seconds from now. Other things than the budget may take longer. `None` while Neon does not answer.
+    pub ends_in_seconds: Option<i64>,
 }
 
 /// One interval of the history of calls: per minute, on average over the interval.

@@ -105,16 +105,29 @@ pub enum BlockReason {
 }
 
 impl BlockReason {
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "storage" => Some(Self::Storage),
-            "active_time" => Some(Self::ActiveTime),
-            "compute_time" => Some(Self::ComputeTime),
-            "written_data" => Some(Self::WrittenData),
-            "data_transfer" => Some(Self::DataTransfer),
-            "endpoint_disabled" => Some(Self::EndpointDisabled),
-            _ => None,
+    pub const ALL: [Self; 6] = [
+        Self::Storage,
+        Self::ActiveTime,
+        Self::ComputeTime,
+        Self::WrittenData,
+        Self::DataTransfer,
+        Self::EndpointDisabled,
+    ];
+
+    /// The ledger's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::ActiveTime => "active_time",
+            Self::ComputeTime => "compute_time",
+            Self::WrittenData => "written_data",
+            Self::DataTransfer => "data_transfer",
+            Self::EndpointDisabled => "endpoint_disabled",
         }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
     /// Short, for a badge.

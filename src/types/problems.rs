@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Brake, FindingKind, FindingStatus, Problem, Time};
+use super::{BlockReason, Brake, FindingKind, FindingStatus, Problem, Time};
 
 /// Everything but the list of findings, which has pages of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Problems {
     pub failed_rows: Vec<TroubledRow>,
     /// Changes that have failed several times, worst first; bounded.
     pub stuck_rows: Vec<TroubledRow>,
+    /// Claimed databases that are stopped, by why, most first.
+    pub blocked: Vec<(BlockReason, i64)>,
     pub as_of: Time,
 }
 
@@ -30,7 +32,9 @@ impl Problems {
 
     /// Findings of a status, of all kinds or of one.
     pub fn count(&self, kind: Option<FindingKind>, status: FindingStatus) -> i64 {
-        let is_asked = |of: FindingKind| kind.is_none_or(|kind| kind == of);
+        // A stray waits for nobody: it is not ours.
+        let waits = |of: FindingKind| of != FindingKind::Stray || status != FindingStatus::NeedsOperator;
+        let is_asked = |of: FindingKind| kind.map_or_else(|| waits(of), |kind| kind == of);
         self.counts.iter().filter(|(of, is, _)| is_asked(*of) && *is == status).map(|(.., count)| count).sum()
     }
 

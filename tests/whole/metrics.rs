@@ -2,10 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flotilla::server::engine::{Doctor, Extent};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::{Server, World, until};
+
+/// Two owners have lost their databases, the brake is on, an endpoint is switched off, and the counters are wrong.
+const GO_WRONG: &str = r#"
+INSERT INTO findings (kind, status, subject, first_sweep, last_sweep, evidence) VALUES
+  ('ghost', 'needs_operator', 'quiet-hill-1', 1, 1, '{}'),
+  ('ghost', 'needs_operator', 'quiet-hill-2', 1, 1, '{}'),
+  ('orphan', 'suspected', 'quiet-hill-3', 1, 1, '{}');
+INSERT INTO findings (kind, status, subject, first_sweep, last_sweep, evidence, resolved_at, resolution) VALUES
+  ('orphan', 'resolved', 'quiet-hill-4', 1, 1, '{}', now(), 'gone');
+INSERT INTO brakes (due, cap, kinds) VALUES (12, 10, '{"orphan": 12}');
+UPDATE databases SET observed_disabled = true WHERE state = 'claimed';
+INSERT INTO state_deltas SELECT id, 'failed', 7 FROM pools;
+"#;
 
 /// Series with their values.
 struct Scrape(BTreeMap<String, f64>);
@@ -69,9 +84,13 @@ async fn a_scrape_tells_what_has_happened_and_how_the_fleet_stands() {
     server.until_available(2).await;
     until("the duties and the sweep are told", || async {
         let scrape = Scrape::of(&server).await;
-        ["flotilla_sync_last_sweep_timestamp_seconds", "flotilla_duty_last_finished_timestamp_seconds{duty=\"sample\"}"]
-            .iter()
-            .all(|series| scrape.0.contains_key(*series))
+        [
+            "flotilla_sync_last_sweep_timestamp_seconds",
+            "flotilla_duty_last_finished_timestamp_seconds{duty=\"sample\"}",
+            "flotilla_doctor_last_run_timestamp_seconds",
+        ]
+        .iter()
+        .all(|series| scrape.0.contains_key(*series))
     })
     .await;
     let scrape = Scrape::of(&server).await;
@@ -93,6 +112,9 @@ async fn a_scrape_tells_what_has_happened_and_how_the_fleet_stands() {
         ("flotilla_duty_failures_in_a_row{duty=\"refill\"}", 0.0),
         ("flotilla_neon_calls_total{class=\"refill\",method=\"POST\",route=\"/projects\",status=\"201\"}", 1.0),
         ("flotilla_neon_call_limit", 700.0),
+        ("flotilla_findings{kind=\"ghost\",status=\"needs_operator\"}", 0.0),
+        ("flotilla_reconcile_brake_on", 0.0),
+        ("flotilla_invariant_violated{invariant=\"one-row-per-project\"}", 0.0),
         ("flotilla_http_request_seconds_count{method=\"POST\",route=\"/api/v1/claims\",status=\"2xx\"}", 2.0),
         ("flotilla_http_request_seconds_count{method=\"POST\",route=\"/api/v1/claims\",status=\"4xx\"}", 1.0),
         (concat!("flotilla_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
@@ -122,6 +144,39 @@ async fn a_claim_that_waited_counts_as_cold_however_its_caller_waited() {
     assert_eq!(scrape.value("flotilla_claim_seconds_count{kind=\"cold\"}"), 2.0);
     assert_eq!(scrape.value("flotilla_claim_seconds_count{kind=\"warm\"}"), 0.0);
     assert!(scrape.value("flotilla_claim_seconds_sum{kind=\"cold\"}") > 0.0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_can_be_alerted_on() {
+    let world = World::with_pool(0).await;
+    world.stock(2).await;
+    let server = world.serve_without_duties().await;
+    let (status, _) = server.claim("ada").await;
+    assert_eq!(status, StatusCode::CREATED);
+    let before = Scrape::of(&server).await;
+    assert_eq!(before.value("flotilla_reconcile_brake_on"), 0.0);
+    assert!(!before.0.contains_key("flotilla_doctor_last_run_timestamp_seconds"), "it has not run yet");
+
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    ledger.execute(GO_WRONG).await.unwrap();
+    let examined = Doctor::new(world.ledger.clone()).examine(Extent::LedgerOnly, "test").await.unwrap();
+    let scrape = Scrape::of(&server).await;
+    let expected = [
+        ("flotilla_findings{kind=\"ghost\",status=\"needs_operator\"}", 2.0),
+        ("flotilla_findings{kind=\"orphan\",status=\"suspected\"}", 1.0),
+        ("flotilla_findings{kind=\"half-born\",status=\"ignored\"}", 0.0),
+        ("flotilla_reconcile_brake_on", 1.0),
+        ("flotilla_invariant_violated{invariant=\"counts-agree\"}", 1.0),
+        ("flotilla_invariant_violated{invariant=\"one-row-per-project\"}", 0.0),
+        ("flotilla_databases_blocked{reason=\"endpoint_disabled\"}", 1.0),
+    ];
+    for (series, value) in expected {
+        assert_eq!(scrape.value(series), value, "{series}");
+    }
+    let finished_at = examined.finished_at.timestamp_millis() as f64 / 1_000.0;
+    assert_eq!(scrape.value("flotilla_doctor_last_run_timestamp_seconds"), finished_at);
+    assert!(!scrape.0.keys().any(|series| series.contains("resolved")), "what is resolved is told");
     server.stop().await;
 }
 

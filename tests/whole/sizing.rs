@@ -203,7 +203,10 @@ async fn the_breaker_keeps_its_evidence_alerts_once_and_closes_after_one_probe()
     );
     let problems = server.state.ledger.status().await.unwrap().problems;
     assert!(
-        problems.iter().any(|problem| problem.text.contains("stopped creating after failures in a row")),
+        problems
+            .iter()
+            .any(|problem| problem.text.contains("stopped creating after 5 failures in a row")
+                && problem.since.is_some()),
         "{problems:?}"
     );
 

@@ -42,11 +42,11 @@ async fn try_apply(context: &Context, project_id: &str, branch_id: &str) -> anyh
     let place = Place::Branch(branch_id);
     let now = context.clock.now();
     let view = context.store.view(project_id, place, now).await?;
-    if view.apply_due.is_none_or(|due| now < due) {
+    if !view.is_apply_due(now) {
         return Ok(());
     }
     if view.apply_cuts {
-        context.cut_connections(&view).await;
+        cut_earlier(context, &view).await?;
     }
     if view.materialized_at.is_some() {
         let objects = context.store.objects(&view).await?;
@@ -61,5 +61,24 @@ async fn try_apply(context: &Context, project_id: &str, branch_id: &str) -> anyh
         Ok(Vec::new())
     };
     context.store.change_in(project_id, place, note).await?;
+    Ok(())
+}
+
+/// Ends the connections that have begun before a change took effect. Connections begin under the same lock, and none
+/// that begins later is ended.
+async fn cut_earlier(context: &Context, view: &Project) -> Result<(), Refusal> {
+    let began_before = context.backing.time().await;
+    let mut cut = None;
+    let take = |project: &mut Project, now| {
+        if project.is_cut_due(now) {
+            project.apply_cuts = false;
+            cut = Some(context.connections.begun_by_now(&project.endpoint_id));
+        }
+        Ok(Vec::new())
+    };
+    context.store.change_in(&view.id, Place::Branch(&view.branch_id), take).await?;
+    if let Some(cut) = cut {
+        context.end_connections(view, cut, began_before).await;
+    }
     Ok(())
 }

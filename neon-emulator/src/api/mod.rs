@@ -67,14 +67,29 @@ impl Context {
         self.clock.now().checked_sub_signed(window).unwrap_or(Instant::UNIX_EPOCH)
     }
 
-    /// Ends the open connections of a project, as its compute stops.
+    /// Ends the open connections of a project, as its compute stops. Who comes while they end may stay.
     pub async fn cut_connections(&self, project: &Project) {
-        // First of all: who comes while the sessions end may stay.
-        let cut = self.connections.open_now(&project.endpoint_id);
-        if project.materialized_at.is_some()
-            && let Err(error) = self.backing.end_sessions(project).await
-        {
-            tracing::warn!(error = %error, project.id = %project.id, "sessions in the backing server could not be ended");
+        let began_before = self.backing.time().await;
+        let cut = self.connections.begun_by_now(&project.endpoint_id);
+        self.end_connections(project, cut, began_before).await;
+    }
+
+    /// Ends what `cut` cuts, and the sessions in the backing server that began before this time of its clock. That was
+    /// taken before `cut`, as a connection that is not cut begins its session later.
+    pub async fn end_connections(
+        &self,
+        project: &Project,
+        cut: CancellationToken,
+        began_before: sqlx::Result<Instant>,
+    ) {
+        if project.materialized_at.is_some() {
+            let ended = match began_before {
+                Ok(began_before) => self.backing.end_sessions(project, began_before).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::warn!(error = %error, project.id = %project.id, "sessions in the backing server could not be ended");
+            }
         }
         cut.cancel();
     }

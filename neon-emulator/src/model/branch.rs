@@ -165,4 +165,14 @@ impl Project {
         self.apply_cuts |= cuts;
         Ok(operations)
     }
+
+    /// A change of roles or databases has taken effect.
+    pub fn is_apply_due(&self, now: Instant) -> bool {
+        self.apply_due.is_some_and(|due| due <= now)
+    }
+
+    /// It has, and the connections from before it have still to be ended.
+    pub fn is_cut_due(&self, now: Instant) -> bool {
+        self.apply_cuts && self.is_apply_due(now)
+    }
 }

@@ -225,6 +225,11 @@ impl Project {
         self.updated_at = now;
     }
 
+    /// A connection may begin: the compute runs, and no change is outstanding that ends the connections before it.
+    pub fn takes_connections(&self, now: Instant) -> bool {
+        self.compute_state == ComputeState::Active && self.compute_pending.is_none() && !self.is_cut_due(now)
+    }
+
     /// Connections are open: the suspend timeout stands still.
     pub fn hold_for_connections(&mut self) {
         self.take_over_from_model();

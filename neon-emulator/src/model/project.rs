@@ -79,6 +79,7 @@ pub struct Project {
     pub apply_due: Option<Instant>,
     pub apply_cuts: bool,
     pub materialized_at: Option<Instant>,
+    /// What one database measured in the backing server when it was new.
     pub empty_size: i64,
     pub base_size: i64,
     pub logical_size: i64,

@@ -69,9 +69,10 @@ impl Project {
         self.journal.hour(&self.id, at).transfer_bytes += bytes;
     }
 
-    /// Takes a newly measured size of the backing database; growth counts as written data.
-    pub fn measured(&mut self, database_size: i64, at: Instant) {
-        let size = self.base_size + (database_size - self.empty_size).max(0);
+    /// Takes a newly measured size of all backing databases; growth counts as written data. The base holds one empty
+    /// database, whichever others there are or have been.
+    pub fn measured(&mut self, databases_size: i64, at: Instant) {
+        let size = self.base_size + (databases_size - self.empty_size).max(0);
         let growth = size - self.logical_size;
         if growth > 0 {
             self.count_written(growth, at);

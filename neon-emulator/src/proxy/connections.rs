@@ -27,10 +27,11 @@ pub struct OpenConnection<'a> {
     connections: &'a Connections,
     endpoint_id: String,
     sent: Arc<AtomicU64>,
-    cut: CancellationToken,
+    cut: Mutex<CancellationToken>,
 }
 
 impl Connections {
+    /// A connection that waits for its endpoint: it counts, but is not cut with others before it begins.
     pub fn open(&self, endpoint_id: &str, project_id: &str) -> OpenConnection<'_> {
         let mut endpoints = self.lock();
         let endpoint = endpoints.entry(endpoint_id.into()).or_insert_with(|| Endpoint {
@@ -44,12 +45,12 @@ impl Connections {
             connections: self,
             endpoint_id: endpoint_id.into(),
             sent: endpoint.sent.clone(),
-            cut: endpoint.cut.clone(),
+            cut: Mutex::new(self.all.child_token()),
         }
     }
 
-    /// What cuts all that is open to an endpoint now. Connections that come later are not concerned.
-    pub fn open_now(&self, endpoint_id: &str) -> CancellationToken {
+    /// What cuts all that has begun on an endpoint by now. Connections that begin later are not concerned.
+    pub fn begun_by_now(&self, endpoint_id: &str) -> CancellationToken {
         let mut endpoints = self.lock();
         let endpoint = endpoints.get_mut(endpoint_id);
         endpoint.map(|endpoint| std::mem::replace(&mut endpoint.cut, self.all.child_token())).unwrap_or_default()
@@ -91,9 +92,16 @@ impl Connections {
 }
 
 impl OpenConnection<'_> {
-    /// Resolves when the connection has to end.
-    pub fn cut(&self) -> &CancellationToken {
-        &self.cut
+    /// From now on the connection is cut with the others of its endpoint.
+    pub fn begin(&self) {
+        if let Some(endpoint) = self.connections.lock().get(&self.endpoint_id) {
+            *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = endpoint.cut.clone();
+        }
+    }
+
+    /// Resolves when the connection has to end. It is another one once the connection has begun.
+    pub fn cut(&self) -> CancellationToken {
+        self.cut.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts the bytes sent to clients of the endpoint, by this and other connections.
@@ -132,17 +140,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_concerns_what_is_open() {
+    fn a_cut_concerns_what_has_begun() {
         let connections = Connections::default();
         let before = connections.open("ep-a", "a");
+        let waiting = connections.open("ep-a", "a");
         let other = connections.open("ep-b", "b");
-        let cut = connections.open_now("ep-a");
-        let after = connections.open("ep-a", "a");
+        before.begin();
+        other.begin();
+        let cut = connections.begun_by_now("ep-a");
+        waiting.begin();
         cut.cancel();
         assert!(before.cut().is_cancelled());
-        assert!(!other.cut().is_cancelled() && !after.cut().is_cancelled());
+        assert!(!other.cut().is_cancelled() && !waiting.cut().is_cancelled());
         assert_eq!(connections.count_of("ep-a"), 2);
-        drop((before, after));
+        drop((before, waiting));
         assert_eq!((connections.count_of("ep-a"), connections.count()), (0, 1));
+    }
+
+    #[test]
+    fn the_end_of_all_concerns_who_waits_as_well() {
+        let connections = Connections::default();
+        let waiting = connections.open("ep-a", "a");
+        connections.cut_all();
+        assert!(waiting.cut().is_cancelled());
     }
 }

@@ -112,7 +112,7 @@ impl Names {
 /// How a connection ends that does not end by itself: the time for its last words.
 async fn ended_from_outside(context: &Context, connection: &OpenConnection<'_>) -> Duration {
     tokio::select! {
-        () = connection.cut().cancelled() => AFTER_CUT,
+        () = connection.cut().cancelled_owned() => AFTER_CUT,
         () = context.faults.proxy_is_cut() => Duration::ZERO,
     }
 }
@@ -127,7 +127,11 @@ async fn serve_open(
 ) -> Result<(), ErrorMessage> {
     tokio::select! {
         _ = ended_from_outside(context, connection) => return Err(ErrorMessage::shutting_down()),
-        ready = wake::make_ready(context, project) => { ready?; }
+        ready = wake::make_ready(context, project, connection) => { ready?; }
+    }
+    // Its compute was stopped after it had begun.
+    if connection.cut().is_cancelled() {
+        return Err(ErrorMessage::shutting_down());
     }
     let no_backend = |error: io::Error| {
         tracing::error!(error = %error, "the backing server cannot be reached");

@@ -92,16 +92,13 @@ impl Backing {
     }
 
     /// Brings roles and databases of a branch in line with what it should have. Safe to repeat after a crash half-way.
-    /// Returns the size of its databases.
-    pub async fn materialize(&self, project: &Project, objects: &Objects, now: Instant) -> anyhow::Result<i64> {
+    pub async fn materialize(&self, project: &Project, objects: &Objects, now: Instant) -> anyhow::Result<()> {
         let _turn = self.creating.acquire().await?;
         let mut connection = self.pool.acquire().await?;
         self.lock(&mut connection, project).await?;
         let made = self.make(&mut connection, project, objects, now).await;
         self.unlock(&mut connection, project).await?;
-        made?;
-        drop(connection);
-        Ok(self.size(project).await?.unwrap_or(0))
+        made
     }
 
     /// One maker at a time for a branch; the lock is the session's, as CREATE DATABASE allows no transaction.
@@ -234,13 +231,28 @@ impl Backing {
             .await
     }
 
-    /// Ends every session in a branch's databases, as a compute does that stops. Waits until they have ended, at most
-    /// 500 ms each.
-    pub async fn end_sessions(&self, project: &Project) -> sqlx::Result<()> {
-        sqlx::query("SELECT pg_terminate_backend(pid, 500) FROM pg_stat_activity WHERE starts_with(datname, $1)")
-            .bind(self.prefix(project))
-            .execute(&self.pool)
-            .await?;
+    /// Bytes of one database of a branch that nobody has been in yet. How many there are does not matter.
+    pub async fn empty_size(&self, project: &Project) -> sqlx::Result<i64> {
+        let query = "SELECT coalesce(min(pg_database_size(oid)), 0) FROM pg_database WHERE starts_with(datname, $1)";
+        sqlx::query_scalar(query).bind(self.prefix(project)).fetch_one(&self.pool).await
+    }
+
+    /// The time by the server's own clock, which the beginnings of sessions are noted by.
+    pub async fn time(&self) -> sqlx::Result<Instant> {
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await
+    }
+
+    /// Ends the sessions in a branch's databases that began before this time of the server, as a compute does that
+    /// stops. Waits until they have ended, at most 500 ms each.
+    pub async fn end_sessions(&self, project: &Project, began_before: Instant) -> sqlx::Result<()> {
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid, 500) FROM pg_stat_activity
+             WHERE starts_with(datname, $1) AND backend_start < $2",
+        )
+        .bind(self.prefix(project))
+        .bind(began_before)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! Roles and databases: changed by the API, real in the backing server.
 
+use std::time::Duration;
+
 use neon_emulator::Config;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::support::{TestEmulator, config, eventually};
+use crate::support::{Created, TestEmulator, config, eventually};
 
 async fn can_enter(uri: &str) -> bool {
     match PgConnection::connect(uri).await {
@@ -17,6 +19,21 @@ async fn can_enter(uri: &str) -> bool {
             false
         }
     }
+}
+
+/// Resets the owner's password. Returns the connection string with the new one.
+async fn reset(test: &TestEmulator, created: &Created) -> String {
+    let path = format!("{}/roles/neondb_owner/reset_password", created.branch_path());
+    let reset = test.api.act(&path).await.ok(200);
+    created.uri_as("neondb_owner", reset["role"]["password"].as_str().unwrap(), "neondb")
+}
+
+/// A connection that is still there after a moment.
+async fn must_last(connection: sqlx::Result<PgConnection>) {
+    let mut connection = connection.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    connection.execute("SELECT 1").await.unwrap();
+    connection.close().await.unwrap();
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -201,5 +218,39 @@ async fn an_idle_compute_is_woken_for_a_reset_and_sleeps_again() {
     assert!(!can_enter(created.uri()).await, "also before anybody has ever connected");
     let renewed = created.uri_as("neondb_owner", reset["role"]["password"].as_str().unwrap(), "neondb");
     assert!(can_enter(&renewed).await);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn who_connects_after_the_operations_is_not_cut() {
+    let test = TestEmulator::with(Config { operation_time_scale: 1_000.0, ..config() }).await;
+    let created = test.api.create("prompt").await;
+    test.advance(4_810);
+    for _ in 0..5 {
+        let renewed = reset(&test, &created).await;
+        test.advance(71);
+        must_last(PgConnection::connect(&renewed).await).await;
+    }
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_the_operations_is_not_cut() {
+    let test = TestEmulator::with(Config { operation_time_scale: 100.0, ..config() }).await;
+    let created = test.api.create("patient").await;
+    test.advance(481);
+    test.api.act(&format!("{}/suspend", created.endpoint_path())).await.ok(200);
+    test.advance(31);
+    let renewed = reset(&test, &created).await;
+    let time_goes_by = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            test.advance(20);
+        }
+    };
+    tokio::select! {
+        connected = PgConnection::connect(&renewed) => must_last(connected).await,
+        () = time_goes_by => {}
+    }
     test.finish().await;
 }

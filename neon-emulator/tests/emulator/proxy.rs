@@ -234,6 +234,29 @@ async fn what_is_written_shows_in_size_and_usage() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_gone_hides_no_growth() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("shrinks and grows").await;
+    let growth = async || {
+        let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+        project["synthetic_storage_size"].as_i64().unwrap() - neon_emulator::VIRGIN_SIZE
+    };
+    let databases = format!("{}/databases", created.branch_path());
+    let extra = json!({"database": {"name": "extra", "owner_name": "neondb_owner"}});
+    test.api.post(&databases, extra).await.ok(201);
+    PgConnection::connect(created.uri()).await.unwrap().close().await.unwrap();
+    assert!(growth().await > 5_000_000, "an empty database has a size, too");
+    test.api.delete(&format!("{databases}/extra")).await.ok(200);
+    assert!((0..1_000_000).contains(&growth().await));
+    let mut connection = PgConnection::connect(created.uri()).await.unwrap();
+    connection.execute("CREATE TABLE t AS SELECT i, repeat('x', 100) FROM generate_series(1, 50000) i").await.unwrap();
+    let grown = growth().await;
+    assert!(grown > 6_000_000, "{grown}");
+    connection.close().await.unwrap();
+    test.finish().await;
+}
+
+#[tokio::test]
 async fn a_cut_proxy_resets_connections() {
     let test = TestEmulator::start().await;
     let created = test.api.create("cut off").await;

@@ -121,7 +121,9 @@ fn moments(data: &ChartData) -> impl IntoView + use<> {
     let ends = data.at.first().copied().zip(data.at.last().copied());
     let ticks = ends.map(|(first, last)| {
         let at = |quarter| tick_text(first + (last - first) / 4 * quarter, hours);
-        (0..=4).map(|quarter| view! { <span>{at(quarter)}</span> }).collect_view()
+        // A single value stands in the middle.
+        let quarters = if first == last { 2..=2 } else { 0..=4 };
+        quarters.map(|quarter| view! { <span class="first:last:mx-auto">{at(quarter)}</span> }).collect_view()
     });
     view! { <div class="mt-2 flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">{ticks}</div> }
 }

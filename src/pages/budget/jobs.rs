@@ -48,6 +48,7 @@ fn Job(job: JobProgress) -> impl IntoView {
         }
         None => view! { <span class="tabular-nums">{format!("{} left", grouped(job.left))}</span> }.into_any(),
     };
+    let ends = job.ends_in_seconds.map_or_else(|| String::from("waits for Neon"), duration);
     view! {
         <tr>
             <td>
@@ -57,7 +58,7 @@ fn Job(job: JobProgress) -> impl IntoView {
             <td data-label="Progress" class="min-w-32">{progress}</td>
             <td data-label="Class">{class_name(&job.class)}</td>
             <td data-label="Calls left" class="text-right tabular-nums">{grouped(job.calls_left)}</td>
-            <td data-label="Ends in" class="text-right whitespace-nowrap tabular-nums">{duration(job.ends_in_seconds)}</td>
+            <td data-label="Ends in" class="text-right whitespace-nowrap tabular-nums">{ends}</td>
         </tr>
     }
 }

@@ -42,25 +42,36 @@ pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
     view! {
         <Panel title="Quotas" aside=ViewFn::from(edit)>
             <ul class="flex flex-col gap-3.5">
-                {move || live.with(|detail| limits(&detail.quota, &detail.usage).into_iter().map(|limit| view! { <Row limit /> }).collect_view())}
+                {move || live.with(rows)}
             </ul>
             {move || live.with(|detail| view! { <Period detail=detail.clone() /> })}
         </Panel>
     }
 }
 
+/// Size and usage come from different questions to Neon: either may not have been answered yet.
+fn rows(detail: &DatabaseDetail) -> impl IntoView + use<> {
+    let [storage, others @ ..] = limits(&detail.quota, &detail.usage);
+    let (has_size, has_usage) = (detail.row.observed_at.is_some(), detail.row.usage_observed_at.is_some());
+    let others = others.into_iter().map(|limit| view! { <Row limit is_known=has_usage /> }).collect_view();
+    view! { <Row limit=storage is_known=has_size /> {others} }
+}
+
 #[component]
-fn Row(limit: Limit) -> impl IntoView {
+fn Row(limit: Limit, is_known: bool) -> impl IntoView {
     let Limit { name, used, write, .. } = limit;
     let tone = look::of_share(used as f64, limit.limit.map(|limit| limit as f64));
-    let share =
-        limit.limit.filter(|limit| *limit > 0).map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
+    let share = limit
+        .limit
+        .filter(|limit| is_known && *limit > 0)
+        .map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
+    let used_text = if is_known { write(used) } else { String::from("–") };
     view! {
         <li>
             <p class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
                 <span>{name}</span>
                 <span class="tabular-nums">
-                    <span class="font-medium">{write(used)}</span>
+                    <span class="font-medium">{used_text}</span>
                     <span class="text-muted">{format!(" of {}", limit.limit_text())}</span>
                     <span class=format!("ml-2 inline-block min-w-10 text-right font-medium {}", tone.text())>{share}</span>
                 </span>

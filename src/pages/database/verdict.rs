@@ -122,6 +122,10 @@ fn blocked(detail: &DatabaseDetail, reason: BlockReason) -> Verdict {
 }
 
 fn in_use(detail: &DatabaseDetail) -> Verdict {
+    let quotas = match detail.row.usage_observed_at {
+        Some(_) => "No quota is near its limit.",
+        None => "What it has used has not been read from Neon yet.",
+    };
     match (detail.row.endpoint, storage_percent(detail)) {
         (_, Some(percent)) if percent >= 80 => verdict(
             Tone::Warning,
@@ -135,9 +139,7 @@ fn in_use(detail: &DatabaseDetail) -> Verdict {
             "Nothing is known to be wrong.",
             "Neon has not yet been asked how it is. Refresh it to know.",
         ),
-        (Some(EndpointState::Active), _) => {
-            verdict(Tone::Good, Glyph::Check, "It is healthy and running.", "No quota is near its limit.")
-        }
+        (Some(EndpointState::Active), _) => verdict(Tone::Good, Glyph::Check, "It is healthy and running.", quotas),
         (Some(EndpointState::Init), _) => {
             verdict(Tone::Accent, Glyph::Refresh, "It is starting.", "The next connection is answered within seconds.")
         }
@@ -145,7 +147,7 @@ fn in_use(detail: &DatabaseDetail) -> Verdict {
             Tone::Good,
             Glyph::Moon,
             "It is healthy and scaled to zero.",
-            "Nobody is connected. The next connection wakes it by itself; no quota is near its limit.",
+            format!("Nobody is connected. The next connection wakes it by itself. {quotas}"),
         ),
     }
 }

@@ -49,7 +49,7 @@ fn Row(row: DatabaseRow) -> impl IntoView {
                 </span>
             </td>
             <td data-label="Size" class="min-w-32">
-                <Size used=row.size_bytes limit=row.quota_size_bytes />
+                <Size used=row.observed_at.map(|_| row.size_bytes) limit=row.quota_size_bytes />
                 <UsageAsOf at=row.usage_observed_at />
             </td>
             <When label="Created" at=Some(row.requested_at) />
@@ -82,11 +82,13 @@ fn Who(row: DatabaseRow) -> impl IntoView {
 }
 
 #[component]
-fn Size(used: i64, limit: Option<i64>) -> impl IntoView {
+fn Size(used: Option<i64>, limit: Option<i64>) -> impl IntoView {
+    let text = used.map_or_else(|| String::from("–"), bytes);
+    let used = used.unwrap_or(0);
     let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
     view! {
         <span class="flex items-baseline justify-between gap-2 whitespace-nowrap tabular-nums">
-            <span>{bytes(used)}</span>
+            <span>{text}</span>
             <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
         </span>
         <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" />

@@ -4,7 +4,9 @@ use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp};
 use crate::pages::{history::short, look, path};
-use crate::types::{DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, TroubledRow, grouped};
+use crate::types::{
+    BlockReason, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, TroubledRow, grouped,
+};
 
 #[component]
 pub fn Overview(problems: Problems) -> impl IntoView {
@@ -13,11 +15,12 @@ pub fn Overview(problems: Problems) -> impl IntoView {
         return view! { <Healthy problems /> }.into_any();
     }
     let is_calm = problems.problems.is_empty();
+    let blocked = problems.blocked;
     let lines = problems.problems.into_iter().map(|problem| view! { <Line problem /> }).collect_view();
     view! {
         <Panel title="What is wrong" aside=move || view! { <SweepLine sweep /> } flush=true>
             {is_calm.then(|| view! { <p class="px-4 py-3 text-sm text-muted">"Nothing that needs anybody now. What is suspected, set aside or not ours stands below."</p> })}
-            <ol class="divide-y divide-base-300">{lines}</ol>
+            <ol class="divide-y divide-base-300">{lines} <BlockedLine blocked /></ol>
         </Panel>
     }
     .into_any()
@@ -43,6 +46,30 @@ fn Line(problem: Problem) -> impl IntoView {
             </div>
         </li>
     }
+}
+
+/// Owners whose databases are stopped: business as usual, but theirs.
+#[component]
+fn BlockedLine(blocked: Vec<(BlockReason, i64)>) -> impl IntoView {
+    let all: i64 = blocked.iter().map(|(_, count)| count).sum();
+    let reasons: Vec<String> =
+        blocked.iter().map(|(reason, count)| format!("{} {}", grouped(*count), reason.label())).collect();
+    let doing = "Until the billing period ends or the quota is raised, Neon does not start them; a full storage only refuses writes.";
+    (all > 0).then(|| {
+        view! {
+            <li class="flex gap-3 px-4 py-3">
+                <span class="mt-0.5 shrink-0 text-muted">
+                    <Icon glyph=Glyph::Block />
+                </span>
+                <div class="min-w-0 flex-1">
+                    <a class="link-hover font-medium" href=path::blocked()>
+                        {format!("{} of the claimed databases are blocked: {}", grouped(all), reasons.join(", "))}
+                    </a>
+                    <p class="text-sm text-muted">{doing}</p>
+                </div>
+            </li>
+        }
+    })
 }
 
 #[component]

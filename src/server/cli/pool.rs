@@ -52,7 +52,7 @@ pub enum PolicyCommand {
         /// The rate that the cover is reckoned at: current, p95 or worst
         #[arg(long, default_value = "p95", value_parser = |text: &str| SizingRate::parse(text).ok_or("choose current, p95 or worst"))]
         rate: SizingRate,
-        /// Never fewer than this
+        /// The target is never below this
         #[arg(long)]
         floor: i32,
         /// Never more than this

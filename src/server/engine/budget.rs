@@ -89,12 +89,13 @@ impl Inner {
     async fn running_jobs(&self) -> Result<Vec<JobProgress>, LedgerError> {
         let histories = UsageSource::ALL.len() - self.ledger.usage_refusals().await?.len();
         let backlogs = self.ledger.backlogs().await?;
-        Ok(self.neon.gates().iter().flat_map(|gate| jobs_of(gate, &backlogs, histories as i64)).collect())
+        let neon_answers = !self.neon_is_failing();
+        Ok(self.neon.gates().iter().flat_map(|gate| jobs_of(gate, &backlogs, histories as i64, neon_answers)).collect())
     }
 }
 
-/// What draws on this bucket, and when it will be done.
-fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64) -> Vec<JobProgress> {
+/// What draws on this bucket, and when it will be done, which nobody knows while Neon does not answer.
+fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64, neon_answers: bool) -> Vec<JobProgress> {
     let mut jobs = match gate.bucket {
         Bucket::Account => account_jobs(backlogs),
         // Some are due at any time; a batch that is not full can wait.
@@ -105,7 +106,9 @@ fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64) -> Vec<JobPro
         }
     };
     jobs.retain(|(_, job)| job.calls_left > 0);
-    foretell(&mut jobs, gate.pace.per_minute());
+    if neon_answers {
+        foretell(&mut jobs, gate.pace.per_minute());
+    }
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
@@ -137,7 +140,7 @@ fn job(class: Class, name: &str, what: &str, done: Option<i64>, left: i64, calls
         done,
         left,
         calls_left,
-        ends_in_seconds: 0,
+        ends_in_seconds: None,
     };
     (class, job)
 }
@@ -146,7 +149,7 @@ fn foretell(jobs: &mut [(Class, JobProgress)], calls_per_minute: f64) {
     let work: Vec<forecast::Work> =
         jobs.iter().map(|(class, job)| forecast::Work { class: *class, calls: job.calls_left as f64 }).collect();
     for ((_, job), minutes) in jobs.iter_mut().zip(forecast::minutes_until_done(&work, calls_per_minute)) {
-        job.ends_in_seconds = (minutes * 60.0).ceil() as i64;
+        job.ends_in_seconds = Some((minutes * 60.0).ceil() as i64);
     }
 }
 
@@ -288,11 +291,13 @@ mod tests {
         let pace = crate::server::neon::Pace::of_account(700, 40).unwrap();
         let [account, consumption] = Bucket::ALL.map(|bucket| GateStatus { bucket, pace, classes: Vec::new() });
         let backlogs = |to_ask| Backlogs { to_ask, ..Backlogs::default() };
-        assert_eq!(jobs_of(&account, &backlogs(500), 2), []);
-        assert_eq!(jobs_of(&consumption, &backlogs(99), 2), []);
-        assert_eq!(jobs_of(&consumption, &backlogs(500), 0), [], "no history is on offer");
-        let [usage] = &jobs_of(&consumption, &backlogs(501), 2)[..] else { panic!("one job") };
-        assert_eq!((usage.left, usage.calls_left, usage.ends_in_seconds > 0), (501, 12, true));
+        assert_eq!(jobs_of(&account, &backlogs(500), 2, true), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(99), 2, true), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(500), 0, true), [], "no history is on offer");
+        let [usage] = &jobs_of(&consumption, &backlogs(501), 2, true)[..] else { panic!("one job") };
+        assert_eq!((usage.left, usage.calls_left, usage.ends_in_seconds.is_some()), (501, 12, true));
+        let [unknown] = &jobs_of(&consumption, &backlogs(501), 2, false)[..] else { panic!("one job") };
+        assert_eq!(unknown.ends_in_seconds, None, "Neon does not answer");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
         neon::{Class, NeonClient, NeonError},
         trace,
     },
-    types::{Quota, Usage},
+    types::Usage,
 };
 
 /// A database that is being looked at is asked about this often at most.
@@ -115,7 +115,6 @@ impl Inner {
             },
             period_start: project.period_start,
             period_end: project.period_end,
-            quota: serde_json::to_value(Quota::from(project.quota)).unwrap_or_default(),
         };
         Ok(self.ledger.record_observation(id, &seen).await?)
     }

@@ -1,8 +1,10 @@
-//! Sync: sweeps over Neon's list of projects, 400 a page, for last activity, size and quotas. Only rows that changed are written.
+//! Sync: sweeps over Neon's list of projects, 400 a page, for last activity and size, and for what does not fit the ledger. Only rows that
+//! changed are written.
 //!
 //! A sweep goes as fast as its share of the budget allows and then rests, so that over time it takes a tenth of the calls. One run of the duty
-//! writes down one page and reads the next meanwhile: memory holds two pages, and a fingerprint of eight bytes for each project seen. A sweep counts as complete when every page was
-//! answered and none was partial; one that broke off, or skipped a project, proves nothing about what it did not show.
+//! writes down one page and reads the next meanwhile: memory holds two pages, and a fingerprint of eight bytes for each project seen. A sweep
+//! counts as complete when every page was answered and none was partial; one that broke off, or skipped a project, proves nothing about what
+//! it did not show.
 
 use std::{
     collections::HashSet,
@@ -13,12 +15,9 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{CrashPoint, Inner, Report, crash};
-use crate::{
-    server::{
-        ledger::{LedgerError, ListedProject, SightedBy, Sweep, SweptPage},
-        neon::{Class, NeonError, ProjectItem, ProjectPage, project::MAX_PAGE},
-    },
-    types::Quota,
+use crate::server::{
+    ledger::{LedgerError, ListedProject, SightedBy, Sweep, SweptPage},
+    neon::{Class, NeonError, ProjectItem, ProjectPage, project::MAX_PAGE},
 };
 
 /// Rest for each page read: with 700 calls a minute, sweeps then take a tenth of them.
@@ -206,7 +205,6 @@ fn listed(item: &ProjectItem) -> ListedProject {
         project_id: item.id.clone(),
         last_active_at: item.last_active_at,
         size_bytes: item.synthetic_size_bytes,
-        quota: serde_json::to_value(Quota::from(item.quota.unwrap_or_default())).unwrap_or_default(),
     }
 }
 

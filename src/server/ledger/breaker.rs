@@ -50,6 +50,14 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    pub(super) async fn last_trip_of(&self, pool: &str) -> Result<Option<BreakerTrip>, LedgerError> {
+        let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", pool).fetch_optional(&self.db).await?;
+        match id {
+            Some(id) => self.last_trip(id).await,
+            None => Ok(None),
+        }
+    }
+
     /// The last time that the pool's breaker opened.
     pub(super) async fn last_trip(&self, pool_id: i32) -> Result<Option<BreakerTrip>, LedgerError> {
         let row = sqlx::query!(

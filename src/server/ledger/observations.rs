@@ -1,6 +1,5 @@
 //! What was seen on Neon, with its time.
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
@@ -18,7 +17,6 @@ pub struct Observation {
     pub usage: Usage,
     pub period_start: Option<Time>,
     pub period_end: Option<Time>,
-    pub quota: Value,
 }
 
 /// One line of a list of projects.
@@ -26,8 +24,6 @@ pub struct ListedProject {
     pub project_id: String,
     pub last_active_at: Option<Time>,
     pub size_bytes: Option<i64>,
-    /// Neon's five limits, as [`Quota`](crate::types::Quota) writes them.
-    pub quota: Value,
 }
 
 impl Ledger {
@@ -58,7 +54,7 @@ impl Ledger {
                  used_compute_seconds = period_total(used_compute_seconds, period_start, $8, $11),
                  used_written_bytes = period_total(used_written_bytes, period_start, $9, $11),
                  used_transfer_bytes = period_total(used_transfer_bytes, period_start, $10, $11),
-                 usage_observed_at = now(), period_start = greatest(period_start, $11), period_end = greatest(period_end, $12), observed_quota = $13
+                 usage_observed_at = now(), period_start = greatest(period_start, $11), period_end = greatest(period_end, $12)
              WHERE id = $1",
             id,
             seen.endpoint_state,
@@ -72,7 +68,6 @@ impl Ledger {
             seen.usage.data_transfer_bytes,
             seen.period_start,
             seen.period_end,
-            seen.quota,
         )
         .execute(&self.db)
         .await?;
@@ -88,10 +83,9 @@ impl Ledger {
         let ids: Vec<String> = listed.iter().map(|project| project.project_id.clone()).collect();
         let active: Vec<Option<Time>> = listed.iter().map(|project| project.last_active_at).collect();
         let sizes: Vec<Option<i64>> = listed.iter().map(|project| project.size_bytes).collect();
-        let quotas: Vec<Value> = listed.iter().map(|project| project.quota.clone()).collect();
         let done = sqlx::query!(
             "WITH listed AS (
-               SELECT d.id, l.quota, coalesce(greatest(l.last_active_at, d.last_active_at), l.last_active_at, d.last_active_at) AS last_active_at,
+               SELECT d.id, coalesce(greatest(l.last_active_at, d.last_active_at), l.last_active_at, d.last_active_at) AS last_active_at,
                       -- A list tells the synthetic size only; what was seen of the branch itself stands until there is activity after it.
                       CASE WHEN d.observed_at IS NULL OR l.last_active_at > d.observed_at THEN coalesce(l.size_bytes, d.size_bytes)
                            ELSE d.size_bytes END AS size_bytes,
@@ -99,19 +93,18 @@ impl Ledger {
                              CASE d.suspend_timeout_seconds WHEN 0 THEN 300 WHEN -1 THEN 1e9 ELSE d.suspend_timeout_seconds END + 60) THEN 'idle'
                            WHEN l.last_active_at > d.last_active_at AND l.last_active_at > now() - interval '60 seconds' THEN 'active'
                            ELSE d.observed_endpoint_state END AS endpoint_state
-               FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::jsonb[]) AS l (project_id, last_active_at, size_bytes, quota)
+               FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS l (project_id, last_active_at, size_bytes)
                JOIN databases AS d ON d.neon_project_id = l.project_id
                WHERE d.state IN ('available', 'claimed'))
              UPDATE databases AS d
-             SET last_active_at = l.last_active_at, size_bytes = l.size_bytes, observed_endpoint_state = l.endpoint_state, observed_quota = l.quota, observed_at = now()
+             SET last_active_at = l.last_active_at, size_bytes = l.size_bytes, observed_endpoint_state = l.endpoint_state, observed_at = now()
              FROM listed AS l
              WHERE d.id = l.id
-               AND (d.last_active_at, d.size_bytes, d.observed_endpoint_state, d.observed_quota)
-                   IS DISTINCT FROM (l.last_active_at, l.size_bytes, l.endpoint_state, l.quota)",
+               AND (d.observed_at IS NULL OR (d.last_active_at, d.size_bytes, d.observed_endpoint_state)
+                   IS DISTINCT FROM (l.last_active_at, l.size_bytes, l.endpoint_state))",
             &ids,
             &active as &[Option<Time>],
             &sizes as &[Option<i64>],
-            &quotas,
         )
         .execute(&self.db)
         .await?;

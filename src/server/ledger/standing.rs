@@ -1,7 +1,8 @@
-//! How everything stands, for monitoring: a few small rows, whatever the size of the fleet.
+//! How everything stands, for monitoring: a few small rows, whatever the size of the fleet. Only what is wrong is counted,
+//! through indexes that hold nothing else.
 
 use super::{Ledger, LedgerError};
-use crate::types::{DatabaseState, PoolSummary, Time};
+use crate::types::{BlockReason, DatabaseState, Examination, FindingKind, FindingStatus, PoolSummary, Time};
 
 /// What one scrape tells of the fleet.
 pub struct Standing {
@@ -13,6 +14,13 @@ pub struct Standing {
     pub swept_at: Option<Time>,
     pub neon_is_failing: bool,
     pub neon_last_ok_at: Option<Time>,
+    /// Those that are not resolved.
+    pub findings: Vec<(FindingKind, FindingStatus, i64)>,
+    pub brake_is_on: bool,
+    /// The doctor's last run, with the last verdict of every check.
+    pub examination: Option<Examination>,
+    /// Claimed databases that cannot be used as they should, by why.
+    pub blocked: Vec<(BlockReason, i64)>,
 }
 
 /// How the last run of a duty went, in whatever replica.
@@ -24,7 +32,7 @@ pub struct DutyStanding {
 }
 
 impl Ledger {
-    /// Reads the roll-up, the pools and the duties; no row of `databases`.
+    /// Reads the roll-up, the pools, the duties and what is wrong; of `databases` only the rows that are blocked.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -37,6 +45,10 @@ impl Ledger {
             swept_at: self.swept_at().await?,
             neon_is_failing: neon.failing_since.is_some(),
             neon_last_ok_at: neon.last_ok_at,
+            findings: self.finding_counts().await?,
+            brake_is_on: self.brake().await?.is_some(),
+            examination: self.last_examination().await?,
+            blocked: self.blocked_by_reason().await?,
         })
     }
 

@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 
 use super::{Ledger, LedgerError};
 use crate::types::{
-    FindingKind, FindingStatus, PoolSummary, Problem, Status, StatusLevel, SweepFacts, Time, duration, grouped,
+    BreakerTrip, FindingKind, FindingStatus, PoolSummary, Problem, Status, StatusLevel, SweepFacts, Time, duration,
+    grouped,
 };
 
 /// Without a complete sweep for this long, what the ledger says of Neon is stale. A sweep of 300,000 projects with its rest takes half of it.
@@ -30,7 +31,10 @@ impl Ledger {
         let mut problems: Vec<Problem> = Vec::new();
         for pool in &pools {
             let since = if is_short(pool) { self.short_since(pool).await? } else { None };
-            problems.extend(pool_problems(pool, since, now));
+            problems.extend(pool_problems(pool, since));
+            if let Some(until) = pool.breaker_until {
+                problems.push(breaker_problem(pool, self.last_trip_of(&pool.name).await?, until, now));
+            }
         }
         problems.extend(self.budget_problems(now).await?);
         if let Some(since) = neon.failing_since {
@@ -224,10 +228,15 @@ fn finding_problem(found: Pressing) -> Problem {
     };
     let doing = match found.status {
         FindingStatus::NeedsOperator => String::from("Nothing by itself: an operator must decide."),
-        FindingStatus::Quarantined => match found.due.map(|due| (due - chrono::Utc::now()).num_seconds()) {
-            Some(wait @ 1..) => format!("They are in quarantine; the first is acted on in {}.", duration(wait)),
-            _ => String::from("They are acted on next."),
-        },
+        FindingStatus::Quarantined => {
+            let wait = found.due.map_or(0, |due| (due - chrono::Utc::now()).num_seconds());
+            match (wait, found.count) {
+                (1.., 1) => format!("It is in quarantine and is acted on in {}.", duration(wait)),
+                (1.., _) => format!("They are in quarantine; the first is acted on in {}.", duration(wait)),
+                (_, 1) => String::from("It is acted on next."),
+                _ => String::from("They are acted on next."),
+            }
+        }
         _ => String::from("Something is being done; the next complete sweep shows whether it helped."),
     };
     Problem {
@@ -268,7 +277,26 @@ fn is_short(pool: &PoolSummary) -> bool {
     pool.waiting > 0 || pool.available * 4 < i64::from(pool.target)
 }
 
-fn pool_problems(pool: &PoolSummary, short_since: Option<Time>, now: Time) -> Vec<Problem> {
+fn breaker_problem(pool: &PoolSummary, trip: Option<BreakerTrip>, until: Time, now: Time) -> Problem {
+    let error = pool.breaker_error.as_deref().unwrap_or("unknown");
+    let failures = trip.as_ref().map_or(String::new(), |trip| format!(" {}", trip.failures));
+    let next = match (until - now).num_seconds() {
+        seconds @ 1.. => format!("One creation is tried again in {}", duration(seconds)),
+        _ => String::from("One creation is being tried now"),
+    };
+    Problem {
+        level: StatusLevel::Bad,
+        text: format!("Pool {} stopped creating after{failures} failures in a row: {}", pool.name, error),
+        since: trip.map(|trip| trip.opened_at),
+        doing: match pool.available {
+            0 => format!("{next}. Claims wait until then."),
+            left => format!("{next}. Claims go on from the {} that are left.", grouped(left)),
+        },
+        href: format!("/pools/{}", pool.name),
+    }
+}
+
+fn pool_problems(pool: &PoolSummary, short_since: Option<Time>) -> Vec<Problem> {
     let href = format!("/pools/{}", pool.name);
     let name = &pool.name;
     let mut problems = Vec::new();
@@ -287,15 +315,6 @@ fn pool_problems(pool: &PoolSummary, short_since: Option<Time>, now: Time) -> Ve
         let reason = pool.paused_reason.as_deref().unwrap_or("no reason given");
         let doing = String::from("Nothing is created until it is resumed.");
         tell(StatusLevel::Warning, format!("Pool {name} is paused ({reason})."), Some(since), doing);
-    }
-    if let Some(until) = pool.breaker_until {
-        let error = pool.breaker_error.as_deref().unwrap_or("unknown");
-        let next = match (until - now).num_seconds() {
-            seconds @ 1.. => format!("It tries again in {}.", duration(seconds)),
-            _ => String::from("One is being tried now."),
-        };
-        let text = format!("Pool {name} stopped creating after failures in a row ({error}).");
-        tell(StatusLevel::Bad, text, None, next);
     }
     problems
 }

@@ -3,12 +3,13 @@
 use super::scrape::Sheet;
 use crate::{
     server::ledger::{DutyStanding, Standing},
-    types::{PoolSummary, Time},
+    types::{Examination, FindingKind, FindingStatus, PoolSummary, Time},
 };
 
 pub(super) fn write(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> {
     write_pools(sheet, &standing.pools)?;
     write_duties(sheet, &standing.duties)?;
+    write_problems(sheet, standing)?;
     let databases = sheet.gauge("flotilla_databases", "Databases by pool and state.", &["pool", "state"])?;
     for (pool, state, count) in &standing.databases {
         databases.with_label_values(&[pool.as_str(), state.as_str()]).set(*count as f64);
@@ -69,6 +70,46 @@ fn write_duties(sheet: &Sheet, duties: &[DutyStanding]) -> prometheus::Result<()
             // The start is on the replica's clock, the end on PostgreSQL's.
             took.with_label_values(&name).set((seconds(finished_at) - seconds(started_at)).max(0.0));
         }
+    }
+    Ok(())
+}
+
+fn write_problems(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> {
+    write_findings(sheet, &standing.findings)?;
+    let help = "Whether the brake is on: nothing is done about findings until an operator lifts it.";
+    sheet.value("flotilla_reconcile_brake_on", help, flag(standing.brake_is_on))?;
+    if let Some(examination) = &standing.examination {
+        write_examination(sheet, examination)?;
+    }
+    let help = "Claimed databases that cannot be used as they should, by why; absent where there is none.";
+    let blocked = sheet.gauge("flotilla_databases_blocked", help, &["reason"])?;
+    for (reason, count) in &standing.blocked {
+        blocked.with_label_values(&[reason.as_str()]).set(*count as f64);
+    }
+    Ok(())
+}
+
+fn write_findings(sheet: &Sheet, counts: &[(FindingKind, FindingStatus, i64)]) -> prometheus::Result<()> {
+    let help = "Findings that are not resolved, by kind and status.";
+    let findings = sheet.gauge("flotilla_findings", help, &["kind", "status"])?;
+    let statuses = FindingStatus::ALL.into_iter().filter(|status| *status != FindingStatus::Resolved);
+    for (kind, status) in statuses.flat_map(|status| FindingKind::ALL.map(|kind| (kind, status))) {
+        findings.with_label_values(&[kind.as_str(), status.as_str()]).set(0.0);
+    }
+    for (kind, status, count) in counts {
+        findings.with_label_values(&[kind.as_str(), status.as_str()]).set(*count as f64);
+    }
+    Ok(())
+}
+
+fn write_examination(sheet: &Sheet, examination: &Examination) -> prometheus::Result<()> {
+    let help = "When the doctor's last run ended, whoever asked for it.";
+    sheet.value("flotilla_doctor_last_run_timestamp_seconds", help, seconds(examination.finished_at))?;
+    let help = "Whether the doctor's last conclusive verdict is a violation; their sum is how many are violated.";
+    let violated = sheet.gauge("flotilla_invariant_violated", help, &["invariant"])?;
+    for check in &examination.checks {
+        // It stands until the check holds again, also where it could not be checked since.
+        violated.with_label_values(&[check.name.as_str()]).set(flag(check.violated_since.is_some()));
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! Two kinds of figures stand side by side. What happens in this process (claims, runs of duties, requests) is counted here as it happens.
 //! What is true of the whole fleet is read at the scrape, from a few small rows of the ledger and never by counting databases, so that a
-//! scrape of a million costs as much as one of a hundred. Labels come from closed sets: routes by their template, pools, states, classes.
+//! scrape of a million costs as much as one of a hundred; only what is wrong is counted, open findings and blocked databases. Labels come
+//! from closed sets: routes by their template, pools, states, classes, kinds, invariants.
 
 mod fleet;
 mod neon;

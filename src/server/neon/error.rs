@@ -18,9 +18,7 @@ pub enum NeonError {
     )]
     Unreachable { cause: String },
     /// Sent, but the answer did not come or broke off: it may have been carried out.
-    #[error(
-        "Neon's answer was lost ({cause}). The call may have been carried out all the same; look at the project before repeating it."
-    )]
+    #[error("Neon's answer was lost ({cause}). The call may have been carried out all the same.")]
     NoAnswer { cause: String },
     /// 423: another operation of this project is running. Not carried out.
     #[error(
@@ -52,7 +50,7 @@ pub enum NeonError {
     #[error("Neon refused the call ({status}{}: {message}){}. Repeating it will not help; change what was asked for.", tagged(.code), request(.request_id))]
     Refused { status: u16, code: String, message: String, request_id: Option<String> },
     /// 5xx but 503: it may have been carried out.
-    #[error("Neon failed while working on the call ({status}: {message}){}. It may have been carried out all the same; look at the project before repeating it.", request(.request_id))]
+    #[error("Neon failed while working on the call ({status}: {message}){}. It may have been carried out all the same.", request(.request_id))]
     Server { status: u16, message: String, request_id: Option<String> },
     /// A success that cannot be read: it may have been carried out.
     #[error(

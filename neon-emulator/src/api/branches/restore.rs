@@ -46,7 +46,11 @@ pub async fn restore(
             let operations = project.apply_objects(true, now, &timing)?;
             *present = objects;
             project.materialized_at = project.materialized_at.or(target.materialized_at);
-            (project.base_size, project.empty_size) = (source.base_size, source.empty_size);
+            project.base_size = source.base_size;
+            // Where nobody has connected to the source, nothing has been measured there.
+            if source.materialized_at.is_some() {
+                project.empty_size = source.empty_size;
+            }
             project.logical_size = source.logical_size;
             project.updated_at = now;
             Ok(((), operations))

@@ -102,7 +102,7 @@ pub fn PolicyForm(page: PolicyPage, signals: PolicySignals, set: ServerAction<Se
                             hint="How long claims shall go on if Neon stops creating. 0.5 is half an hour."
                         />
                         <SelectField name="rate" id="policy-rate" label="Reckoned at" options=rates value=signals.rate />
-                        <TextField name="floor" id="policy-floor" label="Floor" value=signals.floor required=true hint="Never fewer than this." />
+                        <TextField name="floor" id="policy-floor" label="Floor" value=signals.floor required=true hint="The target is never below this." />
                         <TextField name="ceiling" id="policy-ceiling" label="Ceiling" value=signals.ceiling required=true hint="Never more than this, whatever the rate." />
                         <TextField name="step" id="policy-step" label="Largest step" value=signals.step required=true hint="By how much one decision may change the target." />
                         <TextField

@@ -30,6 +30,7 @@ impl Ledger {
             failed: self.failed_creations().await?,
             failed_rows: self.failed_rows().await?,
             stuck_rows: self.stuck_rows().await?,
+            blocked: self.blocked_by_reason().await?,
             as_of: chrono::Utc::now(),
         })
     }
@@ -84,6 +85,8 @@ impl Ledger {
                WHERE ($1::bigint IS NULL OR f.id = $1) AND ($2::uuid IS NULL OR f.database_id = $2) AND ($3::text IS NULL OR f.kind = $3)
                  AND ($4::text IS NULL OR f.status = $4) AND (NOT $5 OR f.status IN ('suspected', 'quarantined', 'acting', 'needs_operator'))
                  AND ($6::bigint IS NULL OR f.id < $6)
+                 -- A stray waits for nobody: among what needs an operator it is shown only when strays are asked for.
+                 AND NOT (f.kind = 'stray' AND $3 IS NULL AND $4 IS NOT DISTINCT FROM 'needs_operator')
                ORDER BY f.id DESC LIMIT $7"#,
             which.id,
             which.database,
