@@ -103,19 +103,14 @@ async fn a_change_of_one_thing_leaves_the_others() {
 }
 
 #[tokio::test]
-async fn a_read_tells_the_owner_and_all_but_the_creation_the_billing_period() {
+async fn only_a_read_tells_owner_and_billing_period() {
     let test = TestEmulator::start().await;
     let created = test.api.create("read").await;
-    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
+    let project = &test.api.get(&created.path()).await.ok(200)["project"];
     assert!(project["owner"]["subscription_type"].is_string());
     assert_ne!(project["consumption_period_start"], "0001-01-01T00:00:00Z");
-    let patched = test.api.patch(&created.path(), json!({"project": {}})).await.ok(200)["project"].take();
-    let deleted = test.api.delete(&created.path()).await.ok(200)["project"].take();
-    for changed in [patched, deleted] {
-        assert_eq!(changed["owner"], json!(null));
-        assert_eq!(changed["consumption_period_start"], project["consumption_period_start"]);
-        assert_eq!(changed["consumption_period_end"], project["consumption_period_end"]);
-    }
+    let patched = &test.api.patch(&created.path(), json!({"project": {}})).await.ok(200)["project"];
+    assert_eq!(patched["consumption_period_start"], "0001-01-01T00:00:00Z");
     test.finish().await;
 }
 

@@ -113,7 +113,7 @@ fn created(context: &Context, project: &Project, operations: &[Operation], now: 
     let login = |role| shapes::Login { role, database: &project.database_name };
     let details = |role| shapes::connection_details(project, &login(role), &context.proxy_address);
     json!({
-        "project": shapes::project(project, Detail::Created, now),
+        "project": shapes::project(project, Detail::Changed, now),
         "connection_uris": born.roles.iter().map(details).collect::<Vec<_>>(),
         "roles": born.roles.iter().map(shapes::role_with_password).collect::<Vec<_>>(),
         "databases": born.databases.iter().map(shapes::database).collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use crate::clock::{self, Instant};
 use crate::model::Project;
 use crate::names;
 
-/// What Neon says where there is no billing period yet.
+/// What Neon says where the billing period is not looked up.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 /// The limit of a branch on Neon's Scale plan, in MiB.
 const BRANCH_SIZE_LIMIT_MIB: i64 = 16_777_216;
@@ -18,10 +18,8 @@ const BRANCH_SIZE_LIMIT_MIB: i64 = 16_777_216;
 pub enum Detail {
     /// `GET /projects/{project_id}`: with owner and billing period.
     Read,
-    /// The answer to a change: with billing period, without owner.
+    /// The answer to a change: the billing period is the zero time, and there is no owner.
     Changed,
-    /// The answer to the creation: the billing period is the zero time, and there is no owner.
-    Created,
 }
 
 pub fn project(project: &Project, detail: Detail, now: Instant) -> Value {
@@ -32,13 +30,11 @@ pub fn project(project: &Project, detail: Detail, now: Instant) -> Value {
     shape["compute_time_seconds"] = project.compute_seconds(now).into();
     shape["active_time_seconds"] = project.active_seconds(now).into();
     shape["cpu_used_sec"] = project.compute_seconds(now).into();
-    let (period_start, period_end) = match detail {
-        Detail::Created => (ZERO_TIME.into(), ZERO_TIME.into()),
-        Detail::Read | Detail::Changed => (time(clock::period_start(now)), time(clock::period_end(now))),
-    };
-    shape["consumption_period_start"] = period_start.into();
-    shape["consumption_period_end"] = period_end.into();
+    shape["consumption_period_start"] = ZERO_TIME.into();
+    shape["consumption_period_end"] = ZERO_TIME.into();
     if detail == Detail::Read {
+        shape["consumption_period_start"] = time(clock::period_start(now)).into();
+        shape["consumption_period_end"] = time(clock::period_end(now)).into();
         shape["owner"] = json!({"email": "owner@example.com", "name": project.org_id, "branches_limit": 5000,
                                 "subscription_type": "scale_v3"});
         set(&mut shape, "compute_last_active_at", project.last_active(now).map(time));
