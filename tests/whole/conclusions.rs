@@ -2,7 +2,7 @@
 
 use flotilla::server::{
     engine::EngineSettings,
-    ledger::{Concluded, SightedBy},
+    ledger::{By, Concluded, SightedBy, Taken},
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -25,21 +25,25 @@ async fn count(connection: &mut PgConnection, condition: &str) -> i64 {
         .unwrap()
 }
 
+async fn come_apart(connection: &mut PgConnection, by: SightedBy, count: i64) {
+    sqlx::query(
+        "INSERT INTO findings (kind, subject, project_id, first_sweep, last_sweep, evidence)
+         SELECT 'orphan', 'project-' || n, 'project-' || n, $1, $1, '{}' FROM generate_series(1, $2) AS n",
+    )
+    .bind(by.sweep)
+    .bind(count)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_very_many_findings_is_counted_once_confirmed_once_and_taken_back_once() {
     let world = World::with_pool(0).await;
     let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
     let rules = EngineSettings::default().findings;
     let first = sweep(&world).await;
-    sqlx::query(
-        "INSERT INTO findings (kind, subject, project_id, first_sweep, last_sweep, evidence)
-         SELECT 'orphan', 'project-' || n, 'project-' || n, $1, $1, '{}' FROM generate_series(1, $2) AS n",
-    )
-    .bind(first.sweep)
-    .bind(FINDINGS)
-    .execute(&mut connection)
-    .await
-    .unwrap();
+    come_apart(&mut connection, first, FINDINGS).await;
 
     assert_eq!(world.ledger.conclude_sweep(first, &rules).await.unwrap(), Concluded::default());
     assert_eq!(count(&mut connection, "sightings = 1 AND status = 'suspected'").await, FINDINGS);
@@ -54,4 +58,20 @@ async fn each_of_very_many_findings_is_counted_once_confirmed_once_and_taken_bac
     let resolved = Concluded { confirmed: 0, resolved: FINDINGS as u64 };
     assert_eq!(world.ledger.conclude_sweep(third, &rules).await.unwrap(), resolved);
     assert_eq!(count(&mut connection, "resolution = 'gone'").await, FINDINGS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_brake_counts_what_a_sweep_under_way_has_seen_again() {
+    let world = World::with_pool(0).await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    let rules = EngineSettings::default().findings;
+    let concluded = sweep(&world).await;
+    world.ledger.conclude_sweep(concluded, &rules).await.unwrap();
+    let under_way = sweep(&world).await;
+    come_apart(&mut connection, under_way, 11).await;
+    let due = "UPDATE findings SET status = 'quarantined', action_due_at = now()";
+    sqlx::query(due).execute(&mut connection).await.unwrap();
+    let taken = world.ledger.take_due_findings(10, 60.0, &rules, &By::cli()).await.unwrap();
+    let Taken::Braked(brake) = taken else { panic!("eleven are more than the cap") };
+    assert_eq!((brake.due, brake.cap), (11, 10));
 }

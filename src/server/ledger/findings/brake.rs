@@ -56,7 +56,7 @@ pub(super) async fn brake_if_too_many(
            pass AS (
              SELECT kind, count(*) AS n FROM (
                SELECT f.kind FROM findings AS f, latest
-               WHERE f.status = 'quarantined' AND f.action_due_at <= now() AND f.last_sweep = latest.id AND f.allowed_at IS NULL
+               WHERE f.status = 'quarantined' AND f.action_due_at <= now() AND f.last_sweep >= latest.id AND f.allowed_at IS NULL
                UNION ALL
                SELECT f.kind FROM findings AS f, latest
                WHERE f.acted_at >= latest.concluded_at AND f.status <> 'quarantined' AND f.allowed_at IS NULL) AS counted

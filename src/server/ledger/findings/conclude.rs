@@ -1,5 +1,6 @@
 //! What a complete sweep confirms, and what it takes back. A batch of findings is one transaction, so that a fleet in which everything has come
-//! apart is concluded too; nothing is acted on before all are done, because only a sweep that is marked as concluded is acted upon.
+//! apart is concluded too. What a batch confirms stands by itself; the grace before anything is done about it leaves time for the others, and
+//! the brake counts whatever is due.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
