@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::Args;
+
 use crate::clock::Clock;
 
 /// The organisation that every key belongs to unless the configuration names another.
@@ -52,23 +54,34 @@ pub struct Config {
 }
 
 /// Where Neon's behaviour is documented nowhere: one switch each, the default being the likelier reading.
-#[derive(Debug, Clone, Default)]
+///
+/// They are options of the program, too.
+#[derive(Debug, Clone, Default, Args)]
+#[command(about = None, long_about = None)]
 pub struct Unknowns {
-    /// A PATCH merges its quota into the stored one instead of replacing it.
+    /// A PATCH merges its quota into the stored one; else it replaces it.
+    #[arg(long)]
     pub quota_patch_merges: bool,
-    /// `Retry-After` sent with a 429 of the rate limit, in seconds.
+    /// Seconds in `Retry-After` with a 429 of the rate limit; else the header is not sent.
+    #[arg(long, value_name = "SECONDS")]
     pub rate_limit_retry_after: Option<u32>,
-    /// The configured keys are personal ones: `GET /projects` without `org_id` is refused.
+    /// The given keys are those of a person, so that lists need `org_id`; else they are the organisation's.
+    #[arg(long)]
     pub personal_keys: bool,
-    /// `GET connection_uri` without `pooled` answers the pooled form.
+    /// The pooled form is what `connection_uri` answers without `pooled`; else the direct one.
+    #[arg(long)]
     pub pooled_by_default: bool,
-    /// The counters of `GET /projects/{project_id}` stay zero, as was seen on newer paid plans.
+    /// The counters of GET /projects/{project_id} stay zero, as was seen on newer paid plans; else they move.
+    #[arg(long)]
     pub counters_stay_zero: bool,
-    /// `to` of the consumption history is rounded down, so that the frame that it falls into is left out.
-    pub consumption_cuts_last_frame: bool,
-    /// The status with which a start is refused for a quota, instead of 422.
+    /// Status of a start that a quota forbids; else 422.
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..=599))]
     pub quota_refusal_status: Option<u16>,
-    /// Deleted projects count towards the limit until they are purged.
+    /// The frame that `to` of the consumption history falls into is left out; else it is there as far as it has come.
+    #[arg(long)]
+    pub consumption_cuts_last_frame: bool,
+    /// Deleted projects count towards the limit until they are purged; else they do not.
+    #[arg(long)]
     pub deleted_count_towards_limit: bool,
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Parser};
+use clap::Parser;
 use neon_emulator::{Config, DEFAULT_ORG, Emulator, Unknowns};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -54,51 +54,7 @@ struct Arguments {
     #[arg(long)]
     projects_limit: Option<i64>,
     #[command(flatten, next_help_heading = "Where Neon's behaviour is not documented")]
-    assumptions: Assumptions,
-}
-
-// No doc comment: clap would take it for the description of the program.
-#[derive(Debug, Args)]
-struct Assumptions {
-    /// A PATCH merges its quota into the stored one; else it replaces it.
-    #[arg(long)]
-    quota_patch_merges: bool,
-    /// Seconds in `Retry-After` with a 429 of the rate limit; else the header is not sent.
-    #[arg(long, value_name = "SECONDS")]
-    rate_limit_retry_after: Option<u32>,
-    /// The given keys are those of a person, so that lists need `org_id`; else they are the organisation's.
-    #[arg(long)]
-    personal_keys: bool,
-    /// The pooled form is what `connection_uri` answers without `pooled`; else the direct one.
-    #[arg(long)]
-    pooled_by_default: bool,
-    /// The counters of GET /projects/{project_id} stay zero; else they move.
-    #[arg(long)]
-    counters_stay_zero: bool,
-    /// Status of a start that a quota forbids; else 422.
-    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..=599))]
-    quota_refusal_status: Option<u16>,
-    /// The frame that `to` of the consumption history falls into is left out; else it is there as far as it has come.
-    #[arg(long)]
-    consumption_cuts_last_frame: bool,
-    /// Deleted projects count towards the limit until they are purged; else they do not.
-    #[arg(long)]
-    deleted_count_towards_limit: bool,
-}
-
-impl From<Assumptions> for Unknowns {
-    fn from(assumptions: Assumptions) -> Self {
-        Self {
-            quota_patch_merges: assumptions.quota_patch_merges,
-            rate_limit_retry_after: assumptions.rate_limit_retry_after,
-            personal_keys: assumptions.personal_keys,
-            pooled_by_default: assumptions.pooled_by_default,
-            counters_stay_zero: assumptions.counters_stay_zero,
-            quota_refusal_status: assumptions.quota_refusal_status,
-            consumption_cuts_last_frame: assumptions.consumption_cuts_last_frame,
-            deleted_count_towards_limit: assumptions.deleted_count_towards_limit,
-        }
-    }
+    unknowns: Unknowns,
 }
 
 #[tokio::main]
@@ -130,7 +86,7 @@ fn config(arguments: Arguments) -> Config {
         quota_lag: Duration::from_secs(arguments.quota_lag),
         rate_limits: !arguments.no_rate_limits,
         projects_limit: arguments.projects_limit,
-        unknowns: arguments.assumptions.into(),
+        unknowns: arguments.unknowns,
         ..Config::new(arguments.database_url, "")
     }
 }

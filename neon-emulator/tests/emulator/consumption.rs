@@ -174,8 +174,6 @@ async fn pages_are_newest_first_and_ids_come_in_both_forms() {
     let commas = test.api.get(&format!("{path}&project_ids={}", some.join(","))).await.ok(200);
     let repeated = test.api.get(&format!("{path}&project_ids={}", some.join("&project_ids="))).await.ok(200);
     assert_eq!((ids(&commas), ids(&repeated)), (seen[3..6].to_vec(), seen[3..6].to_vec()));
-    let brackets = test.api.get(&format!("{path}&project_ids[]={}", some.join("&project_ids%5B%5D="))).await.ok(200);
-    assert_eq!(ids(&brackets), seen[3..6]);
     let many = vec!["a-b-1"; 101].join(",");
     test.api.get(&format!("{path}&project_ids={many}")).await.refused(400);
     for limit in ["0", "101", "many"] {
@@ -205,10 +203,7 @@ async fn what_is_missing_or_outside_of_the_window_is_refused() {
         test.api.get(&window(days)).await.refused(406);
         test.api.get(&window(6)).await.ok(200);
     }
-    for turned in [TimeDelta::minutes(1), TimeDelta::days(400)] {
-        let path = v2("daily", now, now - turned, "metrics=compute_unit_seconds");
-        assert_eq!(test.api.get(&path).await.refused(400), "from must not be later than to");
-    }
+    test.api.get(&v2("daily", now, now - TimeDelta::days(2), "metrics=compute_unit_seconds")).await.refused(406);
     test.finish().await;
 }
 
