@@ -89,12 +89,7 @@ fn in_stock(stage: &Stage, pool: &str, number: u32, id: Uuid) -> Result<SeedRow>
         role: String::from("u"),
         password: String::from("p"),
     };
-    Ok(SeedRow {
-        neon_project_id: Some(format!("stocked-{}", id.simple())),
-        neon_branch_id: Some(format!("br-{id}")),
-        neon_endpoint_id: Some(format!("ep-{id}")),
-        ..row(stage, pool, "available", id, &connection)?
-    })
+    row(stage, pool, "available", id, &connection)
 }
 
 fn claimed(

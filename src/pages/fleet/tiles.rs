@@ -34,7 +34,7 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
                 label="Blocked now"
                 value=grouped(health.blocked)
                 note=Some(String::from("a quota is used up or the endpoint is off"))
-                href=Some(list(|filter| filter.blocked = true))
+                href=Some(path::blocked())
                 tone=at_most_none(health.blocked, Tone::Bad)
             />
             <Tile

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp};
 use crate::pages::{history::short, look, path};
 use crate::types::{
-    BlockReason, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, TroubledRow, grouped,
+    BlockReason, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, Time, TroubledRow, grouped,
 };
 
 #[component]
@@ -29,22 +29,11 @@ pub fn Overview(problems: Problems) -> impl IntoView {
 #[component]
 fn Line(problem: Problem) -> impl IntoView {
     let look = look::of_level(problem.level);
+    let title = view! { <span class="sr-only">{look.word} ": "</span> {problem.text} };
     view! {
-        <li class="flex gap-3 px-4 py-3">
-            <span class=format!("mt-0.5 shrink-0 {}", look.tone.text())>
-                <Icon glyph=look.glyph />
-            </span>
-            <div class="min-w-0 flex-1">
-                <p class="flex flex-wrap items-baseline justify-between gap-x-4">
-                    <a class="link-hover min-w-0 font-medium break-words" href=problem.href>
-                        <span class="sr-only">{look.word} ": "</span>
-                        {problem.text}
-                    </a>
-                    {problem.since.map(|at| view! { <span class="text-xs text-muted">"since " <Timestamp at /></span> })}
-                </p>
-                <p class="text-sm break-words text-muted">{problem.doing}</p>
-            </div>
-        </li>
+        <Entry glyph=look.glyph tone=look.tone.text() href=problem.href doing=problem.doing since=problem.since>
+            {title}
+        </Entry>
     }
 }
 
@@ -54,22 +43,45 @@ fn BlockedLine(blocked: Vec<(BlockReason, i64)>) -> impl IntoView {
     let all: i64 = blocked.iter().map(|(_, count)| count).sum();
     let reasons: Vec<String> =
         blocked.iter().map(|(reason, count)| format!("{} {}", grouped(*count), reason.label())).collect();
-    let doing = "Until the billing period ends or the quota is raised, Neon does not start them; a full storage only refuses writes.";
+    let doing = String::from(
+        "Until the billing period ends or the quota is raised, Neon does not start them; a full storage only refuses writes.",
+    );
     (all > 0).then(|| {
+        let title = format!("{} of the claimed databases are blocked: {}", grouped(all), reasons.join(", "));
         view! {
-            <li class="flex gap-3 px-4 py-3">
-                <span class="mt-0.5 shrink-0 text-muted">
-                    <Icon glyph=Glyph::Block />
-                </span>
-                <div class="min-w-0 flex-1">
-                    <a class="link-hover font-medium" href=path::blocked()>
-                        {format!("{} of the claimed databases are blocked: {}", grouped(all), reasons.join(", "))}
-                    </a>
-                    <p class="text-sm text-muted">{doing}</p>
-                </div>
-            </li>
+            <Entry glyph=Glyph::Block tone="text-muted" href=path::blocked() doing since=None>
+                {title}
+            </Entry>
         }
     })
+}
+
+/// What is wrong, since when as far as that is known, and what is done about it.
+#[component]
+fn Entry(
+    glyph: Glyph,
+    tone: &'static str,
+    href: String,
+    doing: String,
+    since: Option<Time>,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <li class="flex gap-3 px-4 py-3">
+            <span class=format!("mt-0.5 shrink-0 {tone}")>
+                <Icon glyph />
+            </span>
+            <div class="min-w-0 flex-1">
+                <p class="flex flex-wrap items-baseline justify-between gap-x-4">
+                    <a class="link-hover min-w-0 font-medium break-words" href=href>
+                        {children()}
+                    </a>
+                    {since.map(|at| view! { <span class="text-xs text-muted">"since " <Timestamp at /></span> })}
+                </p>
+                <p class="text-sm break-words text-muted">{doing}</p>
+            </div>
+        </li>
+    }
 }
 
 #[component]

@@ -295,7 +295,10 @@ mod tests {
         assert_eq!(jobs_of(&consumption, &backlogs(99), 2, true), []);
         assert_eq!(jobs_of(&consumption, &backlogs(500), 0, true), [], "no history is on offer");
         let [usage] = &jobs_of(&consumption, &backlogs(501), 2, true)[..] else { panic!("one job") };
-        assert_eq!((usage.left, usage.calls_left, usage.ends_in_seconds.is_some()), (501, 12, true));
+        assert_eq!(
+            (usage.left, usage.calls_left, usage.ends_in_seconds.is_some_and(|seconds| seconds > 0)),
+            (501, 12, true)
+        );
         let [unknown] = &jobs_of(&consumption, &backlogs(501), 2, false)[..] else { panic!("one job") };
         assert_eq!(unknown.ends_in_seconds, None, "Neon does not answer");
     }

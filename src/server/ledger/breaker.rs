@@ -50,19 +50,12 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn last_trip_of(&self, pool: &str) -> Result<Option<BreakerTrip>, LedgerError> {
-        let id = sqlx::query_scalar!("SELECT id FROM pools WHERE name = $1", pool).fetch_optional(&self.db).await?;
-        match id {
-            Some(id) => self.last_trip(id).await,
-            None => Ok(None),
-        }
-    }
-
     /// The last time that the pool's breaker opened.
-    pub(super) async fn last_trip(&self, pool_id: i32) -> Result<Option<BreakerTrip>, LedgerError> {
+    pub(super) async fn last_trip(&self, pool: &str) -> Result<Option<BreakerTrip>, LedgerError> {
         let row = sqlx::query!(
-            "SELECT opened_at, until, closed_at, closed_by, failures, evidence FROM breaker_trips WHERE pool_id = $1 ORDER BY id DESC LIMIT 1",
-            pool_id
+            "SELECT opened_at, until, closed_at, closed_by, failures, evidence FROM breaker_trips
+             WHERE pool_id = (SELECT id FROM pools WHERE name = $1) ORDER BY id DESC LIMIT 1",
+            pool
         )
         .fetch_optional(&self.db)
         .await?;

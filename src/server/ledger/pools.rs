@@ -95,7 +95,7 @@ impl Ledger {
         .await?;
         Ok(PoolDetail {
             sizing: self.sizing(id, summary.claims_last_hour).await?,
-            breaker: self.last_trip(id).await?,
+            breaker: self.last_trip(name).await?,
             template: self.template(id).await?,
             summary,
             history: self.pool_history(id, range).await?,

@@ -33,7 +33,7 @@ impl Ledger {
             let since = if is_short(pool) { self.short_since(pool).await? } else { None };
             problems.extend(pool_problems(pool, since));
             if let Some(until) = pool.breaker_until {
-                problems.push(breaker_problem(pool, self.last_trip_of(&pool.name).await?, until, now));
+                problems.push(breaker_problem(pool, self.last_trip(&pool.name).await?, until, now));
             }
         }
         problems.extend(self.budget_problems(now).await?);
