@@ -69,11 +69,24 @@ impl Home {
         if let Some(above) = self.dir.parent() {
             make_open_folders(above)?;
         }
-        match fs::DirBuilder::new().mode(0o700).create(&self.dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).during("make", &self.dir),
-            _ => fs::set_permissions(&self.dir, Permissions::from_mode(0o700)).during("close to others", &self.dir)?,
+        if !self.dir.is_dir() {
+            self.make()?;
         }
+        fs::set_permissions(&self.dir, Permissions::from_mode(0o700)).during("close to others", &self.dir)?;
         self.account.give(&self.dir)
+    }
+
+    /// Makes the folder under another name and moves it into place when the server's user owns it: another program that
+    /// looks in between must not see a folder that this user cannot enter, for it would put its cluster elsewhere.
+    fn make(&self) -> Result<(), Error> {
+        let draft = self.dir.with_extension(format!("new-{}", &random_hex()?[..16]));
+        fs::DirBuilder::new().mode(0o700).create(&draft).during("make", &draft)?;
+        let moved = self.account.give(&draft).and_then(|()| fs::rename(&draft, &self.dir).during("make", &self.dir));
+        if moved.is_err() {
+            let _ = fs::remove_dir(&draft);
+        }
+        // Another program was quicker: its folder is as good.
+        if self.dir.is_dir() { Ok(()) } else { moved }
     }
 
     pub fn cluster(&self) -> PathBuf {
@@ -170,4 +183,36 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> String {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread::scope;
+
+    use super::*;
+
+    /// As root this is the moment at which the folder exists and is not yet the server's.
+    #[test]
+    fn programs_that_start_together_choose_one_folder() {
+        let place = crate::temporary::new_folder().unwrap();
+        for round in 0..100 {
+            let settings =
+                Settings { shared_dir: place.join("shared"), ..Settings::new(place.join(format!("pg{round}"))) };
+            let together = Barrier::new(4);
+            let choose = || {
+                together.wait();
+                let home = Home::locate(&settings).unwrap();
+                home.prepare().unwrap();
+                home.dir
+            };
+            let chosen: Vec<PathBuf> = scope(|scope| {
+                let all: Vec<_> = (0..4).map(|_| scope.spawn(choose)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert!(chosen.iter().all(|dir| *dir == chosen[0]), "round {round}: {chosen:?}");
+        }
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 100, "no draft is left");
+        fs::remove_dir_all(&place).unwrap();
+    }
 }
