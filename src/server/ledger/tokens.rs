@@ -131,13 +131,14 @@ impl Ledger {
         })
     }
 
-    /// Marks the token as used, at most once a minute whoever asks.
+    /// Marks the token as used, at most once a minute whoever asks. Nobody waits for somebody else who is marking it.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn touch_api_token(&self, id: Uuid) -> Result<(), LedgerError> {
         sqlx::query!(
-            "UPDATE api_tokens SET last_used_at = now() WHERE id = $1 AND coalesce(last_used_at < now() - interval '1 minute', true)",
+            "UPDATE api_tokens SET last_used_at = now()
+             WHERE id = (SELECT id FROM api_tokens WHERE id = $1 AND coalesce(last_used_at < now() - interval '1 minute', true) FOR NO KEY UPDATE SKIP LOCKED)",
             id
         )
         .execute(&self.db)
