@@ -1,4 +1,5 @@
--- What a claim writes, without Flotilla: the owner, the claim, the database, the event, and through triggers the deltas of the roll-up.
+-- What a claim writes, without Flotilla: the owner, the claim, the database, the event, and through triggers the deltas of the roll-up
+-- and the text that is searched.
 -- Each client starts its scan behind the database that it took last, as Flotilla does.
 \set n random(1, 9000000000000000000)
 WITH picked AS (
@@ -13,8 +14,7 @@ claim AS (
     RETURNING id, requested_at, served_at),
 taken AS (
     UPDATE databases AS d
-    SET state = 'claimed', owner_id = 'pgbench-' || :n, plan = 'free', claimed_at = now(),
-        search_text = lower(concat_ws(' ', 'pgbench-' || :n || '@mail.example', 'pgbench-' || :n, d.id, d.neon_project_id, d.neon_endpoint_id))
+    SET state = 'claimed', owner_id = 'pgbench-' || :n, plan = 'free', claimed_at = now()
     FROM picked WHERE d.id = picked.id
     RETURNING d.id, d.pool_id, d.available_order, d.region_id, d.neon_project_id, d.sealed_credentials),
 told AS (

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use flotilla::{
+    server::ledger::By,
+    types::{DatabaseFilter, PagePosition},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::support::World;
 
@@ -150,5 +155,35 @@ async fn a_database_that_others_write_about_is_claimed_all_the_same() {
         assert_eq!((status, &claim["kind"]), (StatusCode::CREATED, &json!("warm")), "{claim}");
     }
     others.rollback().await.unwrap();
+    server.stop().await;
+}
+
+/// What is searched follows the owner, from no owner to one, and from one address to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_are_found_by_their_owner_of_now() {
+    let world = World::with_pool(0).await;
+    world.stock(2).await;
+    let server = world.serve_without_duties().await;
+    let found = async |text: &str| -> BTreeSet<Uuid> {
+        let answer = world.ledger.look_up(text).await.unwrap();
+        answer.hits.iter().map(|hit| hit.database.id).collect()
+    };
+    assert!(found("lovelace").await.is_empty());
+    let claim = async |address: &str| -> Uuid {
+        let owner = json!({ "id": "ada", "email": address, "organisation": "Engines" });
+        let (status, claim) = server.claim_with(json!({ "owner": owner }), None).await;
+        assert_eq!(status, StatusCode::CREATED, "{claim}");
+        claim["database"]["id"].as_str().unwrap().parse().unwrap()
+    };
+    let first = claim("Lovelace@mail.example").await;
+    assert_eq!(found("lovelace").await, BTreeSet::from([first]));
+    world.ledger.release(first, &By::cli()).await.unwrap();
+    let second = claim("king@mail.example").await;
+    assert_eq!(found("king@").await, BTreeSet::from([first, second]));
+    assert_eq!(found("engines").await, BTreeSet::from([first, second]));
+    assert!(found("lovelace").await.is_empty(), "that address is not his any more");
+    let filter = DatabaseFilter { text: Some(String::from("KING@")), ..DatabaseFilter::default() };
+    let listed = world.ledger.database_page(&filter, &PagePosition::First).await.unwrap();
+    assert_eq!(listed.rows.iter().map(|row| row.id).collect::<BTreeSet<_>>(), BTreeSet::from([first, second]));
     server.stop().await;
 }

@@ -181,8 +181,7 @@ impl Ledger {
                      quota_logical_size_bytes = plan.quota_logical_size_bytes, quota_active_seconds = plan.quota_active_seconds,
                      quota_compute_seconds = plan.quota_compute_seconds, quota_written_bytes = plan.quota_written_bytes,
                      quota_transfer_bytes = plan.quota_transfer_bytes,
-                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer,
-                     search_text = lower(concat_ws(' ', $2::text, $1::text, $3::text, d.id, d.neon_project_id, d.neon_endpoint_id))
+                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer
                  FROM made, plan, pool WHERE d.id = made.database_id
                  RETURNING d.id, d.pool_id, d.available_order, d.region_id, d.neon_project_id, d.sealed_credentials, d.plan),
                told AS (
@@ -352,8 +351,7 @@ impl Ledger {
                      quota_logical_size_bytes = plan.quota_logical_size_bytes, quota_active_seconds = plan.quota_active_seconds,
                      quota_compute_seconds = plan.quota_compute_seconds, quota_written_bytes = plan.quota_written_bytes,
                      quota_transfer_bytes = plan.quota_transfer_bytes,
-                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer,
-                     search_text = lower(concat_ws(' ', o.email, o.id, o.organisation, d.id, d.neon_project_id, d.neon_endpoint_id))
+                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer
                  FROM picked, next, owners AS o, plans AS plan, pools AS pool
                  WHERE d.id = picked.id AND o.id = next.owner_id AND plan.name = o.plan AND pool.id = $1
                  RETURNING d.id, d.owner_id, d.plan),

@@ -17,6 +17,8 @@ use crate::types::{
 const COUNTED_ROWS: i64 = 10_000;
 /// A text filter of fewer characters cannot use the index and is refused.
 const SHORTEST_TEXT: usize = 3;
+/// That a database is found by a pattern: what follows is the pattern and a closing bracket.
+pub(super) const CONTAINS: &str = "d.id IN (SELECT database_id FROM database_search WHERE text LIKE ";
 
 impl Ledger {
     /// A page of at most [`PAGE_ROWS`] databases.
@@ -149,7 +151,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
         query.push(" AND d.region_id = ").push_bind(region.clone());
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
-        query.push(" AND d.search_text LIKE ").push_bind(like_pattern(text));
+        query.push(" AND ").push(CONTAINS).push_bind(like_pattern(text)).push(")");
     }
     if filter.blocked {
         query.push(" AND d.block_reason IS NOT NULL AND d.state = 'claimed'");

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Ledger, LedgerError,
     databases::{ROW_COLUMNS, ROW_TABLES, RowRecord},
-    listing::like_pattern,
+    listing::{CONTAINS, like_pattern},
 };
 use crate::types::{DatabaseRow, LOOKUP_HITS, LookupAnswer, LookupHit};
 
@@ -44,10 +44,10 @@ impl Ledger {
     }
 
     async fn partial_hits(&self, text: &str) -> Result<Vec<RowRecord>, LedgerError> {
-        let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE d.search_text LIKE "));
+        let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE {CONTAINS}"));
         query
             .push_bind(like_pattern(text))
-            .push(" ORDER BY (d.state = 'claimed') DESC, d.requested_at DESC LIMIT ")
+            .push(") ORDER BY (d.state = 'claimed') DESC, d.requested_at DESC LIMIT ")
             .push_bind(LOOKUP_HITS as i64 + 1);
         Ok(query.build_query_as().fetch_all(&self.db).await?)
     }

@@ -133,8 +133,7 @@ impl Ledger {
         let done = sqlx::query!(
             "UPDATE databases
              SET state = 'verifying', neon_project_id = $3, neon_branch_id = $4, neon_endpoint_id = $5, host = $6, database_name = $7, role_name = $8,
-                 sealed_credentials = $9, lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now() + make_interval(secs => $10),
-                 search_text = lower(concat_ws(' ', id, $3::text, $5::text))
+                 sealed_credentials = $9, lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now() + make_interval(secs => $10)
              WHERE id = $1 AND leased_by = $2 AND state = 'creating'",
             row.id,
             row.lease,

@@ -40,11 +40,11 @@ impl Ledger {
         sqlx::query!(
             r#"WITH asked AS (
                  INSERT INTO databases (id, pool_id, region_id, pg_version, neon_project_name, min_cu, max_cu, suspend_timeout_seconds,
-                   quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, search_text,
+                   quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes,
                    template_revision, birth_plan)
                  SELECT wanted.id, p.id, p.region_id, p.pg_version, 'flotilla-' || wanted.id, p.min_cu, p.max_cu, p.suspend_timeout_seconds,
                    plan.quota_logical_size_bytes, plan.quota_active_seconds, plan.quota_compute_seconds, plan.quota_written_bytes,
-                   plan.quota_transfer_bytes, wanted.id::text, p.template_revision, p.birth_plan
+                   plan.quota_transfer_bytes, p.template_revision, p.birth_plan
                  FROM unnest($2::uuid[]) AS wanted (id), pools AS p JOIN plans AS plan ON plan.name = p.birth_plan WHERE p.id = $1
                  RETURNING id, pool_id)
                INSERT INTO events (kind, database_id, pool_id, actor, via, after, request_id)

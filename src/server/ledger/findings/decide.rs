@@ -181,9 +181,9 @@ impl Ledger {
         let row = sqlx::query!(
             "INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, min_cu, max_cu, suspend_timeout_seconds,
                quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, wanted_revision,
-               compute_revision, search_text)
+               compute_revision)
              SELECT $1, p.id, 'creating', p.region_id, p.pg_version, $2, p.min_cu, p.max_cu, p.suspend_timeout_seconds, plan.quota_logical_size_bytes,
-               plan.quota_active_seconds, plan.quota_compute_seconds, plan.quota_written_bytes, plan.quota_transfer_bytes, 1, 1, $1::uuid::text
+               plan.quota_active_seconds, plan.quota_compute_seconds, plan.quota_written_bytes, plan.quota_transfer_bytes, 1, 1
              FROM pools AS p JOIN plans AS plan ON plan.name = p.birth_plan WHERE p.region_id = $3 AND p.pg_version = $4
              ORDER BY p.is_default DESC, p.id LIMIT 1
              ON CONFLICT DO NOTHING RETURNING id, pool_id",
