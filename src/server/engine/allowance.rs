@@ -18,9 +18,10 @@ pub(super) struct SharedAllowance {
 }
 
 impl SharedAllowance {
-    /// With connections of its own: a call must not wait until a duty has done with the ledger.
+    /// With connections of its own: a call must not wait until a duty has done with the ledger. Places that a crash of PostgreSQL forgets are
+    /// those of an instant.
     pub fn of(ledger: &Ledger) -> Self {
-        Self { ledger: ledger.with_connections(CONNECTIONS) }
+        Self { ledger: ledger.with_quick_connections(CONNECTIONS) }
     }
 }
 

@@ -70,6 +70,8 @@ pub use timings::ClaimTimings;
 const CREATIONS_AT_ONCE: usize = 32;
 /// Connections to the ledger, per replica.
 const CONNECTIONS: u32 = 10;
+/// Further ones, for what a sweep sees.
+const SIGHT_CONNECTIONS: u32 = 2;
 /// How long stopping waits for calls that are under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -96,6 +98,8 @@ pub struct Engine {
 
 struct Inner {
     ledger: Ledger,
+    /// The same ledger, for what was seen and can be seen again.
+    sights: Ledger,
     neon: NeonClient,
     secrets: Arc<Secrets>,
     timings: Arc<ClaimTimings>,
@@ -122,9 +126,11 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let allowance: Arc<dyn Allowance> = Arc::new(allowance::SharedAllowance::of(&parts.ledger));
         let ledger = parts.ledger.with_connections(CONNECTIONS);
+        let sights = parts.ledger.with_quick_connections(SIGHT_CONNECTIONS);
         let inner = Arc::new(Inner {
             doctor: Doctor::new(ledger.clone()),
             ledger,
+            sights,
             neon: parts.neon.sharing(&allowance),
             secrets: parts.secrets,
             timings: parts.timings,

@@ -187,7 +187,7 @@ impl Inner {
     async fn take_in(&self, by: SightedBy, page: Option<&ProjectPage>) -> Result<bool, LedgerError> {
         let Some(page) = page else { return Ok(true) };
         let listed: Vec<ListedProject> = page.items.iter().map(listed).collect();
-        let changed = self.ledger.record_listed(&listed).await?;
+        let changed = self.sights.record_listed(&listed).await?;
         let ours = self.note_page(by, page).await?;
         crash::here(CrashPoint::PageTakenIn);
         let counts = SweptPage {
@@ -196,7 +196,7 @@ impl Inner {
             changed: changed as i64,
             unavailable: page.unavailable.len() as i64,
         };
-        self.ledger.record_swept_page(by.sweep, counts).await
+        self.sights.record_swept_page(by.sweep, counts).await
     }
 }
 

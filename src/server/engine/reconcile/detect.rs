@@ -29,7 +29,7 @@ impl Inner {
         page: &ProjectPage,
     ) -> Result<i64, LedgerError> {
         let sighted: Vec<SightedProject> = page.items.iter().map(sighted).collect();
-        self.ledger.record_sightings(by, &sighted, &self.settings.findings).await
+        self.sights.record_sightings(by, &sighted, &self.settings.findings).await
     }
 
     /// Draws the conclusions from a complete sweep that has shown `seen`.
