@@ -80,6 +80,9 @@ pub struct Unknowns {
     /// The frame that `to` of the consumption history falls into is left out; else it is there as far as it has come.
     #[arg(long)]
     pub consumption_cuts_last_frame: bool,
+    /// Calls of the consumption history count against their own limit only; else against the account's 700 a minute too.
+    #[arg(long)]
+    pub consumption_counts_apart: bool,
     /// Deleted projects count towards the limit until they are purged; else they do not.
     #[arg(long)]
     pub deleted_count_towards_limit: bool,

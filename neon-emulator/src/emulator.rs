@@ -204,7 +204,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         connections: Connections::default(),
         faults: Faults::new(config.clock.clone()),
         stats: Recorder::default(),
-        limits: Limits::new(config.rate_limits, config.consumption_calls_per_minute),
+        limits: Limits::new(&config),
         keys,
         stop: CancellationToken::new(),
         proxy_address,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::faults::Route;
 
 const PER_MINUTE: usize = 700;
@@ -14,6 +15,8 @@ const PER_SECOND_AND_ROUTE: usize = 40;
 pub struct Limits {
     enabled: bool,
     consumption_per_minute: u32,
+    /// Calls of the consumption history are left out of the account's.
+    consumption_apart: bool,
     windows: Mutex<Windows>,
 }
 
@@ -40,9 +43,13 @@ impl Bucket {
 }
 
 impl Limits {
-    /// `consumption_per_minute` calls of the consumption history are allowed.
-    pub fn new(enabled: bool, consumption_per_minute: u32) -> Self {
-        Self { enabled, consumption_per_minute, windows: Mutex::default() }
+    pub fn new(config: &Config) -> Self {
+        Self {
+            enabled: config.rate_limits,
+            consumption_per_minute: config.consumption_calls_per_minute,
+            consumption_apart: config.unknowns.consumption_counts_apart,
+            windows: Mutex::default(),
+        }
     }
 
     /// Counts a call, unless it is one too many. Refused calls are not counted.
@@ -56,10 +63,12 @@ impl Limits {
         let on_route = routes.entry(route.clone()).or_default();
         forget(account, now, Duration::from_secs(60));
         forget(on_route, now, Duration::from_secs(1));
-        if account.len() >= PER_MINUTE || on_route.len() >= PER_SECOND_AND_ROUTE {
+        let is_consumption = route.template.starts_with("/consumption_history");
+        let in_account = !(is_consumption && self.consumption_apart);
+        if in_account && account.len() >= PER_MINUTE || on_route.len() >= PER_SECOND_AND_ROUTE {
             return false;
         }
-        if route.template.starts_with("/consumption_history") {
+        if is_consumption {
             let per_minute = f64::from(self.consumption_per_minute);
             let bucket = consumption.get_or_insert(Bucket { calls: per_minute, filled_at: now });
             bucket.fill(per_minute, now);
@@ -68,7 +77,9 @@ impl Limits {
             }
             bucket.calls -= 1.0;
         }
-        account.push_back(now);
+        if in_account {
+            account.push_back(now);
+        }
         on_route.push_back(now);
         true
     }
@@ -84,13 +95,19 @@ fn forget(window: &mut VecDeque<Instant>, now: Instant, length: Duration) {
 mod tests {
     use super::*;
 
+    fn limits(tune: impl FnOnce(&mut Config)) -> Limits {
+        let mut config = Config::new("postgres://nowhere", "napi_test");
+        tune(&mut config);
+        Limits::new(&config)
+    }
+
     fn route(template: &str) -> Route {
         Route { method: "GET".into(), template: template.into() }
     }
 
     #[test]
     fn a_route_takes_forty_calls_a_second() {
-        let limits = Limits::new(true, 30);
+        let limits = limits(|_| {});
         let start = Instant::now();
         let admitted = |n: usize, at| (0..n).filter(|_| limits.admits_at(&route("/projects"), at)).count();
         assert_eq!(admitted(50, start), 40);
@@ -100,16 +117,30 @@ mod tests {
 
     #[test]
     fn the_account_takes_seven_hundred_calls_a_minute() {
-        let limits = Limits::new(true, 30);
+        let limits = limits(|_| {});
         let start = Instant::now();
         let admitted = (0..800).filter(|n| limits.admits_at(&route(&n.to_string()), start)).count();
         assert_eq!(admitted, 700);
         assert!(!limits.admits_at(&route("/projects"), start + Duration::from_secs(59)));
         assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(60)));
     }
+
+    #[test]
+    fn calls_for_consumption_count_in_the_account_unless_it_is_switched() {
+        for apart in [false, true] {
+            let limits = limits(|config| config.unknowns.consumption_counts_apart = apart);
+            let start = Instant::now();
+            let ask = |route: &Route| limits.admits_at(route, start);
+            assert_eq!((0..20).filter(|_| ask(&route("/consumption_history/projects"))).count(), 20);
+            let admitted = (0..800).filter(|n| ask(&route(&n.to_string()))).count();
+            assert_eq!(admitted, if apart { 700 } else { 680 });
+            assert_eq!(ask(&route("/consumption_history/v2/projects")), apart);
+        }
+    }
+
     #[test]
     fn both_consumption_routes_share_a_bucket() {
-        let limits = Limits::new(true, 30);
+        let limits = limits(|_| {});
         let start = Instant::now();
         let (current, legacy) = (route("/consumption_history/v2/projects"), route("/consumption_history/projects"));
         let admitted =

@@ -14,7 +14,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The first pause after a 429 that does not say how long; it doubles while further ones come.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Neon counts calls for usage history apart from all others.
+/// Neon counts calls for usage history apart, beside counting all calls of the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
     Account,

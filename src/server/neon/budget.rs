@@ -1,6 +1,6 @@
 //! The budget of calls: stands in front of every call, so that the limits of the account are never reached by our own doing.
 //!
-//! Two gates, one for each [`Bucket`] that Neon counts. Whoever wants to call stands in the [`Line`](super::line) of the
+//! Two gates, one for each [`Bucket`] that Neon counts: all calls pass the account's. Whoever wants to call stands in the [`Line`](super::line) of the
 //! gate; while somebody does, one task of the gate asks the [`Allowance`] for places, for those who wait and no more, and hands
 //! them out. The allowance is shared by all replicas, so the limits hold over all of them; the shares by class are those of
 //! each replica's own line. A 429, or any answer with `Retry-After`, makes everybody pause.
@@ -63,12 +63,17 @@ impl Budget {
         Self::new(self.account.pace, self.consumption.pace, allowance)
     }
 
-    /// Waits for a free place for one call, at most for `patience`.
+    /// Waits for a free place for one call, at most for `patience`. A call for usage history takes one of both buckets: Neon counts it apart, and does
+    /// not say that it leaves it out of the account's.
     ///
     /// # Errors
     /// [`NeonError::BudgetExhausted`], at once where it is clear that the wait would be longer; [`NeonError::NoAllowance`].
     pub async fn take(&self, class: Class, route: Route, patience: Duration) -> Result<(), NeonError> {
-        self.gate(route).take(class, patience).await
+        let give_up = Instant::now() + patience;
+        if route.bucket() == Bucket::Consumption {
+            self.consumption.take(class, give_up).await?;
+        }
+        self.account.take(class, give_up).await
     }
 
     /// Neon asked us to slow down: everybody pauses. `sent_at` is when the call that was refused had been sent.
@@ -151,8 +156,7 @@ impl Gate {
         Arc::new(Self { bucket, pace, allowance, state: Mutex::default(), bell: Notify::new() })
     }
 
-    async fn take(self: &Arc<Self>, class: Class, patience: Duration) -> Result<(), NeonError> {
-        let give_up = Instant::now() + patience;
+    async fn take(self: &Arc<Self>, class: Class, give_up: Instant) -> Result<(), NeonError> {
         loop {
             let (_seat, reply) = self.stand_in_line(class, give_up)?;
             match timeout_at(give_up, reply).await {

@@ -73,7 +73,7 @@ async fn a_person_does_not_wait_for_a_running_sweep() {
 }
 
 #[tokio::test]
-async fn calls_for_usage_history_have_a_bucket_of_their_own() {
+async fn calls_for_usage_history_have_a_bucket_of_their_own_and_count_in_the_accounts() {
     let history = Route { method: "GET", template: "/consumption_history/v2/projects" };
     let budget = budget(600);
     budget.take(Class::Sync, history, PATIENCE).await.unwrap();
@@ -82,7 +82,7 @@ async fn calls_for_usage_history_have_a_bucket_of_their_own() {
     budget.take(Class::Sync, ROUTE, PATIENCE).await.unwrap();
     let [account, consumption] = budget.status();
     let used = |gate: GateStatus| gate.classes.iter().map(|class| class.last_minute).sum::<u32>();
-    assert_eq!((used(account), used(consumption)), (1, 1));
+    assert_eq!((used(account), used(consumption)), (2, 1));
 }
 
 #[tokio::test]
