@@ -28,6 +28,8 @@ const SWEPT: &str = "flotilla_sync_last_sweep_timestamp_seconds";
 /// Claims a second that go on meanwhile, and for how many there is a stock in all.
 const CLAIMS_A_SECOND: f64 = 10.0;
 const STOCK: u32 = 24_000;
+/// Claims before those that are measured.
+const WARM_UP: u32 = 200;
 /// A part of the fleet at most.
 const STOCK_SHARE: u32 = 4;
 /// Databases that the support acts upon in turn, one a second.
@@ -80,7 +82,7 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
         ],
     );
     report.note(&format!(
-        "The time of a sweep includes the start of the product. Before the first the ledger knows the fleet as Neon's list shows it; before the second \
+        "The time of a sweep includes the start of the product; claims and actions are measured once it has opened its connections. Before the first the ledger knows the fleet as Neon's list shows it; before the second \
          nothing has changed but the databases, {ACTED_UPON} at most, that were suspended and resumed; before the third the ledger has forgotten all that it had \
          seen, so that every row is written. One call more than the fewest is the sign of life that is asked for at the start. Memory: at most {} during the first sweep, {} above the product at rest.",
         mib(first.highest),
@@ -134,6 +136,8 @@ async fn first_sweep(options: &Options, stage: &Stage, claims_at_most: u32) -> R
     let stop = Arc::new(AtomicBool::new(false));
     let calls = from_now(stage);
     let product = Product::start(options, stage, &[]).await?;
+    // A process that has just started opens its connections first.
+    product.caller.claims("stocked", "first", u32::from(options.clients), WARM_UP.min(claims_at_most / 2)).await;
     let claims =
         product.caller.paced_claims("stocked", "beside", (8, CLAIMS_A_SECOND), claims_at_most, Arc::clone(&stop));
     let targets = claimed_ids(stage).await?;

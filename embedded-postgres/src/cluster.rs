@@ -86,5 +86,11 @@ pub(crate) fn server_settings(settings: &Settings, port: u16) -> Vec<String> {
         "log_destination=stderr",
     ];
     let chosen = [format!("port={port}"), format!("max_connections={}", settings.max_connections)];
-    fixed.into_iter().chain(durability).map(str::to_owned).chain(chosen).collect()
+    fixed
+        .into_iter()
+        .chain(durability)
+        .map(str::to_owned)
+        .chain(chosen)
+        .chain(settings.tuning.iter().cloned())
+        .collect()
 }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub user: String,
     /// Connections the server accepts at the same time.
     pub max_connections: u16,
+    /// Further settings of the server, as `name=value`. They win over this crate's own, which are for a laptop.
+    pub tuning: Vec<String>,
     /// `false` trades safety against power loss for speed: for data that nobody will miss.
     pub durable: bool,
     /// Leave the server running when the program ends.
@@ -67,6 +69,7 @@ impl Settings {
             port: None,
             user: "postgres".to_owned(),
             max_connections: 200,
+            tuning: Vec::new(),
             durable: true,
             leave_running: false,
             start_timeout: Duration::from_secs(60),
