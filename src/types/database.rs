@@ -166,6 +166,8 @@ pub struct DatabaseRow {
     pub owner: Option<Owner>,
     pub endpoint: Option<EndpointState>,
     pub block: Option<BlockReason>,
+    /// When it was first seen to be blocked, whatever the reason.
+    pub blocked_since: Option<Time>,
     pub size_bytes: i64,
     pub quota_size_bytes: Option<i64>,
     pub requested_at: Time,
@@ -258,4 +260,11 @@ pub enum Outcome {
     Done,
     /// Recorded; the engine goes on trying. The text says why it is not done yet.
     Pending(String),
+}
+
+/// What can only be done or refused.
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Done
+    }
 }

@@ -19,8 +19,8 @@ pub struct Problems {
     pub failed_rows: Vec<TroubledRow>,
     /// Changes that have failed several times, worst first; bounded.
     pub stuck_rows: Vec<TroubledRow>,
-    /// Claimed databases that are stopped, by why, most first.
-    pub blocked: Vec<(BlockReason, i64)>,
+    /// Claimed databases that cannot be used as they should, by why, most first.
+    pub blocked: Vec<Blocked>,
     pub as_of: Time,
 }
 
@@ -44,6 +44,15 @@ impl Problems {
             FindingKind::ALL.into_iter().filter(|kind| *kind != FindingKind::Stray).map(|kind| self.open(kind)).sum();
         self.problems.is_empty() && findings == 0 && self.failed == 0 && self.stuck_rows.is_empty()
     }
+}
+
+/// Claimed databases that are blocked for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    pub reason: BlockReason,
+    pub count: i64,
+    /// Since when the first of them has been, as far as it was seen.
+    pub since: Option<Time>,
 }
 
 /// The last complete reading of Neon's list.

@@ -78,10 +78,29 @@ async fn totals_of_a_period_only_grow_and_the_next_period_begins_anew() {
     let detail = world.ledger.database(id).await.unwrap();
     assert_eq!((detail.period_start, detail.period_end), (Some(april), Some(april + Months::new(1))));
     assert!(detail.row.usage_observed_at.is_some_and(|at| at > Utc::now() - TimeDelta::minutes(1)));
-    assert_eq!(detail.row.block, None);
-    world.ledger.record_usage(&[told(id, 360_000, None, Some(april))], 0.0).await.unwrap();
-    let detail = world.ledger.database(id).await.unwrap();
-    assert_eq!(detail.row.block, Some(BlockReason::ActiveTime), "fresh figures tell why it is blocked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_blocks_a_database_is_told_with_the_time_since_when_it_was_seen() {
+    let (world, mut sql, found) = stocked(1).await;
+    let id = found[0];
+    let before = world.ledger.database(id).await.unwrap();
+    assert_eq!((before.row.block, before.row.blocked_since), (None, None));
+    let started = Utc::now();
+    world.ledger.record_usage(&[told(id, 360_000, None, Some(this_month()))], 0.0).await.unwrap();
+    let stopped = world.ledger.database(id).await.unwrap();
+    assert_eq!(stopped.row.block, Some(BlockReason::ActiveTime), "fresh figures tell why it is blocked");
+    let since = stopped.row.blocked_since.unwrap();
+    assert!((started - TimeDelta::seconds(1)..Utc::now() + TimeDelta::seconds(1)).contains(&since));
+
+    sql.execute("UPDATE databases SET observed_disabled = true").await.unwrap();
+    let disabled = world.ledger.database(id).await.unwrap();
+    assert_eq!(disabled.row.block, Some(BlockReason::EndpointDisabled));
+    assert_eq!(disabled.row.blocked_since, Some(since), "its owner could not use it before either");
+
+    sql.execute("UPDATE databases SET observed_disabled = false, used_active_seconds = 0").await.unwrap();
+    let freed = world.ledger.database(id).await.unwrap();
+    assert_eq!((freed.row.block, freed.row.blocked_since), (None, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

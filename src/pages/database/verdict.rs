@@ -174,13 +174,15 @@ pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
     let period_end = detail.period_end.filter(|_| {
         detail.row.block.is_some_and(|reason| !matches!(reason, BlockReason::Storage | BlockReason::EndpointDisabled))
     });
+    let blocked_since = detail.row.blocked_since.filter(|_| detail.row.state == DatabaseState::Claimed);
     view! {
         <div class=format!("{} items-start", tone.alert())>
             <Icon glyph class="mt-0.5 size-5 shrink-0" />
             <div class="min-w-0 text-base-content">
                 <p class="font-semibold">{sentence}</p>
                 <p class="text-sm break-words">
-                    {why} {period_end.map(|at| view! { " The period ends " <Timestamp at /> "." })}
+                    {blocked_since.map(|at| view! { "Seen since " <Timestamp at /> ". " })} {why}
+                    {period_end.map(|at| view! { " The period ends " <Timestamp at /> "." })}
                 </p>
             </div>
         </div>
@@ -271,6 +273,7 @@ mod tests {
                 owner: Some(owner),
                 endpoint: Some(EndpointState::Idle),
                 block: None,
+                blocked_since: None,
                 size_bytes: 0,
                 quota_size_bytes: None,
                 requested_at: at,

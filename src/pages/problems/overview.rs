@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp};
 use crate::pages::{history::short, look, path};
 use crate::types::{
-    BlockReason, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, Time, TroubledRow, grouped,
+    Blocked, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, Time, TroubledRow, grouped,
 };
 
 #[component]
@@ -39,17 +39,18 @@ fn Line(problem: Problem) -> impl IntoView {
 
 /// Owners whose databases are stopped: business as usual, but theirs.
 #[component]
-fn BlockedLine(blocked: Vec<(BlockReason, i64)>) -> impl IntoView {
-    let all: i64 = blocked.iter().map(|(_, count)| count).sum();
+fn BlockedLine(blocked: Vec<Blocked>) -> impl IntoView {
+    let all: i64 = blocked.iter().map(|part| part.count).sum();
+    let since = blocked.iter().filter_map(|part| part.since).min();
     let reasons: Vec<String> =
-        blocked.iter().map(|(reason, count)| format!("{} {}", grouped(*count), reason.label())).collect();
+        blocked.iter().map(|part| format!("{} {}", grouped(part.count), part.reason.label())).collect();
     let doing = String::from(
         "Until the billing period ends or the quota is raised, Neon does not start them; a full storage only refuses writes.",
     );
     (all > 0).then(|| {
         let title = format!("{} of the claimed databases are blocked: {}", grouped(all), reasons.join(", "));
         view! {
-            <Entry glyph=Glyph::Block tone="text-muted" href=path::blocked() doing since=None>
+            <Entry glyph=Glyph::Block tone="text-muted" href=path::blocked() doing since since_word="the first since ">
                 {title}
             </Entry>
         }
@@ -64,6 +65,7 @@ fn Entry(
     href: String,
     doing: String,
     since: Option<Time>,
+    #[prop(default = "since ")] since_word: &'static str,
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -76,7 +78,7 @@ fn Entry(
                     <a class="link-hover min-w-0 font-medium break-words" href=href>
                         {children()}
                     </a>
-                    {since.map(|at| view! { <span class="text-xs text-muted">"since " <Timestamp at /></span> })}
+                    {since.map(|at| view! { <span class="text-xs text-muted">{since_word} <Timestamp at /></span> })}
                 </p>
                 <p class="text-sm break-words text-muted">{doing}</p>
             </div>

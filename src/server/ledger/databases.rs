@@ -12,7 +12,7 @@ const EVENTS_SHOWN: i64 = 100;
 
 /// What a [`RowRecord`] is read from, with `d` for `databases`, `p` for `pools` and `o` for `owners`.
 pub(super) const ROW_COLUMNS: &str = "d.id, d.state, d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.neon_endpoint_id, d.owner_id, \
-    o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.size_bytes, d.quota_logical_size_bytes, d.requested_at, \
+    o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.size_bytes, d.quota_logical_size_bytes, d.requested_at, \
     d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at, (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS pending";
 
 pub(super) const ROW_TABLES: &str =
@@ -33,6 +33,7 @@ pub(super) struct RowRecord {
     pub plan: Option<String>,
     pub observed_endpoint_state: Option<String>,
     pub block_reason: Option<String>,
+    pub blocked_since: Option<Time>,
     pub size_bytes: i64,
     pub quota_logical_size_bytes: Option<i64>,
     pub requested_at: Time,
@@ -55,6 +56,7 @@ impl From<RowRecord> for DatabaseRow {
             owner: owner(record.owner_id, record.email, record.organisation, record.plan),
             endpoint: record.observed_endpoint_state.as_deref().and_then(EndpointState::parse),
             block: record.block_reason.as_deref().and_then(BlockReason::parse),
+            blocked_since: record.blocked_since,
             size_bytes: record.size_bytes,
             quota_size_bytes: record.quota_logical_size_bytes,
             requested_at: record.requested_at,
@@ -84,7 +86,7 @@ impl Ledger {
     pub async fn database(&self, id: Uuid) -> Result<DatabaseDetail, LedgerError> {
         let d = sqlx::query!(
             r#"SELECT d.state AS "state: DatabaseState", d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.owner_id, o.email AS "email?",
-                      o.organisation AS "organisation?", d.plan, d.observed_endpoint_state, d.block_reason, d.size_bytes, d.quota_logical_size_bytes,
+                      o.organisation AS "organisation?", d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.size_bytes, d.quota_logical_size_bytes,
                       d.requested_at, d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at,
                       (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS "pending!",
                       d.state_since, d.pg_version, d.neon_project_name, d.neon_branch_id, d.neon_endpoint_id, d.host, d.database_name, d.role_name,
@@ -114,6 +116,7 @@ impl Ledger {
                 owner: owner(d.owner_id, d.email, d.organisation, d.plan),
                 endpoint: d.observed_endpoint_state.as_deref().and_then(EndpointState::parse),
                 block: d.block_reason.as_deref().and_then(BlockReason::parse),
+                blocked_since: d.blocked_since,
                 size_bytes: d.size_bytes,
                 quota_size_bytes: d.quota_logical_size_bytes,
                 requested_at: d.requested_at,

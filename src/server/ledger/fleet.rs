@@ -2,7 +2,7 @@
 //! and samples.
 
 use super::{Ledger, LedgerError};
-use crate::types::{BlockReason, ClaimTime, DatabaseState, FleetHealth, FleetPoint};
+use crate::types::{BlockReason, Blocked, ClaimTime, DatabaseState, FleetHealth, FleetPoint};
 
 const EVENTS_SHOWN: i64 = 12;
 /// Upper bounds of the buckets of `claim_timings`, in milliseconds: 0.25, 0.5, 1, 2, …
@@ -64,15 +64,21 @@ impl Ledger {
         })
     }
 
-    /// Claimed databases that are stopped, by why, most first.
-    pub(super) async fn blocked_by_reason(&self) -> Result<Vec<(BlockReason, i64)>, LedgerError> {
+    /// Claimed databases that cannot be used as they should, by why, most first.
+    pub(super) async fn blocked_by_reason(&self) -> Result<Vec<Blocked>, LedgerError> {
         let rows = sqlx::query!(
-            r#"SELECT block_reason AS "reason!", count(*) AS "count!" FROM databases WHERE block_reason IS NOT NULL AND state = 'claimed'
+            r#"SELECT block_reason AS "reason!", count(*) AS "count!", min(blocked_since) AS since FROM databases
+               WHERE block_reason IS NOT NULL AND state = 'claimed'
                GROUP BY 1 ORDER BY 2 DESC"#
         )
         .fetch_all(&self.db)
         .await?;
-        Ok(rows.into_iter().filter_map(|row| Some((BlockReason::parse(&row.reason)?, row.count))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                Some(Blocked { reason: BlockReason::parse(&row.reason)?, count: row.count, since: row.since })
+            })
+            .collect())
     }
 
     /// Percentiles of the last 24 hours, from the histograms of all replicas.

@@ -141,6 +141,14 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await?;
+        // In this past a database was blocked by its last use.
+        sqlx::query!(
+            "UPDATE databases AS d SET blocked_since = d.last_active_at
+             FROM jsonb_to_recordset($1) AS s (id uuid) WHERE d.id = s.id AND d.block_reason IS NOT NULL AND d.last_active_at IS NOT NULL",
+            rows
+        )
+        .execute(&mut *tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 

@@ -2,7 +2,7 @@
 //! through indexes that hold nothing else.
 
 use super::{Ledger, LedgerError};
-use crate::types::{BlockReason, DatabaseState, Examination, FindingKind, FindingStatus, PoolSummary, Time};
+use crate::types::{Blocked, DatabaseState, Examination, FindingKind, FindingStatus, PoolSummary, Time};
 
 /// What one scrape tells of the fleet.
 pub struct Standing {
@@ -20,7 +20,7 @@ pub struct Standing {
     /// The doctor's last run, with the last verdict of every check.
     pub examination: Option<Examination>,
     /// Claimed databases that cannot be used as they should, by why.
-    pub blocked: Vec<(BlockReason, i64)>,
+    pub blocked: Vec<Blocked>,
 }
 
 /// How the last run of a duty went, in whatever replica.

@@ -3,7 +3,7 @@
 use super::scrape::Sheet;
 use crate::{
     server::ledger::{DutyStanding, Standing},
-    types::{Examination, FindingKind, FindingStatus, PoolSummary, Time},
+    types::{Blocked, Examination, FindingKind, FindingStatus, PoolSummary, Time},
 };
 
 pub(super) fn write(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> {
@@ -83,7 +83,7 @@ fn write_problems(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> 
     }
     let help = "Claimed databases that cannot be used as they should, by why; absent where there is none.";
     let blocked = sheet.gauge("flotilla_databases_blocked", help, &["reason"])?;
-    for (reason, count) in &standing.blocked {
+    for Blocked { reason, count, .. } in &standing.blocked {
         blocked.with_label_values(&[reason.as_str()]).set(*count as f64);
     }
     Ok(())

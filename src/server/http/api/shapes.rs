@@ -24,6 +24,8 @@ pub struct DatabaseSummary {
     pub endpoint: Option<EndpointState>,
     /// Why it cannot be used as it should; absent when nothing is known to block it.
     pub blocked_by: Option<BlockReason>,
+    /// When Flotilla first saw it blocked, whatever the reason.
+    pub blocked_since: Option<DateTime<Utc>>,
     /// Logical size in bytes.
     pub size_bytes: i64,
     /// The storage quota in bytes; absent when unlimited.
@@ -85,6 +87,7 @@ impl From<DatabaseRow> for DatabaseSummary {
             owner: row.owner,
             endpoint: row.endpoint,
             blocked_by: row.block,
+            blocked_since: row.blocked_since,
             size_bytes: row.size_bytes,
             quota_size_bytes: row.quota_size_bytes,
             requested_at: row.requested_at,
