@@ -2,10 +2,10 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{failure::Failure, look, session};
-use crate::components::{Glyph, Live, Panel, Refresh, SubmitButton, Timestamp, Toasts, Tone};
+use super::{answers::Answers, failure::Failure, look, session};
+use crate::components::{Glyph, Live, Panel, SubmitButton, Timestamp};
 use crate::rpc::engine::{RunChecks, last_examination};
-use crate::types::{AppError, Check, Examination, Outcome, Permission};
+use crate::types::{Check, Examination, Permission};
 
 #[component]
 pub fn Checks() -> impl IntoView {
@@ -13,12 +13,7 @@ pub fn Checks() -> impl IntoView {
     let first = Resource::new(|| (), |()| last_examination());
     live.keep_asking(last_examination);
     let run = ServerAction::<RunChecks>::new();
-    let (refresh, toasts) = (live.refresh(), use_context::<Toasts>());
-    Effect::new(move || {
-        if let Some(result) = run.value().get() {
-            report(&result, refresh, toasts);
-        }
-    });
+    Answers::new(live.refresh()).follow("", "The checks have run.", run.value());
     view! {
         <Transition>
             {move || Suspend::new(async move {
@@ -31,16 +26,6 @@ pub fn Checks() -> impl IntoView {
                 }
             })}
         </Transition>
-    }
-}
-
-fn report(result: &Result<Outcome, AppError>, refresh: Refresh, toasts: Option<Toasts>) {
-    refresh.now();
-    let Some(toasts) = toasts else { return };
-    match result {
-        Ok(Outcome::Done) => toasts.say(Tone::Good, "The checks have run."),
-        Ok(Outcome::Pending(why)) => toasts.say(Tone::Accent, why.clone()),
-        Err(error) => toasts.say(Tone::Bad, error.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! A page asks for its data in one resource, awaits it in one suspense, and keeps it fresh through [`Live`](crate::components::Live). Signals and actions
 //! belong to the page itself and never to what a suspense resolves to, because that is thrown away when the page reloads.
 
+mod answers;
 mod budget;
 mod checks;
 mod database;

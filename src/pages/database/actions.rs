@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use uuid::Uuid;
 
 use super::quota_form::Draft;
-use crate::components::{Glyph, Icon, Refresh, Refusal, Toasts, Tone, browser};
-use crate::pages::session;
+use crate::components::{Glyph, Icon, Refresh};
+use crate::pages::{answers::Answers, session};
 use crate::rpc::database as rpc;
-use crate::types::{AppError, Connection, DatabaseDetail, Outcome, Permission};
+use crate::types::{Connection, DatabaseDetail, Permission};
 
 /// The ids of the dialogs.
 pub const QUOTA: &str = "edit-quota";
@@ -20,7 +20,7 @@ pub const RELEASE: &str = "release";
 #[derive(Clone, Copy)]
 pub struct Actions {
     pub id: Uuid,
-    pub refusal: Refusal,
+    pub answers: Answers,
     pub draft: Draft,
     pub timeout: RwSignal<String>,
     pub confirmation: RwSignal<String>,
@@ -39,7 +39,7 @@ impl Actions {
     pub fn new(id: Uuid, page: Refresh) -> Self {
         let actions = Self {
             id,
-            refusal: Refusal::new(),
+            answers: Answers::new(page),
             draft: Draft::new(),
             timeout: RwSignal::new(String::new()),
             confirmation: RwSignal::new(String::new()),
@@ -52,24 +52,21 @@ impl Actions {
             reveal: ServerAction::new(),
             release: ServerAction::new(),
         };
-        let answer = Answer { page, refusal: actions.refusal, toasts: use_context::<Toasts>() };
-        Effect::new(move || answer.to(QUOTA, "The new quota is in force.", actions.set_quota.value().get()));
-        Effect::new(move || answer.to(SUSPEND, "Suspended: connections are cut.", actions.suspend.value().get()));
-        Effect::new(move || answer.to(RESUME, "Resumed: it is running.", actions.resume.value().get()));
-        Effect::new(move || {
-            answer.to(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value().get())
-        });
-        Effect::new(move || answer.to("", "Fresh from Neon.", actions.refresh.value().get()));
-        Effect::new(move || answer.to(RELEASE, "Released: it is deleted on Neon.", actions.release.value().get()));
+        let answers = actions.answers;
+        answers.follow(QUOTA, "The new quota is in force.", actions.set_quota.value());
+        answers.follow(SUSPEND, "Suspended: connections are cut.", actions.suspend.value());
+        answers.follow(RESUME, "Resumed: it is running.", actions.resume.value());
+        answers.follow(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value());
+        answers.follow("", "Fresh from Neon.", actions.refresh.value());
+        answers.follow(RELEASE, "Released: it is deleted on Neon.", actions.release.value());
         Effect::new(move || match actions.reveal.value().get() {
             Some(Ok(connection)) => {
-                browser::close_dialog(REVEAL);
                 actions.connection.set(Some(connection));
                 // The only copy is the one that is hidden in time.
                 actions.reveal.clear();
-                page.now();
+                answers.close(REVEAL);
             }
-            Some(Err(error)) => answer.refuse(REVEAL, &error),
+            Some(Err(error)) => answers.refuse(REVEAL, &error),
             None => {}
         });
         actions
@@ -79,48 +76,6 @@ impl Actions {
     pub fn fill(self, detail: &DatabaseDetail) {
         self.draft.fill(&detail.quota);
         self.timeout.try_set(detail.suspend_timeout_seconds.to_string());
-    }
-}
-
-/// Says what came of an action, and shows its effect.
-#[derive(Clone, Copy)]
-struct Answer {
-    page: Refresh,
-    refusal: Refusal,
-    toasts: Option<Toasts>,
-}
-
-impl Answer {
-    fn to(self, dialog: &'static str, done: &str, result: Option<Result<Outcome, AppError>>) {
-        let Some(result) = result else { return };
-        match result {
-            Ok(outcome) => {
-                browser::close_dialog(dialog);
-                self.page.now();
-                match outcome {
-                    Outcome::Done => self.say(Tone::Good, done.to_owned()),
-                    Outcome::Pending(why) => {
-                        self.say(Tone::Accent, format!("Recorded, not done yet: {why} The engine goes on trying."))
-                    }
-                }
-            }
-            Err(error) => self.refuse(dialog, &error),
-        }
-    }
-
-    /// In the dialog if there is one, else as a toast.
-    fn refuse(self, dialog: &'static str, error: &AppError) {
-        if dialog.is_empty() {
-            self.say(Tone::Bad, error.to_string());
-        } else {
-            self.refusal.show(dialog, error.to_string());
-        }
-    }
-
-    fn say(self, tone: Tone, text: String) {
-        if let Some(toasts) = self.toasts {
-            toasts.say(tone, text);
-        }
     }
 }
 

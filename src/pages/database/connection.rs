@@ -142,7 +142,7 @@ fn RevealDialog(actions: Actions) -> impl IntoView {
     let pending = actions.reveal.pending();
     let is_off = Signal::derive(move || pending.get() || !is_ready.get());
     view! {
-        <Dialog id=REVEAL refusal=actions.refusal title="Reveal the connection string?">
+        <Dialog id=REVEAL refusal=actions.answers.refusal title="Reveal the connection string?">
             <ActionForm action=actions.reveal>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=actions.id.to_string() />

@@ -3,9 +3,7 @@
 use leptos::{form::ActionForm, prelude::*};
 
 use super::actions::{Actions, RESUME, SUSPEND, TIMEOUT};
-use crate::components::{
-    CancelButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton, TextField, Timestamp,
-};
+use crate::components::{Decision, Dialog, Fact, Glyph, Live, OpenDialog, Panel, TextField, Timestamp};
 use crate::pages::look::{self, LookBadge};
 use crate::pages::pools::compute;
 use crate::pages::session;
@@ -74,7 +72,6 @@ fn Buttons(detail: DatabaseDetail) -> impl IntoView {
 
 #[component]
 pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
-    let id = StoredValue::new(actions.id.to_string());
     let effect = move || match actions.timeout.get().trim().parse::<i32>() {
         Ok(seconds) if seconds == 0 || seconds == -1 || (60..=604_800).contains(&seconds) => {
             let before = live.with(|detail| timeout_text(detail.suspend_timeout_seconds)).unwrap_or_default();
@@ -82,37 +79,26 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
         }
         _ => String::from("Write 60 to 604800 seconds, 0 for Neon's default, or -1 for never."),
     };
+    let about = move || ("id", actions.id.to_string());
+    let refusal = actions.answers.refusal;
     view! {
-        <Dialog id=SUSPEND refusal=actions.refusal title="Suspend this database?">
+        <Dialog id=SUSPEND refusal title="Suspend this database?">
             <ActionForm action=actions.suspend>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="id" value=id.get_value() />
+                <Decision dialog=SUSPEND about=about() button="Suspend" class="btn btn-warning" pending=actions.suspend.pending()>
                     <p class="text-sm">"Open connections are cut at once. The data stays; the next connection wakes it again, so this is no lock."</p>
-                    <ReasonField id="suspend-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=SUSPEND />
-                    <SubmitButton text="Suspend" pending=actions.suspend.pending() class="btn btn-warning" why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
-        <Dialog id=RESUME refusal=actions.refusal title="Resume this database?">
+        <Dialog id=RESUME refusal title="Resume this database?">
             <ActionForm action=actions.resume>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="id" value=id.get_value() />
+                <Decision dialog=RESUME about=about() button="Resume" pending=actions.resume.pending()>
                     <p class="text-sm">"Its compute is started now and costs until the suspend timeout has passed without a connection. A used-up quota keeps it from starting."</p>
-                    <ReasonField id="resume-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=RESUME />
-                    <SubmitButton text="Resume" pending=actions.resume.pending() why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
-        <Dialog id=TIMEOUT refusal=actions.refusal title="Suspend timeout">
+        <Dialog id=TIMEOUT refusal title="Suspend timeout">
             <ActionForm action=actions.set_timeout>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="id" value=id.get_value() />
+                <Decision dialog=TIMEOUT about=about() button="Save timeout" pending=actions.set_timeout.pending()>
                     <TextField
                         name="seconds"
                         id="timeout-seconds"
@@ -122,13 +108,10 @@ pub fn EndpointDialogs(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
                         required=true
                         hint="60 to 604800; 0 is Neon's default of 5 minutes, -1 is never"
                     />
-                    <p class="text-sm text-muted needs-wasm" role="status">{effect}</p>
-                    <ReasonField id="timeout-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=TIMEOUT />
-                    <SubmitButton text="Save timeout" pending=actions.set_timeout.pending() why_not=None />
-                </div>
+                    <p class="text-sm text-muted needs-wasm" role="status">
+                        {effect}
+                    </p>
+                </Decision>
             </ActionForm>
         </Dialog>
     }

@@ -47,7 +47,7 @@ pub fn QuotaDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoVie
     let draft = actions.draft;
     let parsed = Memo::new(move |_| draft.parse());
     view! {
-        <Dialog id=QUOTA refusal=actions.refusal title="Edit quota" class="modal-box max-w-2xl">
+        <Dialog id=QUOTA refusal=actions.answers.refusal title="Edit quota" class="modal-box max-w-2xl">
             <ActionForm action=actions.set_quota>
                 <input type="hidden" name="id" value=actions.id.to_string() />
                 <p class="mb-4 text-sm text-muted">"Sizes as 512 MiB or 10 GiB, times in hours. Leave a field empty or write “unlimited” for no limit."</p>

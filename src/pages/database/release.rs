@@ -48,7 +48,7 @@ fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView 
     });
     let pending = actions.release.pending();
     view! {
-        <Dialog id=RELEASE refusal=actions.refusal title="Release this database?">
+        <Dialog id=RELEASE refusal=actions.answers.refusal title="Release this database?">
             <ActionForm action=actions.release>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=actions.id.to_string() />

@@ -4,14 +4,11 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::schedules::PeakForm;
 use super::template::TemplateForm;
-use crate::components::{
-    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Toasts,
-    Tone, browser,
-};
-use crate::pages::session;
+use crate::components::{Decision, Dialog, Glyph, Live, OpenDialog, Refresh, TextField};
+use crate::pages::{answers::Answers, session};
 use crate::rpc::pools::{PausePool, ResumePool, SetTarget, SetTemplate};
 use crate::rpc::sizing::{AddSchedule, RemovePolicy, RemoveSchedule};
-use crate::types::{AppError, Permission, PoolDetail, grouped};
+use crate::types::{Permission, PoolDetail, grouped};
 
 /// The ids of the dialogs.
 const TARGET: &str = "set-target";
@@ -25,7 +22,7 @@ pub const TEMPLATE: &str = "set-template";
 /// What can be done, and what stands in the form. Belongs to the page.
 #[derive(Clone, Copy)]
 pub struct PoolActions {
-    pub refusal: Refusal,
+    pub answers: Answers,
     target: RwSignal<String>,
     pub peak: PeakForm,
     pub template: TemplateForm,
@@ -41,7 +38,7 @@ pub struct PoolActions {
 impl PoolActions {
     pub fn new(refresh: Refresh) -> Self {
         let actions = Self {
-            refusal: Refusal::new(),
+            answers: Answers::new(refresh),
             target: RwSignal::new(String::new()),
             peak: PeakForm::new(),
             template: TemplateForm::new(),
@@ -53,28 +50,14 @@ impl PoolActions {
             remove_schedule: ServerAction::new(),
             set_template: ServerAction::new(),
         };
-        let toasts = use_context::<Toasts>();
-        let report = move |dialog: &'static str, done: &'static str, result: Option<Result<(), AppError>>| match result
-        {
-            None => {}
-            Some(Ok(())) => {
-                browser::close_dialog(dialog);
-                refresh.now();
-                if let Some(toasts) = toasts {
-                    toasts.say(Tone::Good, done);
-                }
-            }
-            Some(Err(error)) => actions.refusal.show(dialog, error.to_string()),
-        };
-        Effect::new(move || report(TARGET, "The new target is set.", actions.set_target.value().get()));
-        Effect::new(move || report(PAUSE, "The pool is paused.", actions.pause.value().get()));
-        Effect::new(move || report(RESUME, "The pool creates again.", actions.resume.value().get()));
-        Effect::new(move || {
-            report(REMOVE_POLICY, "The target is set by hand again.", actions.remove_policy.value().get())
-        });
-        Effect::new(move || report(ADD_SCHEDULE, "The peak is known.", actions.add_schedule.value().get()));
-        Effect::new(move || report(REMOVE_SCHEDULE, "The peak is forgotten.", actions.remove_schedule.value().get()));
-        Effect::new(move || report(TEMPLATE, "The new template rolls out.", actions.set_template.value().get()));
+        let answers = actions.answers;
+        answers.follow(TARGET, "The new target is set.", actions.set_target.value());
+        answers.follow(PAUSE, "The pool is paused.", actions.pause.value());
+        answers.follow(RESUME, "The pool creates again.", actions.resume.value());
+        answers.follow(REMOVE_POLICY, "The target is set by hand again.", actions.remove_policy.value());
+        answers.follow(ADD_SCHEDULE, "The peak is known.", actions.add_schedule.value());
+        answers.follow(REMOVE_SCHEDULE, "The peak is forgotten.", actions.remove_schedule.value());
+        answers.follow(TEMPLATE, "The new template rolls out.", actions.set_template.value());
         actions
     }
 
@@ -116,28 +99,7 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
         {pause_or_resume}
         {set_target}
         <TargetDialog name=name.clone() live actions />
-        <PauseDialog name=name.clone() actions />
-        <ResumeDialog name=name.clone() actions />
-        <RemovePolicyDialog name actions />
-    }
-}
-
-#[component]
-fn RemovePolicyDialog(name: String, actions: PoolActions) -> impl IntoView {
-    view! {
-        <Dialog id=REMOVE_POLICY refusal=actions.refusal title=format!("Remove the policy of pool {name}?")>
-            <ActionForm action=actions.remove_policy>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="name" value=name.clone() />
-                    <p class="text-sm">"The target stays as it is now, until somebody sets another. The policy can be set again at any time."</p>
-                    <ReasonField id="remove-policy-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=REMOVE_POLICY />
-                    <SubmitButton text="Remove policy" pending=actions.remove_policy.pending() class="btn btn-warning" why_not=None />
-                </div>
-            </ActionForm>
-        </Dialog>
+        <StepDialogs name actions />
     }
 }
 
@@ -166,56 +128,45 @@ fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
         }
     };
     view! {
-        <Dialog id=TARGET refusal=actions.refusal title=format!("Target of pool {name}")>
+        <Dialog id=TARGET refusal=actions.answers.refusal title=format!("Target of pool {name}")>
             <ActionForm action=actions.set_target>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="name" value=name.clone() />
+                <Decision dialog=TARGET about=("name", name.clone()) button="Set target" pending=actions.set_target.pending()>
                     <TextField name="target" id="target" label="Databases kept ready" value=actions.target kind="number" required=true />
-                    <p class="text-sm text-muted" role="status">{effect}</p>
-                    <ReasonField id="target-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=TARGET />
-                    <SubmitButton text="Set target" pending=actions.set_target.pending() why_not=None />
-                </div>
+                    <p class="text-sm text-muted" role="status">
+                        {effect}
+                    </p>
+                </Decision>
             </ActionForm>
         </Dialog>
     }
 }
 
+/// Steps that need a reason and nothing else.
 #[component]
-fn PauseDialog(name: String, actions: PoolActions) -> impl IntoView {
+fn StepDialogs(name: String, actions: PoolActions) -> impl IntoView {
+    let refusal = actions.answers.refusal;
+    let stored = StoredValue::new(name.clone());
+    let about = move || ("name", stored.get_value());
     view! {
-        <Dialog id=PAUSE refusal=actions.refusal title=format!("Pause pool {name}?")>
+        <Dialog id=PAUSE refusal title=format!("Pause pool {name}?")>
             <ActionForm action=actions.pause>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="name" value=name.clone() />
+                <Decision dialog=PAUSE about=about() button="Pause" class="btn btn-warning" pending=actions.pause.pending()>
                     <p class="text-sm">"Nothing more is created for this pool. Claims go on as long as it lasts, then they wait. You can resume it at any time."</p>
-                    <ReasonField id="pause-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=PAUSE />
-                    <SubmitButton text="Pause" pending=actions.pause.pending() class="btn btn-warning" why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
-    }
-}
-
-#[component]
-fn ResumeDialog(name: String, actions: PoolActions) -> impl IntoView {
-    view! {
-        <Dialog id=RESUME refusal=actions.refusal title=format!("Resume pool {name}?")>
+        <Dialog id=RESUME refusal title=format!("Resume pool {name}?")>
             <ActionForm action=actions.resume>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="name" value=name.clone() />
+                <Decision dialog=RESUME about=about() button="Resume" pending=actions.resume.pending()>
                     <p class="text-sm">"The engine creates again at once, until the target is reached. If creations had failed in a row, it tries again now."</p>
-                    <ReasonField id="resume-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=RESUME />
-                    <SubmitButton text="Resume" pending=actions.resume.pending() why_not=None />
-                </div>
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=REMOVE_POLICY refusal title=format!("Remove the policy of pool {name}?")>
+            <ActionForm action=actions.remove_policy>
+                <Decision dialog=REMOVE_POLICY about=about() button="Remove policy" class="btn btn-warning" pending=actions.remove_policy.pending()>
+                    <p class="text-sm">"The target stays as it is now, until somebody sets another. The policy can be set again at any time."</p>
+                </Decision>
             </ActionForm>
         </Dialog>
     }

@@ -4,7 +4,8 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::controls::{ADD_SCHEDULE, PoolActions, REMOVE_SCHEDULE};
 use crate::components::{
-    Badge, CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, SelectField, SubmitButton, TextField, Tone,
+    Badge, CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, SelectField, SubmitButton, TextField,
+    Tone,
 };
 use crate::types::{PeakDraft, PoolDetail, Schedule, Time};
 
@@ -105,7 +106,7 @@ fn AddDialog(name: String, actions: PoolActions) -> impl IntoView {
         }
     };
     view! {
-        <Dialog id=ADD_SCHEDULE refusal=actions.refusal title=format!("A known peak of pool {name}") class="modal-box max-w-2xl">
+        <Dialog id=ADD_SCHEDULE refusal=actions.answers.refusal title=format!("A known peak of pool {name}") class="modal-box max-w-2xl">
             <ActionForm action=actions.add_schedule>
                 <input type="hidden" name="name" value=name.clone() />
                 <div class="grid gap-4 sm:grid-cols-2">
@@ -142,10 +143,9 @@ fn RemoveDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
             .collect_view()
     };
     view! {
-        <Dialog id=REMOVE_SCHEDULE refusal=actions.refusal title=format!("Remove a known peak of pool {name}?")>
+        <Dialog id=REMOVE_SCHEDULE refusal=actions.answers.refusal title=format!("Remove a known peak of pool {name}?")>
             <ActionForm action=actions.remove_schedule>
-                <div class="flex flex-col gap-4">
-                    <input type="hidden" name="name" value=name.clone() />
+                <Decision dialog=REMOVE_SCHEDULE about=("name", name.clone()) button="Remove" class="btn btn-warning" pending=actions.remove_schedule.pending()>
                     <div class="flex flex-col gap-1">
                         <label class="text-sm font-medium" for="schedule-gone">
                             "Which"
@@ -155,12 +155,7 @@ fn RemoveDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
                         </select>
                     </div>
                     <p class="text-sm">"The policy decides without it from the next minute on. It can be added again."</p>
-                    <ReasonField id="schedule-gone-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=REMOVE_SCHEDULE />
-                    <SubmitButton text="Remove" pending=actions.remove_schedule.pending() class="btn btn-warning" why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
     }

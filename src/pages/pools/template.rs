@@ -115,7 +115,7 @@ fn TemplateDialog(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView
     let versions = (14..=18).map(|version: i32| same(version.to_string())).collect();
     let parsed = Memo::new(move |_| form.draft().parse());
     view! {
-        <Dialog id=TEMPLATE refusal=actions.refusal title=format!("Template of pool {name}") class="modal-box max-w-2xl">
+        <Dialog id=TEMPLATE refusal=actions.answers.refusal title=format!("Template of pool {name}") class="modal-box max-w-2xl">
             <ActionForm action=actions.set_template>
                 <input type="hidden" name="name" value=name.clone() />
                 <div class="grid gap-4 sm:grid-cols-2">

@@ -2,13 +2,10 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use crate::components::{
-    CancelButton, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Toasts,
-    Tone, browser,
-};
-use crate::pages::session;
+use crate::components::{CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, TextField};
+use crate::pages::{answers::Answers, session};
 use crate::rpc::problems as rpc;
-use crate::types::{AppError, Finding, FindingAction, Outcome, Permission};
+use crate::types::{Finding, FindingAction, Permission};
 
 const ADOPT: &str = "adopt-finding";
 const IGNORE: &str = "ignore-finding";
@@ -22,7 +19,7 @@ const ACCEPT: &str = "accept-finding";
 #[derive(Clone, Copy)]
 pub struct FindingActions {
     id: i64,
-    refusal: Refusal,
+    answers: Answers,
     confirmation: RwSignal<String>,
     adopt: ServerAction<rpc::AdoptFinding>,
     ignore: ServerAction<rpc::IgnoreFinding>,
@@ -37,7 +34,7 @@ impl FindingActions {
     pub fn new(id: i64, refresh: Refresh) -> Self {
         let actions = Self {
             id,
-            refusal: Refusal::new(),
+            answers: Answers::new(refresh),
             confirmation: RwSignal::new(String::new()),
             adopt: ServerAction::new(),
             ignore: ServerAction::new(),
@@ -47,29 +44,14 @@ impl FindingActions {
             reapply: ServerAction::new(),
             accept: ServerAction::new(),
         };
-        let toasts = use_context::<Toasts>();
-        let answer = move |dialog: &'static str, done: &'static str, result: Option<Result<Outcome, AppError>>| {
-            let (tone, text) = match result {
-                None => return,
-                Some(Err(error)) => return actions.refusal.show(dialog, error.to_string()),
-                Some(Ok(Outcome::Done)) => (Tone::Good, done.to_owned()),
-                Some(Ok(Outcome::Pending(why))) => (Tone::Accent, why),
-            };
-            browser::close_dialog(dialog);
-            refresh.now();
-            if let Some(toasts) = toasts {
-                toasts.say(tone, text);
-            }
-        };
-        Effect::new(move || answer(ADOPT, "It is on its way to the pool.", actions.adopt.value().get()));
-        Effect::new(move || answer(IGNORE, "It is ignored.", actions.ignore.value().get()));
-        Effect::new(move || {
-            answer(LOOK_AGAIN, "It counts again from the next sweep.", actions.look_again.value().get())
-        });
-        Effect::new(move || answer(DELETE, "The project is deleted on Neon.", actions.delete.value().get()));
-        Effect::new(move || answer(RECOVER, "The project is back on Neon.", actions.recover.value().get()));
-        Effect::new(move || answer(REAPPLY, "Neon has the ledger's quota again.", actions.reapply.value().get()));
-        Effect::new(move || answer(ACCEPT, "Neon's quota is the wanted one now.", actions.accept.value().get()));
+        let answers = actions.answers;
+        answers.follow(ADOPT, "It is on its way to the pool.", actions.adopt.value());
+        answers.follow(IGNORE, "It is ignored.", actions.ignore.value());
+        answers.follow(LOOK_AGAIN, "It counts again from the next sweep.", actions.look_again.value());
+        answers.follow(DELETE, "The project is deleted on Neon.", actions.delete.value());
+        answers.follow(RECOVER, "The project is back on Neon.", actions.recover.value());
+        answers.follow(REAPPLY, "Neon has the ledger's quota again.", actions.reapply.value());
+        answers.follow(ACCEPT, "Neon's quota is the wanted one now.", actions.accept.value());
         actions
     }
 }
@@ -99,73 +81,52 @@ pub fn Buttons(finding: Finding) -> impl IntoView {
 
 #[component]
 pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
-    let (id, refusal) = (actions.id, actions.refusal);
+    let about = move || ("id", actions.id.to_string());
+    let refusal = actions.answers.refusal;
     view! {
         <Dialog id=ADOPT refusal title="Adopt this project into the pool?">
             <ActionForm action=actions.adopt>
-                <Decision id dialog=ADOPT button="Adopt" pending=actions.adopt.pending()>
-                    "It becomes a database of the pool that has its region and Postgres version: the engine makes sure that it answers and gives it the pool's settings and quota. Only a project in which nobody has made anything can be adopted."
+                <Decision dialog=ADOPT about=about() button="Adopt" pending=actions.adopt.pending()>
+                    <p class="text-sm">"It becomes a database of the pool that has its region and Postgres version: the engine makes sure that it answers and gives it the pool's settings and quota. Only a project in which nobody has made anything can be adopted."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <Dialog id=IGNORE refusal title="Ignore this finding?">
             <ActionForm action=actions.ignore>
-                <Decision id dialog=IGNORE button="Ignore" pending=actions.ignore.pending()>
-                    "Nothing is done about it, and it is no longer listed as a problem. It stays known with your reason, and can be taken up again."
+                <Decision dialog=IGNORE about=about() button="Ignore" pending=actions.ignore.pending()>
+                    <p class="text-sm">"Nothing is done about it, and it is no longer listed as a problem. It stays known with your reason, and can be taken up again."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <Dialog id=LOOK_AGAIN refusal title="No longer ignore this finding?">
             <ActionForm action=actions.look_again>
-                <Decision id dialog=LOOK_AGAIN button="No longer ignore" pending=actions.look_again.pending()>
-                    "It begins anew as a suspicion: two complete sweeps must show it, and its quarantine must pass, before anything is done."
+                <Decision dialog=LOOK_AGAIN about=about() button="No longer ignore" pending=actions.look_again.pending()>
+                    <p class="text-sm">"It begins anew as a suspicion: two complete sweeps must show it, and its quarantine must pass, before anything is done."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <Dialog id=RECOVER refusal title="Recover the project on Neon?">
             <ActionForm action=actions.recover>
-                <Decision id dialog=RECOVER button="Recover" pending=actions.recover.pending()>
-                    "Neon brings it back with its data, its endpoint and its connection strings, if it was deleted less than 7 days ago. A project that the engine had deleted is ignored afterwards, so that it stays."
+                <Decision dialog=RECOVER about=about() button="Recover" pending=actions.recover.pending()>
+                    <p class="text-sm">"Neon brings it back with its data, its endpoint and its connection strings, if it was deleted less than 7 days ago. A project that the engine had deleted is ignored afterwards, so that it stays."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <Dialog id=REAPPLY refusal title="Send the ledger's quota to Neon again?">
             <ActionForm action=actions.reapply>
-                <Decision id dialog=REAPPLY button="Send ours again" pending=actions.reapply.pending()>
-                    "All five limits of the ledger replace those on Neon. Whoever changed them there may do it again."
+                <Decision dialog=REAPPLY about=about() button="Send ours again" pending=actions.reapply.pending()>
+                    <p class="text-sm">"All five limits of the ledger replace those on Neon. Whoever changed them there may do it again."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <Dialog id=ACCEPT refusal title="Make Neon's quota the wanted one?">
             <ActionForm action=actions.accept>
-                <Decision id dialog=ACCEPT button="Accept Neon's" pending=actions.accept.pending()>
-                    "The limits under “Neon's list” become those that the ledger wants. The change stands in the database's history with your name and reason."
+                <Decision dialog=ACCEPT about=about() button="Accept Neon's" pending=actions.accept.pending()>
+                    <p class="text-sm">"The limits under “Neon's list” become those that the ledger wants. The change stands in the database's history with your name and reason."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
         <DeleteDialog live actions />
-    }
-}
-
-/// What it means, the reason, and the buttons.
-#[component]
-fn Decision(
-    id: i64,
-    dialog: &'static str,
-    button: &'static str,
-    #[prop(into)] pending: Signal<bool>,
-    children: Children,
-) -> impl IntoView {
-    view! {
-        <div class="flex flex-col gap-4">
-            <input type="hidden" name="id" value=id.to_string() />
-            <p class="text-sm">{children()}</p>
-            <ReasonField id=format!("{dialog}-reason") />
-        </div>
-        <div class="modal-action">
-            <CancelButton dialog />
-            <SubmitButton text=button pending why_not=None />
-        </div>
     }
 }
 
@@ -176,7 +137,7 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
     });
     let pending = actions.delete.pending();
     view! {
-        <Dialog id=DELETE refusal=actions.refusal title="Delete this project on Neon?">
+        <Dialog id=DELETE refusal=actions.answers.refusal title="Delete this project on Neon?">
             <ActionForm action=actions.delete>
                 <div class="flex flex-col gap-4">
                     <input type="hidden" name="id" value=actions.id.to_string() />

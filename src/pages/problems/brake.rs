@@ -2,11 +2,8 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use crate::components::{
-    CancelButton, Dialog, Glyph, Icon, OpenDialog, ReasonField, Refresh, Refusal, SubmitButton, TextField, Timestamp,
-    Toasts, Tone, browser,
-};
-use crate::pages::session;
+use crate::components::{Decision, Dialog, Glyph, Icon, OpenDialog, Refresh, TextField, Timestamp, Tone};
+use crate::pages::{answers::Answers, session};
 use crate::rpc::problems::{IgnoreStrays, LiftBrake};
 use crate::types::{Brake, Permission, grouped};
 
@@ -16,7 +13,7 @@ pub const STRAYS: &str = "ignore-strays";
 /// Belongs to the page, so that it outlives a refresh.
 #[derive(Clone, Copy)]
 pub struct BrakeActions {
-    refusal: Refusal,
+    answers: Answers,
     prefix: RwSignal<String>,
     lift: ServerAction<LiftBrake>,
     ignore: ServerAction<IgnoreStrays>,
@@ -25,30 +22,17 @@ pub struct BrakeActions {
 impl BrakeActions {
     pub fn new(refresh: Refresh) -> Self {
         let actions = Self {
-            refusal: Refusal::new(),
+            answers: Answers::new(refresh),
             prefix: RwSignal::new(String::new()),
             lift: ServerAction::new(),
             ignore: ServerAction::new(),
         };
-        let toasts = use_context::<Toasts>();
-        let done = move |dialog: &'static str, text: String| {
-            browser::close_dialog(dialog);
-            refresh.now();
-            if let Some(toasts) = toasts {
-                toasts.say(Tone::Good, text);
-            }
-        };
-        Effect::new(move || match actions.lift.value().get() {
-            Some(Ok(())) => done(LIFT, String::from("The brake is lifted: what was due is acted on.")),
-            Some(Err(error)) => actions.refusal.show(LIFT, error.to_string()),
-            None => {}
-        });
-        Effect::new(move || match actions.ignore.value().get() {
-            Some(Ok(count)) => {
-                done(STRAYS, format!("{} strays are ignored.", grouped(i64::try_from(count).unwrap_or(i64::MAX))))
-            }
-            Some(Err(error)) => actions.refusal.show(STRAYS, error.to_string()),
-            None => {}
+        let answers = actions.answers;
+        answers.follow(LIFT, "The brake is lifted: what was due is acted on.", actions.lift.value());
+        Effect::new(move || {
+            answers.give(STRAYS, actions.ignore.value().get(), |count| {
+                (Tone::Good, format!("{} strays are ignored.", grouped(i64::try_from(count).unwrap_or(i64::MAX))))
+            });
         });
         actions
     }
@@ -73,18 +57,13 @@ pub fn BrakeNotice(brake: Signal<Option<Brake>>, actions: BrakeActions) -> impl 
                 </div>
             }
         })}
-        <Dialog id=LIFT refusal=actions.refusal title="Lift the brake?">
+        <Dialog id=LIFT refusal=actions.answers.refusal title="Lift the brake?">
             <ActionForm action=actions.lift>
-                <div class="flex flex-col gap-4">
+                <Decision dialog=LIFT button="Lift the brake" class="btn btn-error" pending=actions.lift.pending()>
                     <p class="text-sm">
                         "Everything that is due now is acted on, whatever its number: unknown projects are deleted on Neon (recoverable there for 7 days), unusable databases are replaced, quotas are sent again. What becomes due later counts anew."
                     </p>
-                    <ReasonField id="lift-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=LIFT />
-                    <SubmitButton text="Lift the brake" pending=actions.lift.pending() class="btn btn-error" why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
     }
@@ -93,17 +72,12 @@ pub fn BrakeNotice(brake: Signal<Option<Brake>>, actions: BrakeActions) -> impl 
 #[component]
 pub fn StrayDialog(actions: BrakeActions) -> impl IntoView {
     view! {
-        <Dialog id=STRAYS refusal=actions.refusal title="Ignore strays by their names">
+        <Dialog id=STRAYS refusal=actions.answers.refusal title="Ignore strays by their names">
             <ActionForm action=actions.ignore>
-                <div class="flex flex-col gap-4">
+                <Decision dialog=STRAYS button="Ignore them" pending=actions.ignore.pending()>
                     <p class="text-sm">"Projects that are not ours are never touched. Those whose name begins so are no longer listed; at most 10,000 at a time."</p>
                     <TextField name="prefix" id="stray-prefix" label="Names begin with" value=actions.prefix required=true />
-                    <ReasonField id="strays-reason" />
-                </div>
-                <div class="modal-action">
-                    <CancelButton dialog=STRAYS />
-                    <SubmitButton text="Ignore them" pending=actions.ignore.pending() why_not=None />
-                </div>
+                </Decision>
             </ActionForm>
         </Dialog>
     }
