@@ -40,8 +40,15 @@ const QUIET_AT_MOST: Duration = Duration::from_secs(600);
 /// PostgreSQL's own statistics are that late at most.
 const STATISTICS_LAG: Duration = Duration::from_secs(12);
 
-/// How many list calls had been made at which moment.
-type Calls = Vec<(Instant, u64)>;
+/// How many calls Neon had answered at which moment.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: Instant,
+    listed: u64,
+    all: u64,
+}
+
+type Calls = Vec<Reading>;
 
 /// What was felt while the sweep ran and after it.
 struct First {
@@ -74,7 +81,17 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
 
     report.heading("Sweep");
     report.table(
-        ["sweep", "projects", "list calls", "fewest", "time", "at 700 calls a minute", "ratio", "rows written"],
+        [
+            "sweep",
+            "projects",
+            "list calls",
+            "fewest",
+            "all calls",
+            "time",
+            "at 700 calls a minute",
+            "ratio",
+            "rows written",
+        ],
         &[
             sweep_line("first", count, &first.calls[..first.calls_of_sweep], None),
             sweep_line("second", count, &second.calls, Some(second.written)),
@@ -82,7 +99,8 @@ pub async fn measure(options: &Options, ground: &Ground, report: &mut Report) ->
         ],
     );
     report.note(&format!(
-        "The time of a sweep includes the start of the product; claims and actions are measured once it has opened its connections. Before the first the ledger knows the fleet as Neon's list shows it; before the second \
+        "The time of a sweep includes the start of the product; what the budget dictates is that of all calls made until its last page, also those of the support and for usage. \
+         Claims and actions are measured once the product has opened its connections. Before the first the ledger knows the fleet as Neon's list shows it; before the second \
          nothing has changed but the databases, {ACTED_UPON} at most, that were suspended and resumed; before the third the ledger has forgotten all that it had \
          seen, so that every row is written. One call more than the fewest is the sign of life that is asked for at the start. Memory: at most {} during the first sweep, {} above the product at rest.",
         mib(first.highest),
@@ -197,7 +215,7 @@ async fn later_sweep(options: &Options, stage: &Stage) -> Result<Later> {
 /// Calls are counted anew.
 fn from_now(stage: &Stage) -> Mutex<Calls> {
     stage.emulator.reset_stats();
-    Mutex::new(vec![(Instant::now(), 0)])
+    Mutex::new(vec![Reading { at: Instant::now(), listed: 0, all: 0 }])
 }
 
 /// Notes the list calls until a sweep later than `earlier` has ended. Answers how many readings that took.
@@ -222,8 +240,10 @@ async fn watch_sweep(
 async fn watch_for(stage: &Stage, time: Duration, calls: &Mutex<Calls>) {
     let end = Instant::now() + time;
     while Instant::now() < end {
-        let count = stage.emulator.stats().count("GET", "/projects");
-        calls.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), count));
+        let stats = stage.emulator.stats();
+        let all = stats.calls.iter().map(|call| call.count).sum();
+        let reading = Reading { at: Instant::now(), listed: stats.count("GET", "/projects"), all };
+        calls.lock().unwrap_or_else(PoisonError::into_inner).push(reading);
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -275,23 +295,27 @@ async fn updates(stage: &Stage) -> Result<i64> {
 /// Whether a page was asked for within a second of this moment.
 fn runs_at(calls: &Calls, at: Instant) -> bool {
     let second = Duration::from_secs(1);
-    let mut near =
-        calls.iter().filter(|(then, _)| *then + second >= at && *then <= at + second).map(|(_, count)| count);
+    let mut near = calls
+        .iter()
+        .filter(|reading| reading.at + second >= at && reading.at <= at + second)
+        .map(|reading| reading.listed);
     near.next().zip(near.next_back()).is_some_and(|(first, last)| last > first)
 }
 
-fn sweep_line(name: &str, projects: u32, calls: &[(Instant, u64)], written: Option<i64>) -> [String; 8] {
-    let made = calls.last().map_or(0, |(_, count)| *count);
-    let began = calls.iter().rfind(|(_, count)| *count == 0).map(|(at, _)| *at);
-    let ended = calls.iter().find(|(_, count)| *count == made).map(|(at, _)| *at);
-    let time = began.zip(ended).map(|(began, ended)| ended.saturating_duration_since(began).as_secs_f64());
-    let by_budget = made as f64 * 60.0 / CALLS_A_MINUTE;
+fn sweep_line(name: &str, projects: u32, calls: &[Reading], written: Option<i64>) -> [String; 9] {
+    let listed = calls.last().map_or(0, |reading| reading.listed);
+    let began = calls.iter().rfind(|reading| reading.listed == 0).map(|reading| reading.at);
+    let last = calls.iter().find(|reading| reading.listed == listed);
+    let all = last.map_or(0, |last| last.all);
+    let time = began.zip(last).map(|(began, last)| last.at.saturating_duration_since(began).as_secs_f64());
+    let by_budget = all as f64 * 60.0 / CALLS_A_MINUTE;
     [
         name.to_owned(),
         projects.to_string(),
-        made.to_string(),
+        listed.to_string(),
         // A page that is not full ends the list, and may be empty.
         (projects / PAGE + 1).to_string(),
+        all.to_string(),
         or_dash(time, |time| format!("{time:.1} s")),
         format!("{by_budget:.1} s"),
         or_dash(time, |time| format!("{:.2}", time / by_budget)),
