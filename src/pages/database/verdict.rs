@@ -181,7 +181,7 @@ pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
             <div class="min-w-0 text-base-content">
                 <p class="font-semibold">{sentence}</p>
                 <p class="text-sm break-words">
-                    {blocked_since.map(|at| view! { "Seen since " <Timestamp at /> ". " })} {why}
+                    {blocked_since.map(|at| view! { "First seen " <Timestamp at /> ". " })} {why}
                     {period_end.map(|at| view! { " The period ends " <Timestamp at /> "." })}
                 </p>
             </div>

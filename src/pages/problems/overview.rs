@@ -50,7 +50,7 @@ fn BlockedLine(blocked: Vec<Blocked>) -> impl IntoView {
     (all > 0).then(|| {
         let title = format!("{} of the claimed databases are blocked: {}", grouped(all), reasons.join(", "));
         view! {
-            <Entry glyph=Glyph::Block tone="text-muted" href=path::blocked() doing since since_word="the first since ">
+            <Entry glyph=Glyph::Block tone="text-muted" href=path::blocked() doing since since_word="first seen ">
                 {title}
             </Entry>
         }
