@@ -15,6 +15,8 @@ use crate::types::{
 
 /// An exact total is given up to here; above it the answer is "more than".
 const COUNTED_ROWS: i64 = 10_000;
+/// Of those that a text is searched in; each costs a look into two tables.
+const COUNTED_HITS: i64 = 1_000;
 /// A text filter of fewer characters cannot use the index and is refused.
 const SHORTEST_TEXT: usize = 3;
 /// That a database is found by a pattern: what follows is the pattern and a closing bracket.
@@ -109,17 +111,23 @@ impl Ledger {
             .await?;
             return Ok(Total::Exactly(count));
         }
+        let bound = if searched(filter).is_some() { COUNTED_HITS } else { COUNTED_ROWS };
         let mut query = QueryBuilder::new(format!("SELECT count(*) FROM (SELECT FROM {ROW_TABLES} WHERE "));
         push_filter(&mut query, filter);
-        query.push(" LIMIT ").push_bind(COUNTED_ROWS + 1).push(") AS found");
+        query.push(" LIMIT ").push_bind(bound + 1).push(") AS found");
         let count: i64 = query.build().fetch_one(&self.db).await?.try_get(0)?;
-        Ok(if count > COUNTED_ROWS { Total::MoreThan(COUNTED_ROWS) } else { Total::Exactly(count) })
+        Ok(if count > bound { Total::MoreThan(bound) } else { Total::Exactly(count) })
     }
 }
 
+/// The text to search for; none if nothing is written.
+fn searched(filter: &DatabaseFilter) -> Option<&str> {
+    filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
 fn check_text(filter: &DatabaseFilter) -> Result<(), LedgerError> {
-    match filter.text.as_deref().map(str::trim) {
-        Some(text) if !text.is_empty() && text.chars().count() < SHORTEST_TEXT => Err(LedgerError::Invalid {
+    match searched(filter) {
+        Some(text) if text.chars().count() < SHORTEST_TEXT => Err(LedgerError::Invalid {
             field: "text",
             message: format!("Write at least {SHORTEST_TEXT} characters to search for."),
         }),
@@ -150,7 +158,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
     if let Some(region) = &filter.region {
         query.push(" AND d.region_id = ").push_bind(region.clone());
     }
-    if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+    if let Some(text) = searched(filter) {
         query.push(" AND ").push(CONTAINS).push_bind(like_pattern(text)).push(")");
     }
     if filter.blocked {

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::types::{DatabaseRow, LOOKUP_HITS, LookupAnswer, LookupHit};
 
+/// The best are sought among so many hits: whoever wrote so little must write more anyway.
+const CANDIDATES: i64 = 500;
+
 impl Ledger {
     /// Finds databases by owner (e-mail, id, organisation), project, endpoint, host, own id, or by an endpoint named anywhere in a pasted text.
     ///
@@ -47,6 +50,8 @@ impl Ledger {
         let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE {CONTAINS}"));
         query
             .push_bind(like_pattern(text))
+            .push(" LIMIT ")
+            .push_bind(CANDIDATES)
             .push(") ORDER BY (d.state = 'claimed') DESC, d.requested_at DESC LIMIT ")
             .push_bind(LOOKUP_HITS as i64 + 1);
         Ok(query.build_query_as().fetch_all(&self.db).await?)
