@@ -78,6 +78,10 @@ async fn totals_of_a_period_only_grow_and_the_next_period_begins_anew() {
     let detail = world.ledger.database(id).await.unwrap();
     assert_eq!((detail.period_start, detail.period_end), (Some(april), Some(april + Months::new(1))));
     assert!(detail.row.usage_observed_at.is_some_and(|at| at > Utc::now() - TimeDelta::minutes(1)));
+    assert_eq!(detail.row.block, None);
+    world.ledger.record_usage(&[told(id, 360_000, None, Some(april))], 0.0).await.unwrap();
+    let detail = world.ledger.database(id).await.unwrap();
+    assert_eq!(detail.row.block, Some(BlockReason::ActiveTime), "fresh figures tell why it is blocked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
