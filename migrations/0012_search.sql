@@ -9,11 +9,15 @@ INSERT INTO database_search (database_id, text) SELECT id, search_text FROM data
 CREATE INDEX database_search_trigrams ON database_search USING gin (text gin_trgm_ops);
 ALTER TABLE databases DROP COLUMN search_text;
 
+CREATE FUNCTION search_text_of(d databases, o owners) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT lower(concat_ws(' ', o.email, o.id, o.organisation, d.id, d.neon_project_id, d.neon_endpoint_id))
+$$;
+
 -- The text follows whoever changes what it is made of.
 CREATE FUNCTION write_search_text() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO database_search (database_id, text)
-    SELECT NEW.id, lower(concat_ws(' ', o.email, o.id, o.organisation, NEW.id, NEW.neon_project_id, NEW.neon_endpoint_id))
+    SELECT NEW.id, search_text_of(NEW, o)
     FROM (SELECT) AS one LEFT JOIN owners AS o ON o.id = NEW.owner_id
     ON CONFLICT (database_id) DO UPDATE SET text = excluded.text;
     RETURN NULL;
@@ -26,7 +30,7 @@ CREATE TRIGGER databases_search_update AFTER UPDATE OF owner_id, neon_project_id
 CREATE FUNCTION write_search_texts_of_owner() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE database_search AS s
-    SET text = lower(concat_ws(' ', NEW.email, NEW.id, NEW.organisation, d.id, d.neon_project_id, d.neon_endpoint_id))
+    SET text = search_text_of(d, NEW)
     FROM databases AS d WHERE d.owner_id = NEW.id AND s.database_id = d.id;
     RETURN NULL;
 END $$;

@@ -41,7 +41,6 @@ const QUIET_AT_MOST: Duration = Duration::from_secs(600);
 const STATISTICS_LAG: Duration = Duration::from_secs(12);
 
 /// How many calls Neon had answered at which moment.
-#[derive(Clone, Copy)]
 struct Reading {
     at: Instant,
     listed: u64,
