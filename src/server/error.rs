@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{engine::FindingError, ledger::LedgerError, secrets::SecretsError};
-use crate::types::AppError;
+use crate::types::{AppError, text::TextError};
 
 impl From<LedgerError> for AppError {
     fn from(error: LedgerError) -> Self {
@@ -16,6 +16,7 @@ impl From<LedgerError> for AppError {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");
                 ledger_is_away()
             }
+            LedgerError::Sql(error) if is_no_text(&error) => Self::invalid("text", TextError::Control.to_string()),
             error => internal(&error),
         }
     }
@@ -53,6 +54,11 @@ fn ledger_is_away() -> AppError {
         message: String::from("The ledger is not available right now. Try again in a moment."),
         retry_after_seconds: 1,
     }
+}
+
+/// Whether a text holds what PostgreSQL keeps in none: the NUL character. (22021 in a text, 22P05 in JSON.)
+fn is_no_text(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22021" || code == "22P05")
 }
 
 /// Whether PostgreSQL is gone, starting, stopping or out of connections, so that trying again makes sense.

@@ -18,6 +18,7 @@ mod quota;
 mod schedule;
 mod sizing;
 mod template;
+pub mod text;
 mod units;
 mod usage;
 

@@ -11,7 +11,7 @@ use crate::{
         http::RequestId,
         ledger::{By, NewEvent, Via},
     },
-    types::{AppError, Operator, Permission},
+    types::{AppError, Operator, Permission, text},
 };
 
 /// A session that holds, as the middleware found it; in the extensions of the request.
@@ -28,9 +28,6 @@ pub struct Caller {
     pub state: AppState,
     pub request_id: String,
 }
-
-/// Shortest and longest reason for a change, in characters.
-const REASON_LENGTH: std::ops::RangeInclusive<usize> = 3..=500;
 
 #[derive(Debug, thiserror::Error)]
 #[error("a server function ran outside of a request")]
@@ -63,7 +60,9 @@ impl Caller {
     /// # Errors
     /// `Invalid`, field `reason`, when there is none to speak of.
     pub fn because(&self, reason: &str) -> Result<By, AppError> {
-        Ok(By { reason: Some(checked_reason(reason)?), ..self.by() })
+        let reason = text::reason(reason, *text::REASON_LENGTH.start())
+            .map_err(|error| AppError::invalid("reason", format!("The reason stays in the history. {error}")))?;
+        Ok(By { reason: Some(reason), ..self.by() })
     }
 
     /// Who asks; for what needs no reason.
@@ -95,31 +94,10 @@ impl Caller {
     }
 }
 
-fn checked_reason(reason: &str) -> Result<String, AppError> {
-    let reason = reason.trim();
-    if REASON_LENGTH.contains(&reason.chars().count()) {
-        return Ok(reason.to_owned());
-    }
-    let (least, most) = (REASON_LENGTH.start(), REASON_LENGTH.end());
-    Err(AppError::invalid(
-        "reason",
-        format!("Write the reason in {least} to {most} characters: it stays in the history."),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::types::Role;
-
-    #[test]
-    fn a_reason_is_trimmed_and_must_say_something() {
-        assert_eq!(checked_reason("  ticket 4711 \n").expect("long enough"), "ticket 4711");
-        for wrong in ["", "  a ", &"x".repeat(501)] {
-            assert!(matches!(checked_reason(wrong), Err(AppError::Invalid { field, .. }) if field == "reason"));
-        }
-        assert!(checked_reason(&"ü".repeat(500)).is_ok(), "characters count, not bytes");
-    }
 
     #[test]
     fn each_role_may_what_the_matrix_says() {

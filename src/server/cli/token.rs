@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use super::output;
-use crate::server::{
-    auth::{API_TOKEN_PREFIX, Scope},
-    config::Config,
-    ledger::{By, Ledger, NewApiToken},
-    secrets,
-    start::OpenLedger,
+use crate::{
+    server::{
+        auth::{API_TOKEN_PREFIX, Scope},
+        config::Config,
+        ledger::{By, Ledger, NewApiToken},
+        secrets,
+        start::OpenLedger,
+    },
+    types::text,
 };
 
 /// Characters of a token that are kept to recognise it by.
@@ -66,10 +69,7 @@ async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
 /// # Errors
 /// When the name is taken or is none.
 pub async fn create(ledger: &Ledger, name: &str, scopes: &[Scope], valid_for: Option<Duration>) -> Result<String> {
-    let name = name.trim();
-    if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        bail!("A token's name has 1 to 100 characters.");
-    }
+    let name = &text::label(name, 1..=100).context("the token's name")?;
     let token = secrets::random_token(API_TOKEN_PREFIX);
     let mut scopes: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
     scopes.sort();

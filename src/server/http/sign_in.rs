@@ -24,11 +24,8 @@ use crate::{
         ledger::{By, LedgerError, LinkUse, NewSession, Via},
         secrets,
     },
-    types::Operator,
+    types::{Operator, text},
 };
-
-/// Characters of an e-mail address at most.
-const EMAIL_LENGTH: usize = 320;
 
 pub fn router() -> Router<AppState> {
     Router::new()
@@ -88,10 +85,7 @@ async fn sign_in(
 
 /// The operator whose password this is. The attempt counts as failed until it has succeeded.
 async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretString) -> Result<Operator, Refusal> {
-    let email = email.trim().to_lowercase();
-    if email.is_empty() || email.chars().count() > EMAIL_LENGTH || email.chars().any(char::is_control) {
-        return Err(Refusal::Wrong);
-    }
+    let email = text::email(email).map_err(|_| Refusal::Wrong)?.to_lowercase();
     if !state.ledger.may_attempt_sign_in(&email, &address::of(parts, &state.config)).await? {
         return Err(Refusal::Throttled);
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::types::{
     DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS, PagePosition,
-    Time, Total,
+    Time, Total, text,
 };
 
 /// An exact total is given up to here; above it the answer is "more than".
@@ -19,6 +19,9 @@ const COUNTED_ROWS: i64 = 10_000;
 const COUNTED_HITS: i64 = 1_000;
 /// A text filter of fewer characters cannot use the index and is refused.
 const SHORTEST_TEXT: usize = 3;
+const LONGEST_TEXT: usize = 200;
+/// The last microsecond of the year 9999: within the times of PostgreSQL, whose range is smaller than ours.
+const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
 /// That a database is found by a pattern: what follows is the pattern and a closing bracket.
 pub(super) const CONTAINS: &str = "d.id IN (SELECT database_id FROM database_search WHERE text LIKE ";
 
@@ -45,7 +48,7 @@ impl Ledger {
         position: &PagePosition,
         limit: i64,
     ) -> Result<DatabasePage, LedgerError> {
-        check_text(filter)?;
+        check(filter)?;
         let (cursor, backwards) = match position {
             PagePosition::First => (None, false),
             PagePosition::After(text) => (Some(Cursor::parse(text, filter.sort)?), false),
@@ -125,17 +128,18 @@ fn searched(filter: &DatabaseFilter) -> Option<&str> {
     filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn check_text(filter: &DatabaseFilter) -> Result<(), LedgerError> {
-    match searched(filter) {
-        Some(text) if text.chars().count() < SHORTEST_TEXT => Err(LedgerError::Invalid {
-            field: "text",
-            message: format!("Write at least {SHORTEST_TEXT} characters to search for."),
-        }),
-        Some(text) if text.len() > 200 => {
-            Err(LedgerError::Invalid { field: "text", message: String::from("Search for at most 200 characters.") })
-        }
-        _ => Ok(()),
+/// That every text of the filter is one, and that there is enough of it to search for.
+fn check(filter: &DatabaseFilter) -> Result<(), LedgerError> {
+    let invalid = |field, message| LedgerError::Invalid { field, message };
+    if searched(filter).is_some_and(|text| text.chars().count() < SHORTEST_TEXT) {
+        return Err(invalid("text", format!("Write at least {SHORTEST_TEXT} characters to search for.")));
     }
+    let DatabaseFilter { pool, plan, region, text, .. } = filter;
+    for (field, value) in [("pool", pool), ("plan", plan), ("region", region), ("text", text)] {
+        text::label(value.as_deref().unwrap_or_default(), 0..=LONGEST_TEXT)
+            .map_err(|error| invalid(field, error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Lower-cased, for `LIKE` with its wildcards taken literally.
@@ -231,7 +235,9 @@ impl Cursor {
             text.split_once('.').and_then(|(key, id)| Some((key.parse::<i64>().ok()?, Uuid::try_parse(id).ok()?)));
         let key = |number: i64| match sort {
             DatabaseSort::Size => Some(Key::Size(number)),
-            _ => Time::from_timestamp_micros(number).map(Key::Time),
+            _ => {
+                Time::from_timestamp_micros(number).filter(|_| (0..=LAST_MICROSECOND).contains(&number)).map(Key::Time)
+            }
         };
         parsed.and_then(|(number, id)| Some(Self { key: key(number)?, id })).ok_or_else(|| LedgerError::Invalid {
             field: "page",
@@ -255,7 +261,15 @@ mod tests {
 
     #[test]
     fn foreign_cursors_are_refused() {
-        for text in ["", "1", "x.y", "1.zz", "99999999999999999999.00000000000000000000000000000000"] {
+        for text in [
+            "",
+            "1",
+            "x.y",
+            "1.zz",
+            "99999999999999999999.00000000000000000000000000000000",
+            "-211813488000000001.00000000000000000000000000000000",
+            "253402300800000000.00000000000000000000000000000000",
+        ] {
             assert!(Cursor::parse(text, DatabaseSort::Created).is_err(), "{text}");
         }
     }

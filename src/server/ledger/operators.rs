@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use crate::types::{Operator, Role, Time};
+use crate::types::{Operator, Role, Time, text};
 
 /// An operator to be made. The e-mail address is kept in lower case.
 pub struct NewOperator<'a> {
@@ -36,7 +36,8 @@ impl Ledger {
         let operator = Operator {
             id: Uuid::now_v7(),
             email: canonical_email(new.email)?,
-            name: new.name.trim().to_owned(),
+            name: text::label(new.name, 1..=200)
+                .map_err(|error| LedgerError::Invalid { field: "name", message: error.to_string() })?,
             role: new.role,
         };
         let mut tx = self.db.begin().await?;
@@ -159,15 +160,9 @@ pub(super) fn no_such_operator(email: &str) -> LedgerError {
 }
 
 fn canonical_email(email: &str) -> Result<String, LedgerError> {
-    let email = email.trim().to_lowercase();
-    let is_address = (3..=320).contains(&email.chars().count())
-        && email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-        && !email.chars().any(|c| c.is_control() || c.is_whitespace());
-    if is_address {
-        Ok(email)
-    } else {
-        Err(LedgerError::Invalid { field: "email", message: String::from("Write an e-mail address.") })
-    }
+    let email =
+        text::email(email).map_err(|error| LedgerError::Invalid { field: "email", message: error.to_string() })?;
+    Ok(email.to_lowercase())
 }
 
 fn about(email: &str, kind: &'static str, before: Option<Role>, after: Option<Role>) -> NewEvent<'static> {

@@ -9,16 +9,16 @@ use axum::{
 use serde_json::json;
 
 use super::problem::Problem;
-use crate::server::{
-    AppState,
-    auth::{API_TOKEN_PREFIX, Scope},
-    http::request_id::RequestId,
-    ledger::{By, Ledger, LiveToken, NewEvent, TokenStanding, Via},
-    secrets,
+use crate::{
+    server::{
+        AppState,
+        auth::{API_TOKEN_PREFIX, Scope},
+        http::request_id::RequestId,
+        ledger::{By, Ledger, LiveToken, NewEvent, TokenStanding, Via},
+        secrets,
+    },
+    types::text,
 };
-
-/// Characters of a reason at most.
-const REASON_LENGTH: usize = 500;
 
 /// Who calls: a token that may do what this route is for.
 #[derive(Clone, Debug)]
@@ -33,13 +33,10 @@ impl Token {
     /// # Errors
     /// A problem with the field `reason` when it is too long or holds control characters.
     pub fn because(&self, reason: Option<&str>) -> Result<By, Problem> {
-        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-        if reason.is_some_and(|reason| {
-            reason.chars().count() > REASON_LENGTH || reason.chars().any(|c| c.is_control() && c != '\n')
-        }) {
-            return Err(Problem::invalid("reason", format!("Write at most {REASON_LENGTH} characters of plain text.")));
-        }
-        Ok(By { reason: reason.map(str::to_owned), ..self.by() })
+        let reason =
+            reason.filter(|reason| !reason.trim().is_empty()).map(|reason| text::reason(reason, 1)).transpose();
+        let reason = reason.map_err(|error| Problem::invalid("reason", error.to_string()))?;
+        Ok(By { reason, ..self.by() })
     }
 
     pub fn by(&self) -> By {

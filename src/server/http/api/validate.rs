@@ -1,6 +1,7 @@
 //! Rules for what callers write, collected so that everything wrong is told at once.
 
 use super::problem::{FieldError, Problem};
+use crate::types::text::{self, TextError};
 
 #[derive(Default)]
 pub struct Validation {
@@ -12,13 +13,17 @@ impl Validation {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 
+    /// The text as it counts; empty when it is refused.
+    pub fn read(&mut self, field: &str, checked: Result<String, TextError>) -> String {
+        checked.unwrap_or_else(|error| {
+            self.wrong(field, error.to_string());
+            String::new()
+        })
+    }
+
     /// A text of so many characters, none of which are control characters.
     pub fn text(&mut self, field: &str, text: &str, length: std::ops::RangeInclusive<usize>) {
-        if !length.contains(&text.chars().count()) {
-            self.wrong(field, format!("Write {} to {} characters.", length.start(), length.end()));
-        } else if text.chars().any(char::is_control) {
-            self.wrong(field, "Control characters are not allowed.");
-        }
+        self.read(field, text::label(text, length));
     }
 
     pub fn optional_text(&mut self, field: &str, text: Option<&str>, length: std::ops::RangeInclusive<usize>) {

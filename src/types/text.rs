@@ -1,0 +1,157 @@
+//! The rules for texts that people and programs write, the same for console, API and command line, and how such a text is shown.
+//!
+//! Control characters (C0, C1, so ANSI sequences too) and line separators are refused everywhere. What nobody sees is refused where
+//! a text tells one thing from another (ids, e-mail addresses), and made visible where it is only read.
+
+use std::ops::RangeInclusive;
+
+/// Characters of an id: OpenID Connect allows a `sub` of 255.
+pub const ID_LENGTH: usize = 255;
+/// Characters of an e-mail address.
+pub const EMAIL_LENGTH: RangeInclusive<usize> = 3..=320;
+/// Characters of a reason: it stays in the history.
+pub const REASON_LENGTH: RangeInclusive<usize> = 3..=500;
+
+/// Why a text is refused, and what to write instead. Never quotes it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    #[error("Write {least} to {most} characters; spaces at the ends do not count.")]
+    Length { least: usize, most: usize },
+    #[error("Control characters are not allowed. Write plain text.")]
+    Control,
+    #[error("Invisible characters are not allowed. Type it instead of pasting it.")]
+    Invisible,
+    #[error("Write an e-mail address.")]
+    NoAddress,
+}
+
+/// What names one thing: an owner, a project, a pool. Trimmed.
+///
+/// # Errors
+/// Blank, longer than [`ID_LENGTH`], or with characters that are not seen.
+pub fn id(text: &str) -> Result<String, TextError> {
+    seen(line(text, &(1..=ID_LENGTH))?)
+}
+
+/// An e-mail address. Trimmed; its case is kept.
+///
+/// # Errors
+/// What is none, or has characters that are not seen.
+pub fn email(text: &str) -> Result<String, TextError> {
+    let text = seen(line(text, &EMAIL_LENGTH)?)?;
+    let is_address = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        && !text.contains(char::is_whitespace);
+    if is_address { Ok(text) } else { Err(TextError::NoAddress) }
+}
+
+/// What is read by people and searched for: a name, an organisation, a filter. Trimmed.
+///
+/// # Errors
+/// Too short, too long, or with control characters.
+pub fn label(text: &str, length: RangeInclusive<usize>) -> Result<String, TextError> {
+    line(text, &length)
+}
+
+/// Why something is done. Trimmed; may have several lines, which end in `\n` however they came.
+///
+/// # Errors
+/// Fewer characters than `least`, more than fit, or control characters.
+pub fn reason(text: &str, least: usize) -> Result<String, TextError> {
+    let text = text.replace("\r\n", "\n");
+    checked(&text, &(least..=*REASON_LENGTH.end()), |c| c != '\n' && is_control(c))
+}
+
+/// The text as it can be shown: what is not seen, or would turn round what stands beside it, as its code point.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_control(c) || is_invisible(c) {
+            out.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn line(text: &str, length: &RangeInclusive<usize>) -> Result<String, TextError> {
+    checked(text, length, is_control)
+}
+
+fn checked(text: &str, length: &RangeInclusive<usize>, refused: fn(char) -> bool) -> Result<String, TextError> {
+    let text = text.trim();
+    if text.contains(refused) {
+        return Err(TextError::Control);
+    }
+    if !length.contains(&text.chars().count()) {
+        return Err(TextError::Length { least: *length.start(), most: *length.end() });
+    }
+    Ok(text.to_owned())
+}
+
+fn seen(text: String) -> Result<String, TextError> {
+    if text.contains(is_invisible) { Err(TextError::Invisible) } else { Ok(text) }
+}
+
+/// C0, DEL, C1, and the separators that end a line as a newline does.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Zero width, changes of direction, fillers and tags: two texts that differ in them look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNSEEN: [&str; 5] = ["a\u{202e}b", "a\u{200b}b", "\u{feff}ab", "a\u{ad}b", "a\u{e0041}b"];
+    const CONTROLS: [&str; 6] = ["a\0b", "a\u{1b}[31mb", "a\u{9b}31mb", "a\u{85}b", "a\tb", "a\u{2028}b"];
+
+    #[test]
+    fn an_id_is_trimmed_and_is_what_one_sees() {
+        assert_eq!(id(" https://social.example/@jo\n"), Ok(String::from("https://social.example/@jo")));
+        assert!(id(&"ü".repeat(255)).is_ok(), "characters count, not bytes");
+        for blank in ["", "   ", "\u{a0}\u{3000}"] {
+            assert_eq!(id(blank), Err(TextError::Length { least: 1, most: 255 }));
+        }
+        assert!(id(&"x".repeat(256)).is_err());
+        assert!(CONTROLS.iter().all(|text| id(text) == Err(TextError::Control)));
+        assert!(UNSEEN.iter().all(|text| id(text) == Err(TextError::Invisible)));
+    }
+
+    #[test]
+    fn an_address_has_two_sides_and_no_room() {
+        assert_eq!(email(" Ada@Example.com "), Ok(String::from("Ada@Example.com")));
+        assert!(email("ü@example.com").is_ok() && email("<b>@x").is_ok(), "odd names are names");
+        for wrong in ["ada", "@example.com", "ada@", "a b@example.com"] {
+            assert_eq!(email(wrong), Err(TextError::NoAddress), "{wrong}");
+        }
+        assert_eq!(email("a\u{200b}@b"), Err(TextError::Invisible));
+    }
+
+    #[test]
+    fn a_label_may_be_written_from_right_to_left_and_holds_no_controls() {
+        assert!(label("\u{200f}שלום", 1..=20).is_ok());
+        assert!(CONTROLS.iter().all(|text| label(text, 0..=20) == Err(TextError::Control)));
+        assert_eq!(label("  ", 1..=20), Err(TextError::Length { least: 1, most: 20 }));
+    }
+
+    #[test]
+    fn a_reason_has_lines_and_nothing_that_a_terminal_would_obey() {
+        assert_eq!(reason("  ticket 4711\r\nasked by Ada \n", 3), Ok(String::from("ticket 4711\nasked by Ada")));
+        assert!(reason(" a ", 3).is_err() && reason(" a ", 1).is_ok() && reason(&"x".repeat(501), 1).is_err());
+        assert!(CONTROLS.iter().all(|text| reason(text, 1) == Err(TextError::Control)));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_shown() {
+        assert_eq!(visible("a\u{202e}b\u{200b}\u{1b}[1m"), "a⟨U+202E⟩b⟨U+200B⟩⟨U+001B⟩[1m");
+        assert_eq!(visible("Zoë <b> שלום"), "Zoë <b> שלום");
+    }
+}
