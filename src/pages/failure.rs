@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_location, use_query_map};
 
 use super::path;
-use crate::components::{Glyph, Icon};
+use crate::components::{EmptyState, Glyph, Icon};
 use crate::types::AppError;
 
 /// In place of a page or a part of it. On the server it also sets the status of the answer.
@@ -54,6 +54,22 @@ pub fn Failure(error: AppError) -> impl IntoView {
             <h1 class="text-xl font-semibold">{title}</h1>
             <p class="text-muted">{error.to_string()}</p>
             <div class="mt-2">{way_out}</div>
+        </div>
+    }
+}
+
+/// In place of a table whose filter in the URL cannot be read: nothing is shown rather than everything.
+#[component]
+pub fn UnreadableFilter(message: String, everything: &'static str, text: &'static str) -> impl IntoView {
+    set_status(422);
+    view! {
+        <div class="panel" role="alert">
+            <EmptyState glyph=Glyph::Alert title="This address cannot be read, so nothing is listed">
+                <p class="break-words">{message}</p>
+                <a class="btn btn-sm mt-3" href=everything>
+                    {text}
+                </a>
+            </EmptyState>
         </div>
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseRow, DatabaseState, Time};
+use super::{DatabaseRow, DatabaseState, QueryReader, Time};
 
 /// In which order the databases stand. Always descending, ties broken by id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +30,6 @@ impl DatabaseSort {
             Self::Size => "size",
             Self::LastActive => "last_active",
         }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sort| sort.as_str() == text)
     }
 }
 
@@ -88,6 +84,41 @@ pub enum PagePosition {
     Before(String),
 }
 
+/// Which page of which databases: the query of a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseQuery {
+    pub filter: DatabaseFilter,
+    pub position: PagePosition,
+}
+
+impl DatabaseQuery {
+    /// Takes the fields from the query of a URL, or from the form that will become one.
+    pub fn read(query: &mut QueryReader<'_>) -> Self {
+        let filter = DatabaseFilter {
+            state: query.choice("state", &DatabaseState::ALL, DatabaseState::as_str),
+            pool: query.text(&["pool"], 32),
+            plan: query.text(&["plan"], 32),
+            region: query.text(&["region"], 64),
+            text: query.text(&["text"], 200),
+            blocked: query.flag("blocked"),
+            storage_percent: query
+                .number(&["storage_percent", "storage"], 80..=1_000)
+                .and_then(|percent| percent.try_into().ok()),
+            sort: query.choice("sort", &DatabaseSort::ALL, DatabaseSort::as_str).unwrap_or_default(),
+        };
+        let position = match (query.text(&["after"], 100), query.text(&["before"], 100)) {
+            (Some(_), Some(_)) => {
+                query.wrong("before", "Write `after` or `before`, not both.");
+                PagePosition::First
+            }
+            (Some(cursor), None) => PagePosition::After(cursor),
+            (None, Some(cursor)) => PagePosition::Before(cursor),
+            (None, None) => PagePosition::First,
+        };
+        Self { filter, position }
+    }
+}
+
 /// Rows on a page of the table.
 pub const PAGE_ROWS: i64 = 50;
 
@@ -97,4 +128,52 @@ pub struct FilterChoices {
     pub pools: Vec<String>,
     pub plans: Vec<String>,
     pub regions: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Unreadable;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<DatabaseQuery, Unreadable> {
+        let field = |name: &str| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let mut query = QueryReader::new(&field);
+        let read = DatabaseQuery::read(&mut query);
+        query.finish(read)
+    }
+
+    #[test]
+    fn a_form_sent_empty_filters_nothing() {
+        let empty = [("state", ""), ("pool", ""), ("text", " "), ("sort", "created"), ("blocked", ""), ("storage", "")];
+        assert_eq!(read(&empty), Ok(DatabaseQuery::default()));
+    }
+
+    #[test]
+    fn the_whole_state_is_read_by_either_name() {
+        for storage in ["storage", "storage_percent"] {
+            let query =
+                read(&[("state", "claimed"), ("blocked", "1"), (storage, "80"), ("sort", "size"), ("after", "x")]);
+            let query = query.expect("readable");
+            assert_eq!(query.filter.state, Some(DatabaseState::Claimed));
+            assert!(query.filter.blocked);
+            assert_eq!(query.filter.storage_percent, Some(80));
+            assert_eq!(query.filter.sort, DatabaseSort::Size);
+            assert_eq!(query.position, PagePosition::After(String::from("x")));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_and_never_means_all() {
+        for (field, value) in [
+            ("state", "frozen"),
+            ("storage_percent", "7"),
+            ("storage_percent", "99999"),
+            ("sort", "colour"),
+            ("blocked", "maybe"),
+            ("text", "a\0b"),
+            ("pool", "x".repeat(33).as_str()),
+        ] {
+            assert_eq!(read(&[(field, value)]).expect_err("unreadable").field, field);
+        }
+    }
 }

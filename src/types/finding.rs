@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DatabaseState, Quota, Time};
+use super::{DatabaseState, QueryReader, Quota, Time};
 
 /// What is wrong, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -377,6 +377,17 @@ pub struct FindingFilter {
     /// The `id` of the last one on the page before: newest first.
     #[serde(default)]
     pub after: Option<i64>,
+}
+
+impl FindingFilter {
+    /// Takes the fields from the query of a URL.
+    pub fn read(query: &mut QueryReader<'_>) -> Self {
+        Self {
+            kind: query.choice("kind", &FindingKind::ALL, FindingKind::as_str),
+            status: query.choice("status", &FindingStatus::ALL, FindingStatus::as_str),
+            after: query.number(&["after"], 1..=i64::MAX),
+        }
+    }
 }
 
 /// A page of findings, newest first.

@@ -6,10 +6,10 @@ use leptos::{ev, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use web_sys::HtmlFormElement;
 
-use super::query::DatabaseQuery;
+use super::read;
 use crate::components::{Glyph, Icon, browser};
 use crate::pages::path;
-use crate::types::{DatabaseFilter, DatabaseState, FilterChoices, PagePosition};
+use crate::types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition};
 
 /// Only where no script runs. As a text, because that is what a browser that runs scripts makes of it.
 const APPLY: &str = r#"<button class="btn btn-sm" type="submit">Apply</button>"#;
@@ -20,7 +20,10 @@ const TYPING: Duration = Duration::from_millis(300);
 pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoView {
     let navigate = use_navigate();
     let apply = move |form: HtmlFormElement, replace: bool| {
-        let wanted = DatabaseQuery::read(|name| Some(browser::field_of(&form, name))).filter;
+        // What the form itself offers can be read; only a pasted text may hold what cannot.
+        let Ok(DatabaseQuery { filter: wanted, .. }) = read(|name| Some(browser::field_of(&form, name))) else {
+            return;
+        };
         if query.with_untracked(|query| query.filter != wanted) {
             let url = path::databases(&wanted, &PagePosition::First);
             navigate(&url, NavigateOptions { replace, scroll: false, ..NavigateOptions::default() });

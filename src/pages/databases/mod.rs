@@ -1,32 +1,47 @@
 //! The table of databases: filtered, ordered and paged by its URL alone, so that a link shows another person the same.
 
 mod filters;
-mod query;
 mod rows;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use self::filters::Filters;
-use self::query::DatabaseQuery;
 use self::rows::Rows;
-use super::{failure::Failure, path};
+use super::{
+    failure::{Failure, UnreadableFilter},
+    path,
+};
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Pagination, Skeleton};
 use crate::rpc::databases::{filter_choices, list_databases};
-use crate::types::{DatabaseFilter, DatabasePage, PagePosition, Total, grouped};
+use crate::types::{
+    AppError, DatabaseFilter, DatabasePage, DatabaseQuery, PagePosition, QueryReader, Total, Unreadable, grouped,
+};
 
 /// Seconds between two refreshes of the first page; further pages stand still while they are read.
 const EVERY: u32 = 5;
 
+/// From the URL, or from the form that will become one.
+fn read(field: impl Fn(&str) -> Option<String>) -> Result<DatabaseQuery, Unreadable> {
+    let mut query = QueryReader::new(&field);
+    let read = DatabaseQuery::read(&mut query);
+    query.finish(read)
+}
+
+async fn ask(query: Result<DatabaseQuery, Unreadable>) -> Result<DatabasePage, AppError> {
+    let DatabaseQuery { filter, position } = query?;
+    list_databases(filter, position).await
+}
+
 #[component]
 pub fn DatabasesPage() -> impl IntoView {
     let url = use_query_map();
-    let query = Memo::new(move |_| url.with(|url| DatabaseQuery::read(|name| url.get(name))));
+    let asked = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let query = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<DatabasePage>::new(EVERY);
-    let ask = |query: DatabaseQuery| list_databases(query.filter, query.position);
-    let page = Resource::new(move || query.get(), ask);
+    let page = Resource::new(move || asked.get(), ask);
     let choices = Resource::new(|| (), |()| filter_choices());
-    live.keep_asking(move || ask(query.try_get_untracked().unwrap_or_default()));
+    live.keep_asking(move || ask(asked.try_get_untracked().unwrap_or_else(|| Ok(DatabaseQuery::default()))));
     Effect::new(move || {
         live.refresh().set_every(if query.with(|query| query.position == PagePosition::First) { EVERY } else { 0 })
     });
@@ -46,6 +61,9 @@ pub fn DatabasesPage() -> impl IntoView {
                     Ok(page) => {
                         live.start_with(page);
                         view! { <Listing live query /> }.into_any()
+                    }
+                    Err(AppError::Invalid { message, .. }) => {
+                        view! { <UnreadableFilter message everything=path::DATABASES text="Show all databases" /> }.into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }

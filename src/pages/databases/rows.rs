@@ -36,7 +36,7 @@ pub fn Rows(rows: Vec<DatabaseRow>, filter: DatabaseFilter) -> impl IntoView {
 fn Row(row: DatabaseRow) -> impl IntoView {
     view! {
         <tr class="row-link">
-            <td class="max-w-72">
+            <td class="max-w-72 min-w-48">
                 <Who row=row.clone() />
             </td>
             <td data-label="State" class="min-w-40">
@@ -72,12 +72,12 @@ fn Who(row: DatabaseRow) -> impl IntoView {
     };
     view! {
         <span class="flex items-center gap-2">
-            <a class="row-target truncate font-medium" href=path::database(row.id)>
+            <a class="row-target wrap-anywhere font-medium" href=path::database(row.id)>
                 {name}
             </a>
             {row.simulated.then(|| view! { <Badge tone=Tone::Neutral text="simulated" /> })}
         </span>
-        <span class="block truncate text-xs text-muted">{about}</span>
+        <span class="block wrap-anywhere text-xs text-muted">{about}</span>
     }
 }
 

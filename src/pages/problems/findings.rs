@@ -119,7 +119,7 @@ fn Row(finding: Finding) -> impl IntoView {
                     <LookBadge look=look::of_kind(finding.kind) />
                     <a class="row-target truncate font-medium" href=path::finding(finding.id)>{finding.title()}</a>
                 </span>
-                <span class="block truncate text-xs text-muted">{about}</span>
+                <span class="block wrap-anywhere text-xs text-muted">{about}</span>
             </td>
             <td data-label="Status">
                 <LookBadge look=look::of_finding(&finding) />

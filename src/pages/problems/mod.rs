@@ -14,10 +14,13 @@ use leptos_router::hooks::use_query_map;
 use self::brake::{BrakeActions, BrakeNotice, StrayDialog};
 use self::findings::Findings;
 use self::overview::{Overview, Troubled};
-use super::failure::Failure;
+use super::{
+    failure::{Failure, UnreadableFilter},
+    path,
+};
 use crate::components::{Freshness, Live, PageHead, Skeleton};
 use crate::rpc::problems::{findings, problems};
-use crate::types::{AppError, FindingFilter, FindingKind, FindingPage as Page, FindingStatus, Problems};
+use crate::types::{AppError, FindingFilter, FindingPage as Page, Problems, QueryReader, Unreadable};
 
 pub use finding::FindingPage;
 
@@ -31,27 +34,26 @@ struct Screen {
     page: Page,
 }
 
-async fn ask(filter: FindingFilter) -> Result<Screen, AppError> {
+async fn ask(filter: Result<FindingFilter, Unreadable>) -> Result<Screen, AppError> {
+    let filter = filter?;
     let page = findings(filter.kind, filter.status, filter.after).await?;
     Ok(Screen { problems: problems().await?, page })
 }
 
-/// What cannot be read is left out.
-fn read(field: impl Fn(&str) -> Option<String>) -> FindingFilter {
-    FindingFilter {
-        kind: field("kind").as_deref().and_then(FindingKind::parse),
-        status: field("status").as_deref().and_then(FindingStatus::parse),
-        after: field("after").and_then(|after| after.parse().ok()),
-    }
+fn read(field: impl Fn(&str) -> Option<String>) -> Result<FindingFilter, Unreadable> {
+    let mut query = QueryReader::new(&field);
+    let filter = FindingFilter::read(&mut query);
+    query.finish(filter)
 }
 
 #[component]
 pub fn ProblemsPage() -> impl IntoView {
     let url = use_query_map();
-    let filter = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let asked = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let filter = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<Screen>::new(EVERY);
-    let screen = Resource::new(move || filter.get(), ask);
-    live.keep_asking(move || ask(filter.try_get_untracked().unwrap_or_default()));
+    let screen = Resource::new(move || asked.get(), ask);
+    live.keep_asking(move || ask(asked.try_get_untracked().unwrap_or_else(|| Ok(FindingFilter::default()))));
     Effect::new(move || live.refresh().set_every(if filter.with(|filter| filter.after.is_none()) { EVERY } else { 0 }));
     let actions = BrakeActions::new(live.refresh());
     view! {
@@ -64,6 +66,9 @@ pub fn ProblemsPage() -> impl IntoView {
                     Ok(screen) => {
                         live.start_with(screen);
                         view! { <Everything live filter actions /> }.into_any()
+                    }
+                    Err(AppError::Invalid { message, .. }) => {
+                        view! { <UnreadableFilter message everything=path::PROBLEMS text="Show all open findings" /> }.into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }
@@ -93,20 +98,26 @@ fn Everything(live: Live<Screen>, filter: Memo<FindingFilter>, actions: BrakeAct
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{FindingKind, FindingStatus};
 
     #[test]
-    fn what_makes_no_sense_in_the_url_is_left_out() {
+    fn what_makes_no_sense_in_the_url_is_named_and_never_means_all() {
         let of = |pairs: &'static [(&str, &str)]| {
             read(|name| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
         };
         assert_eq!(
             of(&[("kind", "half-born"), ("status", "needs_operator"), ("after", "7")]),
-            FindingFilter {
+            Ok(FindingFilter {
                 kind: Some(FindingKind::HalfBorn),
                 status: Some(FindingStatus::NeedsOperator),
                 after: Some(7),
-            }
+            })
         );
-        assert_eq!(of(&[("kind", "unicorn"), ("status", ""), ("after", "x")]), FindingFilter::default());
+        assert_eq!(of(&[("kind", ""), ("status", " ")]), Ok(FindingFilter::default()));
+        for (pairs, field) in
+            [(&[("kind", "unicorn")], "kind"), (&[("status", "odd")], "status"), (&[("after", "x")], "after")]
+        {
+            assert_eq!(of(pairs).expect_err("unreadable").field, field);
+        }
     }
 }

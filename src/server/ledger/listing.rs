@@ -5,6 +5,7 @@ use sqlx::{Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::{
+    super::secrets,
     Ledger, LedgerError,
     databases::{ROW_COLUMNS, ROW_TABLES, RowRecord},
 };
@@ -20,8 +21,6 @@ const COUNTED_HITS: i64 = 1_000;
 /// A text filter of fewer characters cannot use the index and is refused.
 const SHORTEST_TEXT: usize = 3;
 const LONGEST_TEXT: usize = 200;
-/// The last microsecond of the year 9999: within the times of PostgreSQL, whose range is smaller than ours.
-const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
 /// That a database is found by a pattern: what follows is the pattern and a closing bracket.
 pub(super) const CONTAINS: &str = "d.id IN (SELECT database_id FROM database_search WHERE text LIKE ";
 
@@ -51,8 +50,8 @@ impl Ledger {
         check(filter)?;
         let (cursor, backwards) = match position {
             PagePosition::First => (None, false),
-            PagePosition::After(text) => (Some(Cursor::parse(text, filter.sort)?), false),
-            PagePosition::Before(text) => (Some(Cursor::parse(text, filter.sort)?), true),
+            PagePosition::After(text) => (Some(Cursor::parse(text, filter)?), false),
+            PagePosition::Before(text) => (Some(Cursor::parse(text, filter)?), true),
         };
         let mut query = QueryBuilder::new(format!("SELECT {ROW_COLUMNS} FROM {ROW_TABLES} WHERE "));
         push_filter(&mut query, filter);
@@ -67,7 +66,7 @@ impl Ledger {
         }
         let (has_next, has_previous) = if backwards { (true, more) } else { (more, cursor.is_some()) };
         let cursor_of = |row: Option<&DatabaseRow>, wanted: bool| {
-            row.filter(|_| wanted).map(|row| Cursor::of(row, filter.sort).to_text())
+            row.filter(|_| wanted).map(|row| Cursor::of(row, filter.sort).to_text(filter))
         };
         Ok(DatabasePage {
             next: cursor_of(rows.last(), has_next),
@@ -200,7 +199,8 @@ fn push_position(query: &mut QueryBuilder<Postgres>, sort: DatabaseSort, cursor:
     query.push(format!(" ORDER BY {column} {direction}, d.id {direction}"));
 }
 
-/// Where a page ends: the sort key and the id of its last row. As text: `<microseconds or bytes>.<id>`.
+/// Where a page ends: the sort key and the id of its last row. As text: `<fingerprint>.<microseconds or bytes>.<id>`, where the fingerprint
+/// is that of filter and sort, since in another list the row stands elsewhere or not at all.
 struct Cursor {
     key: Key,
     id: Uuid,
@@ -222,28 +222,44 @@ impl Cursor {
         Self { key, id: row.id }
     }
 
-    fn to_text(&self) -> String {
+    fn to_text(&self, filter: &DatabaseFilter) -> String {
         let key = match self.key {
             Key::Time(time) => time.timestamp_micros(),
             Key::Size(size) => size,
         };
-        format!("{key}.{}", self.id.simple())
+        format!("{}.{key}.{}", fingerprint(filter), self.id.simple())
     }
 
-    fn parse(text: &str, sort: DatabaseSort) -> Result<Self, LedgerError> {
-        let parsed =
-            text.split_once('.').and_then(|(key, id)| Some((key.parse::<i64>().ok()?, Uuid::try_parse(id).ok()?)));
-        let key = |number: i64| match sort {
-            DatabaseSort::Size => Some(Key::Size(number)),
-            _ => {
-                Time::from_timestamp_micros(number).filter(|_| (0..=LAST_MICROSECOND).contains(&number)).map(Key::Time)
+    fn parse(text: &str, filter: &DatabaseFilter) -> Result<Self, LedgerError> {
+        let mut parts = text.split('.');
+        let cursor = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(of), Some(key), Some(id), None) if of == fingerprint(filter) => {
+                Self::from_parts(key, id, filter.sort)
             }
+            _ => None,
         };
-        parsed.and_then(|(number, id)| Some(Self { key: key(number)?, id })).ok_or_else(|| LedgerError::Invalid {
+        cursor.ok_or_else(|| LedgerError::Invalid {
             field: "page",
-            message: String::from("This link to a page is not valid. Start from the first page."),
+            message: String::from("This link to a page is not valid for this list. Start from the first page."),
         })
     }
+
+    /// Of at most 18 digits, which PostgreSQL's times reach.
+    fn from_parts(key: &str, id: &str, sort: DatabaseSort) -> Option<Self> {
+        let is_number = (1..=18).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_digit());
+        let number = key.parse().ok().filter(|_| is_number)?;
+        let key = match sort {
+            DatabaseSort::Size => Key::Size(number),
+            _ => Key::Time(Time::from_timestamp_micros(number)?),
+        };
+        Some(Self { key, id: Uuid::try_parse(id).ok()? })
+    }
+}
+
+/// Eight hexadecimal digits for a list: which databases, and in which order.
+fn fingerprint(filter: &DatabaseFilter) -> String {
+    let hash = secrets::hash_token(&serde_json::json!(filter).to_string());
+    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -251,27 +267,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_survives_its_text() {
+    fn a_cursor_survives_its_text_and_is_of_no_use_in_another_list() {
         let id = Uuid::now_v7();
-        let text = Cursor { key: Key::Size(42), id }.to_text();
-        let read = Cursor::parse(&text, DatabaseSort::Size).expect("our own text");
+        let filter = DatabaseFilter { sort: DatabaseSort::Size, ..DatabaseFilter::default() };
+        let text = Cursor { key: Key::Size(42), id }.to_text(&filter);
+        let read = Cursor::parse(&text, &filter).expect("our own text");
         assert!(matches!(read.key, Key::Size(42)));
         assert_eq!(read.id, id);
+        assert!(Cursor::parse(&text, &DatabaseFilter::default()).is_err(), "another order");
+        assert!(Cursor::parse(&text, &DatabaseFilter { blocked: true, ..filter }).is_err(), "another filter");
     }
 
     #[test]
     fn foreign_cursors_are_refused() {
+        let filter = DatabaseFilter::default();
+        let id = "00000000000000000000000000000000";
+        let of = fingerprint(&filter);
         for text in [
             "",
             "1",
             "x.y",
             "1.zz",
-            "99999999999999999999.00000000000000000000000000000000",
-            "-211813488000000001.00000000000000000000000000000000",
-            "253402300800000000.00000000000000000000000000000000",
+            &format!("1.{id}"),
+            &format!("{of}.-211813488000000001.{id}"),
+            &format!("{of}.+1.{id}"),
         ] {
-            assert!(Cursor::parse(text, DatabaseSort::Created).is_err(), "{text}");
+            assert!(Cursor::parse(text, &filter).is_err(), "{text}");
         }
+        assert!(Cursor::parse(&format!("{of}.9999999999999999999.{id}"), &filter).is_err());
+        assert!(Cursor::parse(&format!("{of}.999999999999999999.{id}"), &filter).is_ok());
     }
 
     #[test]

@@ -12,8 +12,14 @@ use axum::{
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::problem::Problem;
-use crate::server::AppState;
+use super::{problem::Problem, validate::Validation};
+use crate::{
+    server::AppState,
+    types::{QueryReader, Unreadable, text},
+};
+
+/// More than any route has.
+const MOST_PARAMETERS: usize = 50;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -21,8 +27,11 @@ pub struct Body<T>(pub T);
 /// A JSON body that may be left out or null, and then is the default.
 pub struct OptionalBody<T>(pub T);
 
-/// The query.
-pub struct Params<T>(pub T);
+/// The query: pairs in the order in which they stand, to be read as the console reads its own.
+pub struct Pairs(Vec<(String, String)>);
+
+/// An owner's id in the path.
+pub struct OwnerId(pub String);
 
 /// The id in the path.
 pub struct Id(pub Uuid);
@@ -54,14 +63,53 @@ impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
+impl FromRequestParts<AppState> for Pairs {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let Query(value) = Query::from_request_parts(parts, state)
+        let Query(pairs) = Query::from_request_parts(parts, state)
             .await
             .map_err(|rejection: QueryRejection| field_at_fault(&rejection.body_text()))?;
-        Ok(Self(value))
+        Ok(Self(pairs))
+    }
+}
+
+impl Pairs {
+    /// What `read` makes of the query.
+    ///
+    /// # Errors
+    /// A problem that names everything that cannot be read, stands there twice, or means nothing here.
+    pub fn read<T>(&self, read: impl FnOnce(&mut QueryReader<'_>) -> T) -> Result<T, Problem> {
+        let field = |name: &str| self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let mut query = QueryReader::new(&field);
+        let value = read(&mut query);
+        let mut validation = Validation::default();
+        if self.0.len() > MOST_PARAMETERS {
+            return Err(Problem::invalid("query", format!("Send at most {MOST_PARAMETERS} parameters.")));
+        }
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !query.names().contains(&name.as_str()) {
+                validation.wrong("query", format!("There is no parameter “{}” here.", text::visible(name)));
+            } else if self.0[..at].iter().any(|(other, _)| other == name) {
+                validation.wrong(name, "Write it once.");
+            }
+        }
+        for Unreadable { field, message } in query.into_unreadable() {
+            validation.wrong(field, message);
+        }
+        validation.finish()?;
+        Ok(value)
+    }
+}
+
+impl FromRequestParts<AppState> for OwnerId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::invalid("id", rejection.body_text()))?;
+        text::id(&id).map(Self).map_err(|error| Problem::invalid("id", error.to_string()))
     }
 }
 
@@ -114,6 +162,20 @@ mod tests {
         let problem = serde_json::to_value(field_at_fault(text)).expect("JSON");
         assert_eq!(problem["errors"][0]["field"], "owner.email");
         assert_eq!(problem["errors"][0]["message"], "invalid type: integer `5`, expected a string at line 1");
+    }
+
+    #[test]
+    fn a_query_is_read_whole_or_refused() {
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Pairs(pairs).read(|query| (query.flag("blocked"), query.number(&["limit"], 1..=200)))
+        };
+        assert_eq!(read(&[("blocked", "1"), ("limit", "")]).expect("readable"), (true, None));
+        for wrong in
+            [[("blocked", "1"), ("blocked", "1")], [("limit", "0"), ("blocked", "")], [("colour", "1"), ("limit", "")]]
+        {
+            assert!(read(&wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -2,36 +2,17 @@
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{extract::Params, problem::Problem, validate::Validation};
+use super::{extract::Pairs, problem::Problem};
 use crate::{
     server::AppState,
     types::{Finding, FindingFilter, FindingKind, FindingStatus, PAGE_ROWS, Resolution},
 };
 
 const LARGEST_PAGE: i64 = 200;
-
-/// Which findings.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct FindingQuery {
-    /// Only these.
-    #[param(inline)]
-    kind: Option<FindingKind>,
-    /// Only these. Without it, all that are neither ignored nor resolved.
-    #[param(inline)]
-    status: Option<FindingStatus>,
-    /// `next` of the page before.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Findings on the page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<i64>,
-}
 
 /// A page of findings, newest first.
 #[derive(Serialize, ToSchema)]
@@ -106,24 +87,18 @@ impl From<Finding> for FindingSummary {
 /// What is wrong between Neon and the ledger, with its evidence and what is done about it.
 #[utoipa::path(
     get, path = "/api/v1/findings", operation_id = "listFindings", tag = "findings", security(("token" = ["read"])),
-    params(FindingQuery),
+    params(
+        ("kind" = inline(Option<FindingKind>), Query, description = "Only these"),
+        ("status" = inline(Option<FindingStatus>), Query, description = "Only these. Without it, all that are neither ignored nor resolved"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before", minimum = 1),
+        ("limit" = Option<i64>, Query, description = "Findings on the page; 50 if absent", minimum = 1, maximum = 200),
+    ),
     responses((status = 200, description = "A page of findings", body = FindingList))
 )]
-pub async fn list_findings(
-    State(state): State<AppState>,
-    Params(query): Params<FindingQuery>,
-) -> Result<Json<FindingList>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE_ROWS);
-    let mut validation = Validation::default();
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        validation.wrong("limit", format!("Write 1 to {LARGEST_PAGE}."));
-    }
-    if query.after.is_some_and(|after| after < 1) {
-        validation.wrong("after", "Write what `next` said on the page before.");
-    }
-    validation.finish()?;
-    let filter = FindingFilter { kind: query.kind, status: query.status, after: query.after };
-    let page = state.ledger.findings(filter, limit).await?;
+pub async fn list_findings(State(state): State<AppState>, query: Pairs) -> Result<Json<FindingList>, Problem> {
+    let (filter, limit) =
+        query.read(|query| (FindingFilter::read(query), query.number(&["limit"], 1..=LARGEST_PAGE)))?;
+    let page = state.ledger.findings(filter, limit.unwrap_or(PAGE_ROWS)).await?;
     Ok(Json(FindingList {
         items: page.rows.into_iter().map(FindingSummary::from).collect(),
         next: page.next,

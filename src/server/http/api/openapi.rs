@@ -13,6 +13,31 @@ const INTRODUCTION: &str = "The API of Flotilla, for signup services and scripts
     Send a token with every call: `Authorization: Bearer flt_…`. `flotilla token create` makes one. Errors are problem documents (RFC 9457). \
     Every answer has an `X-Request-ID`, which you may bring along.";
 
+/// Control characters and line separators: refused everywhere.
+const CONTROLS: &str = r"\u0000-\u001f\u007f-\u009f\u2028\u2029";
+/// What is not seen: refused where a text tells one thing from another.
+const INVISIBLE: &str = r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb";
+/// Room, which does not count at the ends of a text.
+const ROOM: &str = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+
+/// What the routes call a pattern by, and the pattern: the rules of `types/text.rs` as far as a regular expression can tell them.
+fn pattern(name: &str) -> Option<String> {
+    let seen = format!("[^{CONTROLS}{INVISIBLE}]");
+    let plain = format!("[^{CONTROLS}{INVISIBLE}{ROOM}]");
+    let trimmed = |inner: &str| Some(format!("^[{ROOM}]*{inner}[{ROOM}]*$"));
+    match name {
+        "id" => trimmed(&format!("{plain}({seen}*{plain})?")),
+        "email" => trimmed(&format!("{plain}+@{plain}*[^@{CONTROLS}{INVISIBLE}{ROOM}]")),
+        "line" => trimmed(&format!("[^{CONTROLS}]*")),
+        "searched" => trimmed(&format!("([^{CONTROLS}{ROOM}][^{CONTROLS}]+[^{CONTROLS}{ROOM}])?")),
+        "reason" => trimmed(&format!(r"([^{CONTROLS}]|\r?\n)*")),
+        "name" => Some(String::from("^[a-z][a-z0-9-]*$")),
+        "printable" => Some(String::from("^[!-~]([ -~]*[!-~])?$")),
+        "cursor" => Some(String::from(r"^[0-9a-f]{8}\.[0-9]{1,18}\.[0-9a-f]{32}$")),
+        _ => None,
+    }
+}
+
 /// The document with its title, its security scheme and the errors of every operation.
 pub fn completed(document: OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
@@ -24,6 +49,7 @@ pub fn completed(document: OpenApi) -> Value {
     document["tags"] = json!([
         { "name": "claims", "description": "Hand databases to owners" },
         { "name": "databases", "description": "Read and change databases of the fleet" },
+        { "name": "owners", "description": "Whose the databases are" },
         { "name": "pools", "description": "How many databases are ready" },
         { "name": "findings", "description": "What is wrong between Neon and the ledger" },
     ]);
@@ -38,6 +64,7 @@ pub fn completed(document: OpenApi) -> Value {
         }
     }
     write_for_readers(&mut document);
+    write_patterns(&mut document);
     document
 }
 
@@ -47,6 +74,22 @@ fn write_for_readers(value: &mut Value) {
         Value::String(text) => *text = text.replace("[`", "`").replace("`]", "`"),
         Value::Array(values) => values.iter_mut().for_each(write_for_readers),
         Value::Object(values) => values.values_mut().for_each(write_for_readers),
+        _ => {}
+    }
+}
+
+/// Puts the patterns where the routes name them.
+fn write_patterns(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(write_patterns),
+        Value::Object(values) => {
+            for (key, value) in values {
+                match value.as_str().filter(|_| key == "pattern").and_then(pattern) {
+                    Some(pattern) => *value = Value::String(pattern),
+                    None => write_patterns(value),
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -83,7 +126,7 @@ fn add_problems(operation: &mut Value) {
         (has("path"), has("query"), has("header"), operation.get("requestBody").is_some());
     let statuses = KINDS.iter().filter(|(_, status, ..)| match status {
         404 => in_path,
-        409 => has_body,
+        409 => in_path || has_body,
         400 | 413 | 415 => has_body,
         422 => in_path || in_query || in_header || has_body,
         405 => false,
@@ -97,7 +140,7 @@ fn add_problems(operation: &mut Value) {
         });
         match status {
             401 => response["headers"] = json!({ "WWW-Authenticate": { "schema": { "type": "string" } } }),
-            503 => {
+            429 | 503 => {
                 response["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer", "minimum": 0 } } })
             }
             _ => {}
@@ -132,6 +175,8 @@ mod tests {
         }
         ids.sort();
         let all = [
+            "cancelClaim",
+            "changeOwner",
             "changeQuota",
             "createClaim",
             "listDatabases",
@@ -145,6 +190,14 @@ mod tests {
             "suspendDatabase",
         ];
         assert_eq!(ids, all);
+    }
+
+    #[test]
+    fn every_pattern_that_a_route_names_is_there() {
+        let text = document().to_string();
+        let patterns: Vec<&str> = text.split("\"pattern\":\"").skip(1).collect();
+        assert!(patterns.len() > 12, "{patterns:?}");
+        assert!(patterns.iter().all(|pattern| pattern.starts_with('^')), "{patterns:?}");
     }
 
     #[test]

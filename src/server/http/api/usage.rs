@@ -2,33 +2,23 @@
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
-    extract::{Id, Params},
+    extract::{Id, Pairs},
     problem::Problem,
     validate::Validation,
 };
-use crate::{server::AppState, types::UsageDay};
+use crate::{
+    server::AppState,
+    types::{QueryReader, UsageDay},
+};
 
 /// Days in one answer: the whole retention and a little more.
 const MOST_DAYS: i64 = 400;
 /// Days in an answer when nothing is asked for.
 const USUAL_DAYS: i64 = 30;
-
-/// Which days.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct UsageQuery {
-    /// The first day, in UTC; the default is 29 days before `to`.
-    #[param(example = "2026-03-01")]
-    from: Option<NaiveDate>,
-    /// The last day, in UTC, included; the default is today.
-    #[param(example = "2026-03-31")]
-    to: Option<NaiveDate>,
-}
 
 /// The usage of a database by day.
 #[derive(Serialize, ToSchema)]
@@ -48,16 +38,17 @@ pub struct UsageList {
 /// Active time, compute, written and transferred data and size, from Neon's history of consumption. Kept for 13 months.
 #[utoipa::path(
     get, path = "/api/v1/databases/{id}/usage", operation_id = "readUsage", tag = "databases", security(("token" = ["read"])),
-    params(("id" = Uuid, Path, description = "The database's id"), UsageQuery),
+    params(
+        ("id" = Uuid, Path, description = "The database's id"),
+        ("from" = Option<NaiveDate>, Query, description = "The first day, in UTC; 29 days before `to` if absent, and never more than 399 days before it", example = "2026-03-01"),
+        ("to" = Option<NaiveDate>, Query, description = "The last day, in UTC, included; today if absent", example = "2026-03-31"),
+    ),
     responses((status = 200, description = "The days on which something was used", body = UsageList))
 )]
-pub async fn read_usage(
-    State(state): State<AppState>,
-    Id(id): Id,
-    Params(query): Params<UsageQuery>,
-) -> Result<Json<UsageList>, Problem> {
-    let to = query.to.unwrap_or_else(|| Utc::now().date_naive());
-    let from = query.from.or_else(|| to.checked_sub_signed(TimeDelta::days(USUAL_DAYS - 1))).unwrap_or(to);
+pub async fn read_usage(State(state): State<AppState>, Id(id): Id, query: Pairs) -> Result<Json<UsageList>, Problem> {
+    let (from, to) = query.read(|query| (day(query, "from"), day(query, "to")))?;
+    let to = to.unwrap_or_else(|| Utc::now().date_naive());
+    let from = from.or_else(|| to.checked_sub_signed(TimeDelta::days(USUAL_DAYS - 1))).unwrap_or(to);
     check(from, to)?;
     let history = state.ledger.usage_history(id, from, to).await?;
     Ok(Json(UsageList {
@@ -67,6 +58,10 @@ pub async fn read_usage(
         asked_at: history.asked_at,
         as_of: history.as_of,
     }))
+}
+
+fn day(query: &mut QueryReader<'_>, name: &'static str) -> Option<NaiveDate> {
+    query.parsed(&[name], "a day as 2026-03-31", |text| text.parse().ok())
 }
 
 fn check(from: NaiveDate, to: NaiveDate) -> Result<(), Problem> {
