@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use embedded_postgres::{Postgres, Settings};
 use flotilla::server::{
     auth::Scope,
-    cli::token,
+    cli::token::{self, NewToken},
     ledger::{Ledger, NewPool},
     secrets::Secrets,
 };
@@ -83,7 +83,8 @@ impl Ground {
         settings.state_database = format!("neon_{name}");
         let emulator = Emulator::start(settings).await?;
         let secret_key = Secrets::generate_key();
-        let token = token::create(&ledger, "bench", &[Scope::Claim, Scope::Read, Scope::Manage], None).await?;
+        let token =
+            token::create(&ledger, &NewToken::new("bench", &[Scope::Claim, Scope::Read, Scope::Manage])).await?;
         let secrets = Secrets::from_keys(&secret_key, &[""; 0])?;
         Ok(Stage { url, ledger, emulator, secrets, secret_key, token })
     }

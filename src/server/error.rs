@@ -11,6 +11,8 @@ impl From<LedgerError> for AppError {
             LedgerError::NotFound(what) => Self::NotFound(what),
             LedgerError::Invalid { field, message } => Self::invalid(field, message),
             LedgerError::Conflict(message) => Self::Conflict(message),
+            LedgerError::ClaimEnded { message, .. } => Self::Conflict(message.to_owned()),
+            LedgerError::Forbidden(message) => Self::Forbidden(message),
             LedgerError::Away => ledger_is_away(),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");

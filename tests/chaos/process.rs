@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::{auth::Scope, cli::token};
+use flotilla::server::{
+    auth::Scope,
+    cli::token::{self, NewToken},
+};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -114,7 +117,7 @@ impl Caller {
         flotilla::server::neon::prepare_tls();
         let name = format!("caller {}", Uuid::now_v7());
         let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
-        let token = token::create(&world.ledger, &name, &scopes, None).await.unwrap();
+        let token = token::create(&world.ledger, &NewToken::new(&name, &scopes)).await.unwrap();
         let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { client, urls: urls.to_vec(), token, patience: Duration::from_secs(60) }
     }

@@ -1,6 +1,12 @@
 //! Who may do what: every route of the API and every server function, for everybody.
 
-use flotilla::{server::auth::Scope, types::Role};
+use flotilla::{
+    server::{
+        auth::Scope,
+        cli::token::{self, NewToken},
+    },
+    types::Role,
+};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -12,7 +18,7 @@ async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
     let server = world.serve_without_duties().await;
     let document: Value =
         server.anonymous(Method::GET, "/api/v1/openapi.json").send().await.unwrap().json().await.unwrap();
-    let reader = flotilla::server::cli::token::create(&world.ledger, "reader", &[Scope::Read], None).await.unwrap();
+    let reader = token::create(&world.ledger, &NewToken::new("reader", &[Scope::Read])).await.unwrap();
     let mut seen = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
@@ -75,7 +81,7 @@ async fn metrics_are_for_tokens_that_may_read() {
     for (scope, expected) in
         [(Scope::Claim, StatusCode::FORBIDDEN), (Scope::Read, StatusCode::OK), (Scope::Manage, StatusCode::OK)]
     {
-        let token = flotilla::server::cli::token::create(&world.ledger, scope.as_str(), &[scope], None).await.unwrap();
+        let token = token::create(&world.ledger, &NewToken::new(scope.as_str(), &[scope])).await.unwrap();
         let answer = server.anonymous(Method::GET, "/metrics").bearer_auth(token).send().await.unwrap();
         assert_eq!(answer.status(), expected, "{}", scope.as_str());
     }

@@ -171,7 +171,7 @@ async fn databases_are_found_by_their_owner_of_now() {
     assert!(found("lovelace").await.is_empty());
     let claim = async |address: &str| -> Uuid {
         let owner = json!({ "id": "ada", "email": address, "organisation": "Engines" });
-        let (status, claim) = server.claim_with(json!({ "owner": owner }), None).await;
+        let (status, claim) = server.claim_with(json!({ "owner": owner, "update_owner": true }), None).await;
         assert_eq!(status, StatusCode::CREATED, "{claim}");
         claim["database"]["id"].as_str().unwrap().parse().unwrap()
     };

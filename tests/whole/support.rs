@@ -7,7 +7,10 @@ use flotilla::{
     server::{
         AppState,
         auth::Scope,
-        cli::{Cli, operator, token},
+        cli::{
+            Cli, operator,
+            token::{self, NewToken},
+        },
         engine::{ClaimTimings, Engine, EngineSettings, Parts},
         http,
         ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
@@ -152,7 +155,16 @@ impl World {
         let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics };
         let served = tokio::spawn(http::serve(state.clone(), listener, shutdown.clone()));
         let name = format!("test {}", Uuid::now_v7());
-        let token = token::create(&ledger, &name, &[Scope::Claim, Scope::Read, Scope::Manage], None).await.unwrap();
+        let token = token::create(
+            &ledger,
+            &NewToken {
+                // Every replica is asked by the same signup service.
+                client: Some(String::from("signup")),
+                ..NewToken::new(&name, &[Scope::Claim, Scope::Read, Scope::Manage])
+            },
+        )
+        .await
+        .unwrap();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
         Server { url, state, token, client, shutdown, served }
     }
@@ -164,8 +176,14 @@ impl World {
 
     /// Puts databases into the pool without asking Neon: for tests of the ledger alone.
     pub async fn stock(&self, count: usize) {
+        self.stock_in("standard", count).await;
+    }
+
+    /// [`World::stock`] for another pool.
+    pub async fn stock_in(&self, pool: &str, count: usize) {
         let secrets = Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap();
-        let rows: Vec<SeedRow> = (0..count).map(|number| stocked(number, &secrets)).collect();
+        let rows: Vec<SeedRow> =
+            (0..count).map(|number| SeedRow { pool: pool.to_owned(), ..stocked(number, &secrets) }).collect();
         self.ledger.seed(&rows).await.unwrap();
     }
 

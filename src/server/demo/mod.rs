@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     auth::Scope,
-    cli::{output::remark, token},
+    cli::{
+        output::remark,
+        token::{self, NewToken},
+    },
     config::Config,
     ledger::{By, Ledger, LedgerError, NewOperator, TokenStanding},
     neon,
@@ -141,7 +144,8 @@ async fn api_token(ledger: &Ledger, folder: &Path) -> Result<String> {
         return Ok(token);
     }
     let name = format!("demo {}", chrono::Utc::now().format("%Y-%m-%d %H:%M:%S"));
-    token::create(ledger, &name, &[Scope::Claim, Scope::Read, Scope::Manage], None).await
+    let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
+    token::create(ledger, &NewToken { client: Some(String::from("demo")), ..NewToken::new(&name, &scopes) }).await
 }
 
 async fn ensure_operator(ledger: &Ledger) -> Result<()> {

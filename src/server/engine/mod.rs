@@ -49,7 +49,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    ledger::{Claim, ClaimStatus, Ledger, LedgerError},
+    ledger::{ClaimStatus, Ledger, LedgerError},
     metrics::Metrics,
     neon::{Allowance, NeonClient, NeonHealth},
     secrets::Secrets,
@@ -192,17 +192,17 @@ impl Engine {
         self.inner.nudge(Duty::Apply);
     }
 
-    /// Waits until the claim is served, or until `until`, and answers how it stands then.
+    /// Waits until the claim no longer waits, or until `until`.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn wait_for_claim(&self, id: Uuid, until: Instant) -> Result<Claim, LedgerError> {
+    pub async fn wait_for_claim(&self, id: Uuid, until: Instant) -> Result<(), LedgerError> {
         loop {
             // Registered before the ledger is asked, so that no serving in between is missed.
             let served = self.inner.claim_served.notified();
-            let claim = self.inner.ledger.claim_by_id(id).await?;
-            if claim.status != ClaimStatus::Waiting || Instant::now() >= until || self.inner.shutdown.is_cancelled() {
-                return Ok(claim);
+            let is_waiting = self.inner.ledger.claim_status(id).await? == ClaimStatus::Waiting;
+            if !is_waiting || Instant::now() >= until || self.inner.shutdown.is_cancelled() {
+                return Ok(());
             }
             // Another replica may serve it: ask again now and then.
             let ask_again = (Instant::now() + Duration::from_millis(250)).min(until);

@@ -66,7 +66,7 @@ impl Ledger {
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
                          (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
-                            AND kind <> 'database.revealed' ORDER BY id DESC LIMIT 1) AS request_id"#,
+                            AND kind NOT IN ('database.revealed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
             lease_seconds,

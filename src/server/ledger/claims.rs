@@ -1,6 +1,7 @@
 //! Claiming: handing an available database to an owner, in one statement, which is one transaction and one round trip.
 //!
-//! An owner has one live claim per pool (a unique index), so claiming is safe to repeat and to race. The scan for an available database
+//! An owner has one live claim per pool (a unique index), so claiming is safe to repeat and to race. An owner who is known stays as they
+//! are, their plan too, unless the claim says that they are to be updated: that is a step of its own before it. The scan for an available database
 //! starts behind the last one that this replica took (a watermark), because an old snapshot elsewhere keeps dead rows in front of it;
 //! when nothing is found, the whole index is asked, three times, since rows locked by others are no proof of emptiness.
 
@@ -9,14 +10,21 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, events::insert_event};
-use crate::types::{DatabaseState, Owner, Time};
+use super::{
+    By, Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, Ledger, LedgerError, OwnerChange,
+    claim_record::{CANCELLED, RELEASED},
+    events::insert_event,
+};
+use crate::types::{DatabaseState, Owner};
 
 /// What the signup service asks for.
 pub struct NewClaim {
     pub owner: NewOwner,
     /// The default pool if `None`.
     pub pool: Option<String>,
+    /// An owner who is known becomes what is asked for here; else they stay as they are.
+    pub update_owner: bool,
+    /// Unique for the client.
     pub idempotency_key: Option<String>,
     /// SHA-256 of everything asked for: the same key with another hash is refused.
     pub parameters_hash: [u8; 32],
@@ -26,49 +34,8 @@ pub struct NewOwner {
     pub id: String,
     pub email: String,
     pub organisation: Option<String>,
-    /// The pool's birth plan if `None`.
+    /// The owner's own if `None`, and for a new owner the pool's birth plan.
     pub plan: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
-#[sqlx(type_name = "claim_status", rename_all = "lowercase")]
-#[serde(rename_all = "lowercase")]
-pub enum ClaimStatus {
-    Waiting,
-    Served,
-    Cancelled,
-}
-
-/// `warm`: out of the pool at once. `cold`: had to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ClaimKind {
-    Warm,
-    Cold,
-}
-
-#[derive(Clone, Debug)]
-pub struct Claim {
-    pub id: Uuid,
-    pub status: ClaimStatus,
-    pub kind: ClaimKind,
-    pub requested_at: Time,
-    pub served_at: Option<Time>,
-    pub released_at: Option<Time>,
-    pub owner: Owner,
-    pub pool: String,
-    pub database: Option<ClaimedDatabase>,
-    /// Made by this very request, and not a repetition of an earlier one.
-    pub is_new: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct ClaimedDatabase {
-    pub id: Uuid,
-    pub region: String,
-    pub state: DatabaseState,
-    pub neon_project_id: String,
-    pub sealed_credentials: Vec<u8>,
 }
 
 /// A claim that had to wait and has its database now.
@@ -92,14 +59,18 @@ impl Ledger {
     /// comes back waiting, and is served first come, first served.
     ///
     /// # Errors
-    /// `Invalid` when plan or pool do not exist, `Conflict` when the idempotency key was used with other parameters.
-    pub async fn claim(&self, new: &NewClaim, by: &By) -> Result<Claim, LedgerError> {
+    /// `Invalid` when plan or pool do not exist or the idempotency key was used with other parameters, `ClaimEnded` when its claim was
+    /// released or cancelled, `Forbidden` when the claimant may not use the pool.
+    pub async fn claim(&self, new: &NewClaim, claimant: &Claimant) -> Result<Claim, LedgerError> {
+        if new.update_owner {
+            self.update_owner(new, claimant).await?;
+        }
         let key = new.pool.clone().unwrap_or_default();
         let mut watermark = self.watermarks.lock().map_or(0, |marks| marks.get(&key).copied().unwrap_or(0));
         for pause in ASK_AGAIN.iter().map(Some).chain([None]) {
-            let taken = match self.take_available(new, watermark, by).await {
+            let taken = match self.take_available(new, watermark, claimant).await {
                 Err(error) if was_deadlock(&error) => None,
-                taken => taken.map_err(refusal)?,
+                taken => taken?,
             };
             if let Some((claim, order)) = taken {
                 if let Ok(mut marks) = self.watermarks.lock() {
@@ -107,7 +78,7 @@ impl Ledger {
                 }
                 return Ok(claim);
             }
-            if let Some(claim) = self.earlier_claim(new).await? {
+            if let Some(claim) = self.earlier_claim(new, claimant).await? {
                 return Ok(claim);
             }
             if watermark > 0 {
@@ -119,27 +90,28 @@ impl Ledger {
                 _ => break,
             }
         }
-        self.queue(new, by).await
+        self.queue(new, claimant).await
     }
 
-    /// One claim, with the database if it has been served.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn claim_by_id(&self, id: Uuid) -> Result<Claim, LedgerError> {
-        let record = sqlx::query_as!(
-            ClaimRecord,
-            r#"SELECT c.id, c.status AS "status: ClaimStatus", c.kind, c.requested_at, c.served_at, c.released_at, p.name AS pool,
-                      o.id AS owner_id, o.email, o.organisation, o.plan, d.id AS "database_id?", d.region_id AS "region_id?",
-                      d.state AS "state?: DatabaseState", d.neon_project_id, d.sealed_credentials
-               FROM claims AS c JOIN owners AS o ON o.id = c.owner_id JOIN pools AS p ON p.id = c.pool_id
-               LEFT JOIN databases AS d ON d.id = c.database_id
-               WHERE c.id = $1"#,
-            id
+    /// A repetition by its key changes nothing: what it asked for was done, and the owner may have changed since.
+    async fn update_owner(&self, new: &NewClaim, claimant: &Claimant) -> Result<(), LedgerError> {
+        let is_repeated = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM claims WHERE client = $1 AND idempotency_key = $2) AS "is_repeated!""#,
+            claimant.client,
+            new.idempotency_key
         )
-        .fetch_optional(&self.db)
+        .fetch_one(&self.db)
         .await?;
-        Ok(record.ok_or_else(|| LedgerError::NotFound(format!("The claim {id}")))?.into_claim(false))
+        if is_repeated {
+            return Ok(());
+        }
+        self.chosen_pool(new, claimant).await?;
+        let NewOwner { id, email, organisation, plan } = &new.owner;
+        let change = OwnerChange { email: Some(email.clone()), organisation: organisation.clone(), plan: plan.clone() };
+        match self.change_owner(id, &change, &claimant.by).await {
+            Ok(_) | Err(LedgerError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The claim in one statement. `None` when nothing available was seen, or when the owner or the key already has a claim.
@@ -147,22 +119,21 @@ impl Ledger {
         &self,
         new: &NewClaim,
         watermark: i64,
-        by: &By,
+        claimant: &Claimant,
     ) -> Result<Option<(Claim, i64)>, sqlx::Error> {
+        let by = &claimant.by;
         let taken = sqlx::query!(
             r#"WITH pool AS (
-                 SELECT id, name, birth_plan FROM pools WHERE CASE WHEN $5::text IS NULL THEN is_default ELSE name = $5 END),
+                 SELECT id, name, birth_plan FROM pools
+                 WHERE CASE WHEN $5::text IS NULL THEN is_default ELSE name = $5 END AND ($14::text[] IS NULL OR name = ANY ($14))),
+               known AS (SELECT email, organisation, plan FROM owners WHERE id = $1),
                plan AS (
-                 SELECT plans.* FROM plans, pool WHERE plans.name = coalesce($4, pool.birth_plan)),
+                 SELECT plans.* FROM plans, pool
+                 WHERE plans.name = coalesce((SELECT plan FROM known), $4, pool.birth_plan)
+                   AND ($4::text IS NULL OR EXISTS (SELECT FROM plans AS named WHERE named.name = $4))),
                earlier AS (
                  SELECT FROM claims, pool WHERE owner_id = $1 AND pool_id = pool.id AND released_at IS NULL AND status <> 'cancelled'
-                 UNION ALL SELECT FROM claims WHERE idempotency_key = $7),
-               owner AS (
-                 INSERT INTO owners (id, email, organisation, plan)
-                 SELECT $1, $2, $3, coalesce($4, pool.birth_plan) FROM pool WHERE NOT EXISTS (SELECT FROM earlier)
-                 ON CONFLICT (id) DO UPDATE SET email = excluded.email, organisation = coalesce(excluded.organisation, owners.organisation), plan = excluded.plan
-                 WHERE (owners.email, owners.organisation, owners.plan)
-                       IS DISTINCT FROM (excluded.email, coalesce(excluded.organisation, owners.organisation), excluded.plan)),
+                 UNION ALL SELECT FROM claims WHERE client = $15 AND idempotency_key = $7),
                picked AS (
                  SELECT d.id FROM databases AS d
                  WHERE d.pool_id = (SELECT id FROM pool) AND d.state = 'available' AND d.available_order > $9
@@ -170,9 +141,13 @@ impl Ledger {
                    -- First come, first served: those who wait go before.
                    AND NOT EXISTS (SELECT FROM claims WHERE pool_id = (SELECT id FROM pool) AND status = 'waiting')
                  ORDER BY d.available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+               owner AS (
+                 INSERT INTO owners (id, email, organisation, plan)
+                 SELECT $1, $2, $3, plan.name FROM picked, plan WHERE NOT EXISTS (SELECT FROM known)
+                 ON CONFLICT (id) DO NOTHING),
                made AS (
-                 INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, idempotency_key, request_hash, served_at)
-                 SELECT $6, pool.id, $1, picked.id, 'served', 'warm', $7, $8, now() FROM picked, pool
+                 INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, client, idempotency_key, request_hash, served_at)
+                 SELECT $6, pool.id, $1, picked.id, 'served', 'warm', $15, $7, $8, now() FROM picked, pool
                  ON CONFLICT DO NOTHING
                  RETURNING id, database_id, requested_at, served_at),
                taken AS (
@@ -187,12 +162,13 @@ impl Ledger {
                told AS (
                  INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, after, request_id)
                  SELECT 'database.claimed', taken.id, taken.pool_id, $10, $11, $12, '{"state": "available"}',
-                        jsonb_build_object('state', 'claimed', 'owner', $1::text, 'plan', taken.plan), $13
+                        jsonb_build_object('state', 'claimed', 'owner', $1::text, 'plan', taken.plan, 'client', $15::text, 'address', $16::text), $13
                  FROM taken)
                SELECT made.id, made.requested_at, made.served_at, taken.id AS database_id, taken.available_order AS "available_order!", taken.region_id,
                       taken.neon_project_id AS "neon_project_id!", taken.sealed_credentials AS "sealed_credentials!", taken.plan AS "plan!",
-                      pool.name AS pool
-               FROM taken, made, pool"#,
+                      pool.name AS pool, coalesce(known.email, $2) AS "email!",
+                      CASE WHEN known.email IS NULL THEN $3 ELSE known.organisation END AS organisation
+               FROM taken CROSS JOIN made CROSS JOIN pool LEFT JOIN known ON true"#,
             new.owner.id,
             new.owner.email,
             new.owner.organisation,
@@ -206,6 +182,9 @@ impl Ledger {
             by.via.as_str(),
             by.reason,
             by.request_id,
+            claimant.pools.as_deref(),
+            claimant.client,
+            claimant.address,
         )
         .fetch_optional(&self.db)
         .await?;
@@ -215,14 +194,10 @@ impl Ledger {
                 region: row.region_id,
                 state: DatabaseState::Claimed,
                 neon_project_id: row.neon_project_id,
-                sealed_credentials: row.sealed_credentials,
+                sealed_credentials: Ok(row.sealed_credentials),
             };
-            let owner = Owner {
-                id: new.owner.id.clone(),
-                email: new.owner.email.clone(),
-                organisation: new.owner.organisation.clone(),
-                plan: row.plan,
-            };
+            let owner =
+                Owner { id: new.owner.id.clone(), email: row.email, organisation: row.organisation, plan: row.plan };
             let claim = Claim {
                 id: row.id,
                 status: ClaimStatus::Served,
@@ -240,28 +215,34 @@ impl Ledger {
     }
 
     /// What this key or this owner was given before.
-    async fn earlier_claim(&self, new: &NewClaim) -> Result<Option<Claim>, LedgerError> {
+    async fn earlier_claim(&self, new: &NewClaim, claimant: &Claimant) -> Result<Option<Claim>, LedgerError> {
         let earlier = sqlx::query!(
-            r#"SELECT c.id, c.request_hash, (c.idempotency_key IS NOT DISTINCT FROM $3 AND $3::text IS NOT NULL) AS "by_key!"
+            r#"SELECT c.id, c.request_hash, c.status AS "status: ClaimStatus", c.released_at IS NOT NULL AS "is_released!",
+                      (c.client = $3 AND c.idempotency_key = $4) IS TRUE AS "by_key!"
                FROM claims AS c JOIN pools AS p ON p.id = c.pool_id
-               WHERE c.idempotency_key = $3
+               WHERE (c.client = $3 AND c.idempotency_key = $4)
                   OR (c.owner_id = $1 AND CASE WHEN $2::text IS NULL THEN p.is_default ELSE p.name = $2 END
-                      AND c.released_at IS NULL AND c.status <> 'cancelled')
-               ORDER BY 3 DESC LIMIT 1"#,
+                      AND ($5::text[] IS NULL OR p.name = ANY ($5)) AND c.released_at IS NULL AND c.status <> 'cancelled')
+               ORDER BY 5 DESC LIMIT 1"#,
             new.owner.id,
             new.pool,
+            claimant.client,
             new.idempotency_key,
+            claimant.pools.as_deref(),
         )
         .fetch_optional(&self.db)
         .await?;
         match earlier {
             None => Ok(None),
             Some(row) if row.by_key && row.request_hash != new.parameters_hash.as_slice() => {
-                Err(LedgerError::Conflict(String::from(
-                    "This Idempotency-Key was used with other parameters. Use a new key for a new claim.",
-                )))
+                Err(LedgerError::Invalid {
+                    field: "Idempotency-Key",
+                    message: String::from("This key was used with other parameters. Use a new key for a new claim."),
+                })
             }
-            Some(row) => Ok(Some(self.claim_by_id(row.id).await?)),
+            Some(row) if row.is_released => Err(RELEASED),
+            Some(row) if row.status == ClaimStatus::Cancelled => Err(CANCELLED),
+            Some(row) => Ok(Some(self.claim_by_id(row.id, claimant).await?)),
         }
     }
 
@@ -277,34 +258,51 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Writes the claim down as waiting.
-    async fn queue(&self, new: &NewClaim, by: &By) -> Result<Claim, LedgerError> {
-        let mut tx = self.db.begin().await?;
+    /// The pool that the claim is for, by id and birth plan.
+    async fn chosen_pool(&self, new: &NewClaim, claimant: &Claimant) -> Result<(i32, String), LedgerError> {
         let pool = sqlx::query!(
-            "SELECT id, birth_plan FROM pools WHERE CASE WHEN $1::text IS NULL THEN is_default ELSE name = $1 END",
-            new.pool
+            r#"SELECT id, name, birth_plan, ($2::text IS NULL OR EXISTS (SELECT FROM plans WHERE plans.name = $2)) AS "has_plan!"
+               FROM pools WHERE CASE WHEN $1::text IS NULL THEN is_default ELSE name = $1 END"#,
+            new.pool,
+            new.owner.plan,
         )
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&self.db)
         .await?
         .ok_or_else(|| no_such_pool(new.pool.as_deref()))?;
+        if !claimant.may_use_pool(&pool.name) {
+            let message =
+                format!("This token may not claim from the pool {}. Name one that it is bound to.", pool.name);
+            return Err(LedgerError::Forbidden(message));
+        }
+        if !pool.has_plan {
+            let message = String::from("There is no plan of this name.");
+            return Err(LedgerError::Invalid { field: "owner.plan", message });
+        }
+        Ok((pool.id, pool.birth_plan))
+    }
+
+    /// Writes the claim down as waiting.
+    async fn queue(&self, new: &NewClaim, claimant: &Claimant) -> Result<Claim, LedgerError> {
+        let by = &claimant.by;
+        let (pool_id, birth_plan) = self.chosen_pool(new, claimant).await?;
+        let mut tx = self.db.begin().await?;
         sqlx::query!(
-            "INSERT INTO owners (id, email, organisation, plan) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (id) DO UPDATE SET email = excluded.email, organisation = coalesce(excluded.organisation, owners.organisation), plan = excluded.plan",
+            "INSERT INTO owners (id, email, organisation, plan) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
             new.owner.id,
             new.owner.email,
             new.owner.organisation,
-            new.owner.plan.as_ref().unwrap_or(&pool.birth_plan),
+            new.owner.plan.as_ref().unwrap_or(&birth_plan),
         )
         .execute(&mut *tx)
-        .await
-        .map_err(refusal)?;
+        .await?;
         let queued = sqlx::query_scalar!(
-            "INSERT INTO claims (id, pool_id, owner_id, status, kind, idempotency_key, request_hash, request_id)
-             VALUES ($1, $2, $3, 'waiting', 'cold', $4, $5, $6)
+            "INSERT INTO claims (id, pool_id, owner_id, status, kind, client, idempotency_key, request_hash, request_id)
+             VALUES ($1, $2, $3, 'waiting', 'cold', $4, $5, $6, $7)
              ON CONFLICT DO NOTHING RETURNING id",
             Uuid::now_v7(),
-            pool.id,
+            pool_id,
             new.owner.id,
+            claimant.client,
             new.idempotency_key,
             new.parameters_hash.as_slice(),
             by.request_id,
@@ -314,20 +312,22 @@ impl Ledger {
         let Some(id) = queued else {
             tx.rollback().await?;
             return self
-                .earlier_claim(new)
+                .earlier_claim(new, claimant)
                 .await?
                 .ok_or_else(|| LedgerError::Conflict(String::from("The claim changed meanwhile. Send it again.")));
         };
         let event = super::NewEvent {
             kind: "claim.waiting",
             database_id: None,
-            pool_id: Some(pool.id),
+            pool_id: Some(pool_id),
             before: None,
-            after: Some(json!({ "claim": id, "owner": new.owner.id })),
+            after: Some(
+                json!({ "claim": id, "owner": new.owner.id, "client": claimant.client, "address": claimant.address }),
+            ),
         };
         insert_event(&mut *tx, &event, by).await?;
         tx.commit().await?;
-        let mut claim = self.claim_by_id(id).await?;
+        let mut claim = self.claim_by_id(id, claimant).await?;
         claim.is_new = true;
         Ok(claim)
     }
@@ -382,61 +382,6 @@ impl Ledger {
         Ok(sqlx::query_scalar!("SELECT DISTINCT pool_id FROM claims WHERE status = 'waiting'")
             .fetch_all(&self.db)
             .await?)
-    }
-}
-
-struct ClaimRecord {
-    id: Uuid,
-    status: ClaimStatus,
-    kind: String,
-    requested_at: Time,
-    served_at: Option<Time>,
-    released_at: Option<Time>,
-    pool: String,
-    owner_id: String,
-    email: String,
-    organisation: Option<String>,
-    plan: String,
-    database_id: Option<Uuid>,
-    region_id: Option<String>,
-    state: Option<DatabaseState>,
-    neon_project_id: Option<String>,
-    sealed_credentials: Option<Vec<u8>>,
-}
-
-impl ClaimRecord {
-    fn into_claim(self, is_new: bool) -> Claim {
-        let database = (|| {
-            Some(ClaimedDatabase {
-                id: self.database_id?,
-                region: self.region_id?,
-                state: self.state?,
-                neon_project_id: self.neon_project_id?,
-                sealed_credentials: self.sealed_credentials?,
-            })
-        })();
-        Claim {
-            id: self.id,
-            status: self.status,
-            kind: if self.kind == "warm" { ClaimKind::Warm } else { ClaimKind::Cold },
-            requested_at: self.requested_at,
-            served_at: self.served_at,
-            released_at: self.released_at,
-            owner: Owner { id: self.owner_id, email: self.email, organisation: self.organisation, plan: self.plan },
-            pool: self.pool,
-            database,
-            is_new,
-        }
-    }
-}
-
-/// The one foreign key that a request can break is the plan's.
-fn refusal(error: sqlx::Error) -> LedgerError {
-    match &error {
-        sqlx::Error::Database(inner) if inner.constraint() == Some("owners_plan_fkey") => {
-            LedgerError::Invalid { field: "owner.plan", message: String::from("There is no plan of this name.") }
-        }
-        _ => LedgerError::Sql(error),
     }
 }
 

@@ -10,6 +10,16 @@ pub enum LedgerError {
     /// The row is not in a state in which this can be done.
     #[error("{0}")]
     Conflict(String),
+    /// What was asked for needs a claim that goes on, and this one does not.
+    #[error("{message}")]
+    ClaimEnded {
+        /// What became of it, for programs: `served`, `released`, `cancelled`.
+        code: &'static str,
+        message: &'static str,
+    },
+    /// The token may not do this, whatever its scopes.
+    #[error("{0}")]
+    Forbidden(String),
     #[error("PostgreSQL does not answer")]
     Away,
     #[error(transparent)]

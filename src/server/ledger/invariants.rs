@@ -32,7 +32,7 @@ const UNIQUE_INDEXES: [&str; 7] = [
     "databases_one_per_owner",
     "claims_one_live_per_owner",
     "claims_database_id_key",
-    "claims_idempotency_key_key",
+    "claims_one_per_client_and_key",
 ];
 
 /// An invariant that does not hold.

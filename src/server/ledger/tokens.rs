@@ -11,20 +11,40 @@ use crate::types::Time;
 /// A token to be made.
 pub struct NewApiToken<'a> {
     pub name: &'a str,
+    /// Whose claims are its own.
+    pub client: &'a str,
     /// Its first characters.
     pub prefix: &'a str,
     pub token_hash: [u8; 32],
     /// Of `claim`, `read`, `manage`.
     pub scopes: Vec<String>,
+    /// Out of which it may claim; all if `None`.
+    pub pools: Option<Vec<String>>,
+    pub calls_per_minute: Option<i32>,
     /// Never if `None`.
     pub valid_for: Option<Duration>,
+}
+
+/// A new secret for a token that goes on otherwise as it was.
+pub struct TokenReplacement<'a> {
+    pub name: &'a str,
+    /// Its first characters.
+    pub prefix: &'a str,
+    pub token_hash: [u8; 32],
+    /// As long as the secret before it if `None`.
+    pub valid_for: Option<Duration>,
+    /// How long the secret before it is still accepted, at most until it would have expired anyway.
+    pub keep_previous_for: Duration,
 }
 
 /// A token as the command line lists it.
 pub struct ApiTokenRow {
     pub name: String,
+    pub client: String,
     pub prefix: String,
     pub scopes: Vec<String>,
+    pub pools: Option<Vec<String>>,
+    pub calls_per_minute: Option<i32>,
     pub created_at: Time,
     pub expires_at: Option<Time>,
     pub last_used_at: Option<Time>,
@@ -36,7 +56,10 @@ pub struct ApiTokenRow {
 pub struct LiveToken {
     pub id: Uuid,
     pub name: String,
+    pub client: String,
     pub scopes: Vec<String>,
+    pub pools: Option<Vec<String>>,
+    pub calls_per_minute: Option<i32>,
     /// Not marked as used within the last minute.
     pub is_stale: bool,
 }
@@ -46,23 +69,29 @@ pub struct LiveToken {
 pub enum TokenStanding {
     Live(LiveToken),
     Expired,
+    /// A newer secret has taken its place, and its time is over.
+    Replaced,
     Revoked,
     Unknown,
 }
 
 impl Ledger {
     /// # Errors
-    /// `Conflict` when a token has this name already.
+    /// `Conflict` when a token has this name already, `Invalid` when a pool does not exist.
     pub async fn create_api_token(&self, new: &NewApiToken<'_>, by: &By) -> Result<(), LedgerError> {
+        self.pools_must_exist(new.pools.as_deref().unwrap_or_default()).await?;
         let mut tx = self.db.begin().await?;
         let made = sqlx::query!(
-            "INSERT INTO api_tokens (id, name, prefix, token_hash, scopes, expires_at)
-             VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6)) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO api_tokens (id, name, client, prefix, token_hash, scopes, pools, calls_per_minute, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9)) ON CONFLICT (name) DO NOTHING",
             Uuid::now_v7(),
             new.name,
+            new.client,
             new.prefix,
             new.token_hash.as_slice(),
             &new.scopes,
+            new.pools.as_deref(),
+            new.calls_per_minute,
             new.valid_for.map(|duration| duration.as_secs_f64()),
         )
         .execute(&mut *tx)
@@ -73,8 +102,52 @@ impl Ledger {
                 new.name
             )));
         }
-        insert_event(&mut *tx, &event("token.created", json!({ "token": new.name, "scopes": new.scopes })), by).await?;
+        let after = json!({
+            "token": new.name, "client": new.client, "scopes": new.scopes, "pools": new.pools, "calls_per_minute": new.calls_per_minute,
+        });
+        insert_event(&mut *tx, &event("token.created", after), by).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Gives the token another secret. Name, client, scopes, pools and limit stay as they are.
+    ///
+    /// # Errors
+    /// `NotFound` also for a token that has been revoked.
+    pub async fn replace_api_token(&self, new: &TokenReplacement<'_>, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let replaced = sqlx::query!(
+            "UPDATE api_tokens
+             SET previous_token_hash = token_hash, previous_until = least(now() + make_interval(secs => $4), expires_at),
+                 token_hash = $2, prefix = $3, replaced_at = now(),
+                 expires_at = now() + coalesce(make_interval(secs => $5), expires_at - coalesce(replaced_at, created_at))
+             WHERE name = $1 AND revoked_at IS NULL",
+            new.name,
+            new.token_hash.as_slice(),
+            new.prefix,
+            new.keep_previous_for.as_secs_f64(),
+            new.valid_for.map(|duration| duration.as_secs_f64()),
+        )
+        .execute(&mut *tx)
+        .await?;
+        if replaced.rows_affected() == 0 {
+            return Err(LedgerError::NotFound(format!("A token named {} that is not revoked", new.name)));
+        }
+        let after = json!({ "token": new.name, "previous_seconds": new.keep_previous_for.as_secs() });
+        insert_event(&mut *tx, &event("token.replaced", after), by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn pools_must_exist(&self, names: &[String]) -> Result<(), LedgerError> {
+        let missing = sqlx::query_scalar!(
+            r#"SELECT wanted.name AS "name!" FROM unnest($1::text[]) AS wanted (name) WHERE NOT EXISTS (SELECT FROM pools WHERE pools.name = wanted.name) LIMIT 1"#,
+            names
+        )
+        .fetch_optional(&self.db)
+        .await?;
+        match missing {
+            None => Ok(()),
+            Some(name) => Err(LedgerError::Invalid { field: "pool", message: format!("There is no pool {name}.") }),
+        }
     }
 
     /// All tokens, newest first, at most 1,000.
@@ -84,7 +157,7 @@ impl Ledger {
     pub async fn api_tokens(&self) -> Result<Vec<ApiTokenRow>, LedgerError> {
         Ok(sqlx::query_as!(
             ApiTokenRow,
-            "SELECT name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at FROM api_tokens ORDER BY created_at DESC LIMIT 1000"
+            "SELECT name, client, prefix, scopes, pools, calls_per_minute, created_at, expires_at, last_used_at, revoked_at FROM api_tokens ORDER BY created_at DESC LIMIT 1000"
         )
         .fetch_all(&self.db)
         .await?)
@@ -111,9 +184,11 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn token_standing(&self, token_hash: &[u8; 32]) -> Result<TokenStanding, LedgerError> {
         let row = sqlx::query!(
-            r#"SELECT id, name, scopes, revoked_at IS NOT NULL AS "is_revoked!", coalesce(expires_at <= now(), false) AS "is_expired!",
+            r#"SELECT id, name, client, scopes, pools, calls_per_minute, revoked_at IS NOT NULL AS "is_revoked!",
+                      coalesce(token_hash = $1 AND expires_at <= now(), false) AS "is_expired!",
+                      coalesce(token_hash <> $1 AND previous_until <= now(), false) AS "is_replaced!",
                       coalesce(last_used_at < now() - interval '1 minute', true) AS "is_stale!"
-               FROM api_tokens WHERE token_hash = $1"#,
+               FROM api_tokens WHERE token_hash = $1 OR previous_token_hash = $1"#,
             token_hash.as_slice()
         )
         .fetch_optional(&self.db)
@@ -122,13 +197,35 @@ impl Ledger {
             None => TokenStanding::Unknown,
             Some(row) if row.is_revoked => TokenStanding::Revoked,
             Some(row) if row.is_expired => TokenStanding::Expired,
+            Some(row) if row.is_replaced => TokenStanding::Replaced,
             Some(row) => TokenStanding::Live(LiveToken {
                 id: row.id,
                 name: row.name,
+                client: row.client,
                 scopes: row.scopes,
+                pools: row.pools,
+                calls_per_minute: row.calls_per_minute,
                 is_stale: row.is_stale,
             }),
         })
+    }
+
+    /// Takes one call from the token's bucket, which holds a minute's worth and fills evenly, for all replicas together. `false` when it is empty.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_call(&self, token: Uuid, calls_per_minute: i32) -> Result<bool, LedgerError> {
+        let taken = sqlx::query!(
+            "INSERT INTO token_buckets AS b (token_id, level, at) VALUES ($1, $2::float8 - 1, now())
+             ON CONFLICT (token_id) DO UPDATE
+             SET level = least($2::float8, b.level + greatest(extract(epoch FROM now() - b.at), 0)::float8 * $2::float8 / 60) - 1, at = greatest(b.at, now())
+             WHERE least($2::float8, b.level + greatest(extract(epoch FROM now() - b.at), 0)::float8 * $2::float8 / 60) >= 1",
+            token,
+            f64::from(calls_per_minute),
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(taken.rows_affected() == 1)
     }
 
     /// Marks the token as used, at most once a minute whoever asks. Nobody waits for somebody else who is marking it.

@@ -13,8 +13,8 @@ use crate::{
     server::{
         AppState,
         auth::{API_TOKEN_PREFIX, Scope},
-        http::request_id::RequestId,
-        ledger::{By, Ledger, LiveToken, NewEvent, TokenStanding, Via},
+        http::{address, request_id::RequestId},
+        ledger::{By, Claimant, Ledger, LiveToken, NewEvent, TokenStanding, Via},
         secrets,
     },
     types::text,
@@ -24,6 +24,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Token {
     name: String,
+    client: String,
+    pools: Option<Vec<String>>,
+    /// From where, as far as that can be known.
+    address: String,
     request_id: String,
 }
 
@@ -42,15 +46,33 @@ impl Token {
     pub fn by(&self) -> By {
         By { actor: self.name.clone(), via: Via::Api, reason: None, request_id: Some(self.request_id.clone()) }
     }
+
+    /// Who claims, or asks for a connection.
+    pub fn claimant(&self) -> Claimant {
+        Claimant {
+            client: self.client.clone(),
+            pools: self.pools.clone(),
+            address: self.address.clone(),
+            by: self.by(),
+        }
+    }
 }
 
 /// Lets the request through if its token has the scope.
-pub async fn require(State((state, scope)): State<(AppState, Scope)>, mut request: Request, next: Next) -> Response {
+pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: Request, next: Next) -> Response {
     let live = match standing(&state, request.headers()).await {
         Ok(live) => live,
         Err(problem) => return problem.into_response(),
     };
-    let token = Token { name: live.name, request_id: RequestId::current() };
+    let (parts, body) = request.into_parts();
+    let token = Token {
+        name: live.name,
+        client: live.client,
+        pools: live.pools,
+        address: address::of(&parts, &state.config),
+        request_id: RequestId::current(),
+    };
+    let mut request = Request::from_parts(parts, body);
     if !scope.is_granted_by(&live.scopes) {
         remember_denial(&state.ledger, &token, scope);
         return Problem::forbidden(format!("The token “{}” lacks the scope {}.", token.name, scope.as_str()))
@@ -68,9 +90,17 @@ async fn standing(state: &AppState, headers: &HeaderMap) -> Result<LiveToken, Pr
             if live.is_stale {
                 state.ledger.touch_api_token(live.id).await?;
             }
+            if let Some(limit) = live.calls_per_minute
+                && !state.ledger.take_call(live.id, limit).await?
+            {
+                let (name, next_after) = (&live.name, 60_u32.div_ceil(limit.unsigned_abs().max(1)));
+                let detail = format!("The token “{name}” may make {limit} calls a minute. Repeat after Retry-After.");
+                return Err(Problem::too_many(detail, next_after));
+            }
             Ok(live)
         }
         TokenStanding::Expired => Err(Problem::unauthorised("This token has expired. Make a new one.")),
+        TokenStanding::Replaced => Err(Problem::unauthorised("This token has been replaced. Send the new one.")),
         TokenStanding::Revoked => Err(Problem::unauthorised("This token has been revoked. Make a new one.")),
         TokenStanding::Unknown => Err(Problem::unauthorised("This token is not known here.")),
     }

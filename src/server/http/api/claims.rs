@@ -24,10 +24,10 @@ use crate::{
     server::{
         AppState,
         http::{limits::HoldsSecret, request_id::Arrived},
-        ledger::{Claim, ClaimKind, ClaimStatus, LedgerError, NewClaim, NewOwner},
+        ledger::{Claim, ClaimKind, ClaimStatus, ConnectionOmitted, NewClaim, NewOwner},
         secrets,
     },
-    types::{Connection, DatabaseState, Owner},
+    types::{Connection, DatabaseState, Owner, text},
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -41,12 +41,14 @@ const LONGEST_WAIT_SECONDS: u8 = 30;
 pub struct ClaimRequest {
     owner: ClaimOwner,
     /// The pool to take it from; the default pool if absent.
-    #[schema(min_length = 1, max_length = 32)]
+    #[schema(min_length = 1, max_length = 32, pattern = "name")]
     pool: Option<String>,
     /// How long this call may wait if the pool is empty. Without it the answer comes at once, with the status `waiting`.
-    #[serde(default)]
     #[schema(minimum = 0, maximum = 30, default = 0)]
-    wait_seconds: u8,
+    wait_seconds: Option<u8>,
+    /// Whether an owner who is known already becomes what is written here. Without it they stay as they are, and `ignored` names what differs.
+    #[schema(default = false)]
+    update_owner: Option<bool>,
 }
 
 /// For whom.
@@ -54,14 +56,14 @@ pub struct ClaimRequest {
 #[serde(deny_unknown_fields)]
 pub struct ClaimOwner {
     /// Your own id of this user: the same id gets the same database.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 255, pattern = "id", example = "user_8812")]
     id: String,
-    #[schema(min_length = 3, max_length = 320)]
+    #[schema(min_length = 3, max_length = 320, pattern = "email", example = "ada@example.com")]
     email: String,
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = "line")]
     organisation: Option<String>,
-    /// The name of a plan, which sets the quotas; the pool's own if absent.
-    #[schema(min_length = 1, max_length = 32)]
+    /// The name of a plan, which sets the quotas. Of a known owner their own plan counts; of a new one this, or the pool's if absent.
+    #[schema(min_length = 1, max_length = 32, pattern = "name")]
     plan: Option<String>,
 }
 
@@ -81,9 +83,15 @@ pub struct ClaimAnswer {
     /// Absent while the claim waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<ClaimedDatabase>,
-    /// Absent while the claim waits and after the database was given up.
+    /// Told to the client that made the claim, for 24 hours after serving, while the database is theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<Connection>,
+    /// Why a claim that was served comes without `connection`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_omitted: Option<ConnectionOmitted>,
+    /// What the request says of the owner and is otherwise in the ledger, which stays as it is: `owner.email`, `owner.organisation`, `owner.plan`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<&'static str>,
 }
 
 /// The database that was handed out.
@@ -102,10 +110,14 @@ pub struct ClaimedDatabase {
 /// Claim a database
 ///
 /// Hands an available database to an owner. Safe to repeat, with or without an Idempotency-Key: an owner who holds a database
-/// of this pool gets the same one again.
+/// of this pool gets the same one again. A claim belongs to the client of the token that made it: only repetitions by that client
+/// come with the connection.
+///
+/// An owner who is known stays as they are, unless `update_owner` is true. A key whose claim has ended answers 409, with the `code`
+/// `released` or `cancelled`; a new key makes a new claim.
 #[utoipa::path(
     post, path = "/api/v1/claims", operation_id = "createClaim", tag = "claims", security(("token" = ["claim"])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the call safe to repeat beyond the owner: the same key always gets the same claim", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the call safe to repeat beyond the owner: the same key of the same client always gets the same claim", min_length = 1, max_length = 255, pattern = "printable")),
     request_body = ClaimRequest,
     responses(
         (status = 201, description = "A database was handed out", body = ClaimAnswer, headers(("Location" = String, description = "The claim"))),
@@ -122,24 +134,24 @@ pub async fn create_claim(
     Body(request): Body<ClaimRequest>,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
-    check(&request)?;
-    let wait = Duration::from_secs(request.wait_seconds.into());
-    let has_key = key.is_some();
-    let recorded = state.ledger.claim(&new_claim(request, key), &token.by()).await;
+    let wait = Duration::from_secs(request.wait_seconds.unwrap_or_default().into());
+    let new = read(request, key)?;
+    let claimant = token.claimant();
+    let recorded = state.ledger.claim(&new, &claimant).await;
     state.metrics.claim_recorded(&recorded);
-    let claim = recorded.map_err(|error| refused(error, has_key))?;
-    if claim.is_new {
+    let mut claim = recorded?;
+    let is_new = claim.is_new;
+    if is_new {
         state.engine.nudge_refill();
     }
-    let is_new = claim.is_new;
-    let claim = if claim.status == ClaimStatus::Waiting && !wait.is_zero() {
-        state.engine.wait_for_claim(claim.id, Instant::now() + wait).await?
-    } else {
-        claim
-    };
+    if claim.status == ClaimStatus::Waiting && !wait.is_zero() {
+        state.engine.wait_for_claim(claim.id, Instant::now() + wait).await?;
+        claim = state.ledger.claim_by_id(claim.id, &claimant).await?;
+    }
     tracing::debug!(claim.id = %claim.id, claim.status = ?claim.status, claim.is_new = is_new, "answered a claim");
     let is_warm = is_new && matches!(claim.kind, ClaimKind::Warm);
-    let response = answer(&state, claim, is_new)?;
+    let ignored = ignored(&new, &claim.owner);
+    let response = answer(&state, claim, is_new, ignored)?;
     if is_warm {
         let took = arrived.elapsed();
         state.timings.record(took);
@@ -150,32 +162,76 @@ pub async fn create_claim(
 
 /// Read a claim
 ///
-/// For a claim that waits: ask again until its status is `served`.
+/// For a claim that waits: ask again until its status is `served`. The connection is told to the client that made the claim, and each
+/// time it is told stands in the history of the database.
 #[utoipa::path(
     get, path = "/api/v1/claims/{id}", operation_id = "readClaim", tag = "claims", security(("token" = ["claim"])),
     params(("id" = Uuid, Path, description = "The claim's id")),
     responses((status = 200, description = "The claim", body = ClaimAnswer))
 )]
-pub async fn read_claim(State(state): State<AppState>, Id(id): Id) -> Result<Response, Problem> {
-    let claim = state.ledger.claim_by_id(id).await?;
-    Ok(with_secret(StatusCode::OK, claim_answer(&state, claim)?))
+pub async fn read_claim(
+    State(state): State<AppState>,
+    Extension(token): Extension<Token>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let claim = state.ledger.claim_by_id(id, &token.claimant()).await?;
+    Ok(with_secret(StatusCode::OK, claim_answer(&state, claim, Vec::new())?))
 }
 
-fn check(request: &ClaimRequest) -> Result<(), Problem> {
-    let ClaimRequest { owner, pool, wait_seconds } = request;
+/// Cancel a claim
+///
+/// Ends a claim that waits, so that it is not served. Safe to repeat. A claim that has been served is not touched: release its database.
+#[utoipa::path(
+    delete, path = "/api/v1/claims/{id}", operation_id = "cancelClaim", tag = "claims", security(("token" = ["claim"])),
+    params(("id" = Uuid, Path, description = "The claim's id")),
+    responses((status = 200, description = "The claim is cancelled", body = ClaimAnswer))
+)]
+pub async fn cancel_claim(
+    State(state): State<AppState>,
+    Extension(token): Extension<Token>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let claim = state.ledger.cancel_claim(id, &token.claimant()).await?;
+    Ok(with_secret(StatusCode::OK, claim_answer(&state, claim, Vec::new())?))
+}
+
+/// The request as it counts: trimmed, what is empty as absent.
+fn read(request: ClaimRequest, idempotency_key: Option<String>) -> Result<NewClaim, Problem> {
+    let ClaimRequest { owner, pool, wait_seconds, update_owner } = request;
     let mut validation = Validation::default();
-    validation.text("owner.id", &owner.id, 1..=200);
-    validation.text("owner.email", &owner.email, 3..=320);
-    if !owner.email.contains('@') {
-        validation.wrong("owner.email", "Write an e-mail address.");
-    }
-    validation.optional_text("owner.organisation", owner.organisation.as_deref(), 0..=200);
-    validation.optional_text("owner.plan", owner.plan.as_deref(), 1..=32);
-    validation.optional_text("pool", pool.as_deref(), 1..=32);
-    if *wait_seconds > LONGEST_WAIT_SECONDS {
+    let id = validation.read("owner.id", text::id(&owner.id));
+    let email = validation.read("owner.email", text::email(&owner.email));
+    let organisation =
+        validation.read("owner.organisation", text::label(&owner.organisation.unwrap_or_default(), 0..=200));
+    let mut name = |field, name: Option<String>| name.map(|name| validation.read(field, text::label(&name, 1..=32)));
+    let (plan, pool) = (name("owner.plan", owner.plan), name("pool", pool));
+    if wait_seconds.is_some_and(|seconds| seconds > LONGEST_WAIT_SECONDS) {
         validation.wrong("wait_seconds", format!("Write 0 to {LONGEST_WAIT_SECONDS} seconds."));
     }
-    validation.finish()
+    validation.finish()?;
+    let organisation = Some(organisation).filter(|organisation| !organisation.is_empty());
+    let update_owner = update_owner.unwrap_or_default();
+    let parameters_hash = parameters_hash(&[
+        Some(id.as_str()),
+        Some(email.as_str()),
+        organisation.as_deref(),
+        plan.as_deref(),
+        pool.as_deref(),
+        update_owner.then_some("update_owner"),
+    ]);
+    let owner = NewOwner { id, email, organisation, plan };
+    Ok(NewClaim { owner, pool, update_owner, idempotency_key, parameters_hash })
+}
+
+/// What was written of the owner, and is not so.
+fn ignored(new: &NewClaim, owner: &Owner) -> Vec<&'static str> {
+    let NewOwner { email, organisation, plan, .. } = &new.owner;
+    let differs = [
+        ("owner.email", *email != owner.email),
+        ("owner.organisation", organisation.is_some() && *organisation != owner.organisation),
+        ("owner.plan", plan.as_ref().is_some_and(|plan| *plan != owner.plan)),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -188,39 +244,24 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .ok_or_else(|| Problem::invalid("Idempotency-Key", "Write 1 to 255 printable ASCII characters."))
 }
 
-fn new_claim(request: ClaimRequest, idempotency_key: Option<String>) -> NewClaim {
-    let ClaimOwner { id, email, organisation, plan } = request.owner;
-    let organisation = organisation.filter(|organisation| !organisation.trim().is_empty());
-    let parameters_hash =
-        parameters_hash(&[Some(&id), Some(&email), organisation.as_ref(), plan.as_ref(), request.pool.as_ref()]);
-    NewClaim { owner: NewOwner { id, email, organisation, plan }, pool: request.pool, idempotency_key, parameters_hash }
-}
-
 /// Of what was asked for, and not of how long the caller waits for it. JSON keeps the parameters apart.
-fn parameters_hash(parameters: &[Option<&String>]) -> [u8; 32] {
+fn parameters_hash(parameters: &[Option<&str>]) -> [u8; 32] {
     secrets::hash_token(&serde_json::json!(parameters).to_string())
 }
 
-/// A key that was used for something else is a wrong parameter of this request.
-fn refused(error: LedgerError, has_key: bool) -> Problem {
-    match error {
-        LedgerError::Conflict(message) if has_key => Problem::invalid("Idempotency-Key", message),
-        error => error.into(),
-    }
-}
-
-fn answer(state: &AppState, claim: Claim, is_new: bool) -> Result<Response, Problem> {
-    let (location, is_waiting) = (format!("/api/v1/claims/{}", claim.id), claim.status == ClaimStatus::Waiting);
-    let status = match (is_waiting, is_new) {
-        (true, _) => StatusCode::ACCEPTED,
-        (false, true) => StatusCode::CREATED,
-        (false, false) => StatusCode::OK,
+fn answer(state: &AppState, claim: Claim, is_new: bool, ignored: Vec<&'static str>) -> Result<Response, Problem> {
+    let location = format!("/api/v1/claims/{}", claim.id);
+    let status = match (claim.status, is_new) {
+        (ClaimStatus::Waiting, _) => StatusCode::ACCEPTED,
+        (ClaimStatus::Served, true) => StatusCode::CREATED,
+        // Cancelled is only one that somebody gave up while this call waited for it.
+        (ClaimStatus::Served | ClaimStatus::Cancelled, _) => StatusCode::OK,
     };
-    let mut response = with_secret(status, claim_answer(state, claim)?);
+    let mut response = with_secret(status, claim_answer(state, claim, ignored)?);
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if is_waiting {
+    if status == StatusCode::ACCEPTED {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     Ok(response)
@@ -233,19 +274,8 @@ fn with_secret(status: StatusCode, answer: ClaimAnswer) -> Response {
     response
 }
 
-fn claim_answer(state: &AppState, claim: Claim) -> Result<ClaimAnswer, Problem> {
-    let sealed = claim.database.as_ref().filter(|_| claim.released_at.is_none());
-    let connection =
-        sealed.map(|database| state.secrets.open(database.id, &database.sealed_credentials)).transpose()?;
-    let pool = claim.pool;
-    let database = claim.database.map(|database| ClaimedDatabase {
-        id: database.id,
-        pool: pool.clone(),
-        region: database.region,
-        state: database.state,
-        neon_project_id: database.neon_project_id,
-    });
-    Ok(ClaimAnswer {
+fn claim_answer(state: &AppState, claim: Claim, ignored: Vec<&'static str>) -> Result<ClaimAnswer, Problem> {
+    let mut answer = ClaimAnswer {
         id: claim.id,
         status: claim.status,
         kind: claim.kind,
@@ -253,10 +283,26 @@ fn claim_answer(state: &AppState, claim: Claim) -> Result<ClaimAnswer, Problem> 
         served_at: claim.served_at,
         released_at: claim.released_at,
         owner: claim.owner,
-        pool,
-        database,
-        connection,
-    })
+        pool: claim.pool,
+        database: None,
+        connection: None,
+        connection_omitted: None,
+        ignored,
+    };
+    if let Some(database) = claim.database {
+        match &database.sealed_credentials {
+            Ok(sealed) => answer.connection = Some(state.secrets.open(database.id, sealed)?),
+            Err(why) => answer.connection_omitted = Some(*why),
+        }
+        answer.database = Some(ClaimedDatabase {
+            id: database.id,
+            pool: answer.pool.clone(),
+            region: database.region,
+            state: database.state,
+            neon_project_id: database.neon_project_id,
+        });
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -267,31 +313,47 @@ mod tests {
         serde_json::from_value(json).expect("a request")
     }
 
+    fn read(json: serde_json::Value) -> Result<NewClaim, Problem> {
+        super::read(request(json), None)
+    }
+
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let request = request(serde_json::json!({
+        let request = serde_json::json!({
             "owner": { "id": "", "email": "nobody", "organisation": "x".repeat(201), "plan": "a\nb" }, "pool": "", "wait_seconds": 31
-        }));
-        let problem = serde_json::to_value(check(&request).expect_err("all wrong")).expect("JSON");
+        });
+        let problem = serde_json::to_value(read(request).err().expect("all wrong")).expect("JSON");
         let fields: Vec<&str> =
             problem["errors"].as_array().expect("errors").iter().filter_map(|error| error["field"].as_str()).collect();
         assert_eq!(fields, ["owner.id", "owner.email", "owner.organisation", "owner.plan", "pool", "wait_seconds"]);
     }
 
     #[test]
-    fn a_plain_request_is_enough() {
-        assert!(check(&request(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" } }))).is_ok());
+    fn a_plain_request_is_enough_and_null_is_absent() {
+        let plain = read(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" } })).expect("enough");
+        let nulls = serde_json::json!({
+            "owner": { "id": "u1", "email": "a@b", "organisation": null, "plan": null }, "pool": null, "wait_seconds": null, "update_owner": null
+        });
+        assert_eq!(read(nulls).expect("the same").parameters_hash, plain.parameters_hash);
         let hostile = serde_json::json!({ "owner": { "id": "<script>'\"; DROP TABLE", "email": "ü@example.com" } });
-        assert!(check(&request(hostile)).is_ok(), "odd names are names");
+        assert!(read(hostile).is_ok(), "odd names are names");
+    }
+
+    #[test]
+    fn ids_and_addresses_are_trimmed() {
+        let new =
+            read(serde_json::json!({ "owner": { "id": " u1\n", "email": " ada@example.com " } })).expect("readable");
+        assert_eq!((new.owner.id.as_str(), new.owner.email.as_str()), ("u1", "ada@example.com"));
     }
 
     #[test]
     fn parameters_are_told_apart_and_waiting_is_none() {
-        let hash = |json| new_claim(request(json), None).parameters_hash;
+        let hash = |json| read(json).expect("a claim").parameters_hash;
         let one = hash(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" } }));
         assert_eq!(one, hash(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" }, "wait_seconds": 5 })));
         assert_ne!(one, hash(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" }, "pool": "p" })));
         assert_ne!(one, hash(serde_json::json!({ "owner": { "id": "u1", "email": "a@b", "plan": "p" } })));
+        assert_ne!(one, hash(serde_json::json!({ "owner": { "id": "u1", "email": "a@b" }, "update_owner": true })));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod extract;
 mod findings;
 mod list;
 mod openapi;
+mod owners;
 mod pools;
 mod problem;
 mod quota;
@@ -50,7 +51,7 @@ pub fn document() -> Value {
 }
 
 fn claiming() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(claims::create_claim)).routes(routes!(claims::read_claim))
+    OpenApiRouter::new().routes(routes!(claims::create_claim)).routes(routes!(claims::read_claim, claims::cancel_claim))
 }
 
 fn reading() -> OpenApiRouter<AppState> {
@@ -64,6 +65,7 @@ fn reading() -> OpenApiRouter<AppState> {
 
 fn managing() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(owners::change_owner))
         .routes(routes!(quota::change_quota))
         .routes(routes!(databases::suspend_database))
         .routes(routes!(databases::resume_database))

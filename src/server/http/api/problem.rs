@@ -34,6 +34,10 @@ pub struct Problem {
     /// What went wrong this time, and what to do.
     #[schema(example = "owner.email: Write an e-mail address.")]
     detail: String,
+    /// For programs, where one type has several causes: of a conflict `released`, `cancelled` or `served`, what has become of the claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "released")]
+    code: Option<&'static str>,
     /// Under which the request is found in logs and in the history.
     #[schema(example = "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d")]
     request_id: String,
@@ -56,7 +60,7 @@ pub struct FieldError {
 }
 
 /// Every kind: its type, its status, its title, and what to do about it.
-pub const KINDS: [(&str, u16, &str, &str); 12] = [
+pub const KINDS: [(&str, u16, &str, &str); 13] = [
     ("/api/docs#malformed", 400, "Malformed request", "The body is no JSON. Nothing was done."),
     (
         "/api/docs#unauthorised",
@@ -71,7 +75,7 @@ pub const KINDS: [(&str, u16, &str, &str); 12] = [
         "/api/docs#conflict",
         409,
         "Conflict",
-        "What was asked for does not fit the state of the database. Read it and decide again.",
+        "What was asked for does not fit the state of the database or claim. Read it and decide again.",
     ),
     ("/api/docs#too-large", 413, "Too large", "A body has at most 64 KiB."),
     ("/api/docs#address-too-long", 414, "Address too long", "Path and query have at most 8 KiB."),
@@ -81,6 +85,12 @@ pub const KINDS: [(&str, u16, &str, &str); 12] = [
         422,
         "Invalid request",
         "The fields in `errors` are wrong; each says what is expected. Nothing was done.",
+    ),
+    (
+        "/api/docs#too-many-requests",
+        429,
+        "Too many requests",
+        "The token has a limit of calls a minute. Repeat the request after the time in Retry-After.",
     ),
     (
         "/api/docs#internal",
@@ -100,6 +110,7 @@ impl Problem {
             title: kind.map_or_else(|| error_page::words(status).0, |kind| kind.2),
             status: status.as_u16(),
             detail: detail.into(),
+            code: None,
             request_id: RequestId::current(),
             errors: Vec::new(),
             retry_after_seconds: None,
@@ -118,6 +129,11 @@ impl Problem {
 
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// `retry_after`: seconds.
+    pub fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after_seconds: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Self {
@@ -157,7 +173,12 @@ impl From<AppError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
-        AppError::from(error).into()
+        match error {
+            LedgerError::ClaimEnded { code, message } => {
+                Self { code: Some(code), ..Self::new(StatusCode::CONFLICT, message) }
+            }
+            error => AppError::from(error).into(),
+        }
     }
 }
 

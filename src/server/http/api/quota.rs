@@ -42,7 +42,7 @@ pub struct QuotaChange {
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
     /// Why, for the history.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 500, pattern = "reason")]
     reason: Option<String>,
 }
 

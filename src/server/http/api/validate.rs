@@ -1,7 +1,7 @@
 //! Rules for what callers write, collected so that everything wrong is told at once.
 
 use super::problem::{FieldError, Problem};
-use crate::types::text::{self, TextError};
+use crate::types::text::TextError;
 
 #[derive(Default)]
 pub struct Validation {
@@ -19,17 +19,6 @@ impl Validation {
             self.wrong(field, error.to_string());
             String::new()
         })
-    }
-
-    /// A text of so many characters, none of which are control characters.
-    pub fn text(&mut self, field: &str, text: &str, length: std::ops::RangeInclusive<usize>) {
-        self.read(field, text::label(text, length));
-    }
-
-    pub fn optional_text(&mut self, field: &str, text: Option<&str>, length: std::ops::RangeInclusive<usize>) {
-        if let Some(text) = text {
-            self.text(field, text, length);
-        }
     }
 
     /// # Errors
