@@ -77,6 +77,12 @@ pub struct Unknowns {
     /// Status of a start that a quota forbids; else 422.
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..=599))]
     pub quota_refusal_status: Option<u16>,
+    /// Status of a deletion that a protected branch forbids; else 422.
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..=499))]
+    pub protected_refusal_status: Option<u16>,
+    /// Deleting a project that is deleted already is answered with 404; else with 200 and a thinner project.
+    #[arg(long)]
+    pub second_deletion_is_404: bool,
     /// The frame that `to` of the consumption history falls into is left out; else it is there as far as it has come.
     #[arg(long)]
     pub consumption_cuts_last_frame: bool,

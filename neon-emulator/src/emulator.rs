@@ -54,8 +54,10 @@ pub struct ProjectTruth {
     /// Operations run.
     pub busy: bool,
     pub deleted: bool,
-    /// As last measured, in bytes.
+    /// Of the root branch, as last measured.
     pub logical_size_bytes: i64,
+    /// Of data and history of all branches.
+    pub synthetic_size_bytes: i64,
     pub suspend_timeout_seconds: i64,
     pub min_cu: f64,
     pub max_cu: f64,
@@ -234,6 +236,7 @@ fn truth(project: Project, now: Instant) -> ProjectTruth {
         blocked_by: project.blocked_by(now).map(QuotaKind::code),
         quota: project.quota.unwrap_or_default(),
         logical_size_bytes: project.logical_size,
+        synthetic_size_bytes: project.synthetic_size(),
         suspend_timeout_seconds: project.endpoint_suspend_seconds,
         min_cu: project.endpoint_min_cu,
         max_cu: project.endpoint_max_cu,

@@ -120,7 +120,7 @@ where
             Ok(operations)
         })
         .await
-        .map_err(|refusal| ApiError::from(refusal).with_quota_status(context.config.unknowns.quota_refusal_status))?;
+        .map_err(|refusal| ApiError::refused(refusal, &context.config.unknowns))?;
     if stops {
         context.cut_connections(&project).await;
     }

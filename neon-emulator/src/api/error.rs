@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::Unknowns;
 use crate::model::Refusal;
 
 /// An answer other than success. The request's id is added by the gate, which alone knows it.
@@ -29,7 +30,12 @@ impl ApiError {
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "authentication credentials are missing or invalid")
+        Self::new(StatusCode::UNAUTHORIZED, "supplied credentials do not pass authentication")
+    }
+
+    /// Also the answer to an id that cannot be one.
+    pub fn unknown_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "this route does not exist")
     }
 
     pub fn rate_limited() -> Self {
@@ -40,11 +46,16 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown internal server error")
     }
 
-    /// The same with another status, if it is the refusal of a quota and there is one for that.
-    pub fn with_quota_status(mut self, status: Option<u16>) -> Self {
-        let status = status.filter(|_| self.code.ends_with("_QUOTA_EXCEEDED"));
-        self.status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(self.status);
-        self
+    /// A refusal with the status that is switched on for its kind, where Neon's is not known.
+    pub fn refused(refusal: Refusal, unknowns: &Unknowns) -> Self {
+        let switched = match &refusal {
+            Refusal::QuotaExceeded(_) => unknowns.quota_refusal_status,
+            Refusal::Protected(_) => unknowns.protected_refusal_status,
+            _ => None,
+        };
+        let error = Self::from(refusal);
+        let status = switched.and_then(|status| StatusCode::from_u16(status).ok());
+        Self { status: status.unwrap_or(error.status), ..error }
     }
 
     pub fn into_response_with(self, request_id: &str) -> Response {
@@ -69,9 +80,10 @@ impl From<Refusal> for ApiError {
             Refusal::Disabled | Refusal::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Exists(_) => StatusCode::CONFLICT,
-            Refusal::ProjectsLimit(_) | Refusal::LimitExceeded(..) | Refusal::Unprocessable(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::ProjectsLimit(_)
+            | Refusal::LimitExceeded(..)
+            | Refusal::Unprocessable(_)
+            | Refusal::Protected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Store(error) => {
                 tracing::error!(error = %error, "the state could not be read or written");
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -88,7 +100,7 @@ impl From<Refusal> for ApiError {
 }
 
 pub async fn unknown_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "this route is not supported")
+    ApiError::unknown_route()
 }
 
 pub async fn outside_of_the_api() -> Response {

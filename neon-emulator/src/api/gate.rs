@@ -96,6 +96,9 @@ fn admitted(context: &Context, route: &Route, request: &Request) -> Result<Calle
     if !context.limits.admits(route) {
         return Err(ApiError::rate_limited());
     }
+    if route.template.starts_with("/projects/{project_id}") && !id_in_path(request).is_some_and(|id| is_id(&id)) {
+        return Err(ApiError::unknown_route());
+    }
     match &caller.project_id {
         Some(project_id) if !is_within_project(route, request, project_id) => {
             let text = format!(
@@ -114,6 +117,12 @@ fn refused(context: &Context, error: ApiError) -> Response {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// Whether a text could be the id of a project.
+fn is_id(text: &str) -> bool {
+    let is_of_an_id = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    (1..=60).contains(&text.len()) && text.bytes().all(is_of_an_id)
 }
 
 /// A key of one project reads where it stands, and does everything in its project but delete it.

@@ -103,7 +103,7 @@ pub async fn delete(
     let changed = context.store.change_in(&project_id, Place::Endpoint(&endpoint_id), change).await;
     let (project, operations) = match changed {
         Err(Refusal::NotFound("endpoint")) => return Ok(StatusCode::NO_CONTENT.into_response()),
-        changed => changed?,
+        changed => changed.map_err(|refusal| ApiError::refused(refusal, &context.config.unknowns))?,
     };
     context.cut_connections(&project).await;
     Ok(answer(&context, &project, &operations).into_response())

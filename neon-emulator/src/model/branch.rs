@@ -132,6 +132,9 @@ impl Project {
     /// No endpoint any more; its id stays known until there is another one.
     pub fn delete_endpoint(&mut self, now: Instant, timing: &Timing) -> Result<Vec<Operation>, Refusal> {
         self.must_be_unlocked(now)?;
+        if self.branch_protected {
+            return Err(Refusal::Protected("cannot delete the endpoint of a protected branch"));
+        }
         let operations = self.suspend(now, timing)?;
         self.has_endpoint = false;
         self.endpoint_updated_at = now;
@@ -143,7 +146,7 @@ impl Project {
         let refusal = match () {
             () if self.is_root_branch() => "cannot delete the root branch",
             () if self.is_default_branch() => "cannot delete the default branch",
-            () if self.branch_protected => "cannot delete a protected branch",
+            () if self.branch_protected => return Err(Refusal::Protected("cannot delete a protected branch")),
             () => {
                 let ran = self.compute_state == ComputeState::Active;
                 self.delete(now, timing)?;

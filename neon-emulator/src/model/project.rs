@@ -1,11 +1,14 @@
 //! One row of the state: a project with its root branch, endpoint, role and database, or a project seen from another
 //! of its branches (`branch`).
+//!
+//! It has two sizes. The logical one is what a branch holds; the size quota limits it, for each branch by itself. The
+//! synthetic one is what the data and the history of all branches take; nothing is compared with it.
 
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::{Activity, ComputeState, Journal, Pattern, Quota};
+use super::{Activity, ComputeState, Journal, Pattern, Quota, mix};
 use crate::clock::{self, Instant};
 use crate::names;
 
@@ -82,7 +85,12 @@ pub struct Project {
     /// What one database measured in the backing server when it was new.
     pub empty_size: i64,
     pub base_size: i64,
+    /// Of this branch.
     pub logical_size: i64,
+    /// The largest logical size of the further branches, where it was looked up.
+    #[sqlx(skip)]
+    #[serde(skip)]
+    pub largest_further_branch: i64,
 
     pub used_since: Instant,
     pub used_active_seconds: f64,
@@ -163,6 +171,7 @@ impl Project {
             empty_size: 0,
             base_size: VIRGIN_SIZE,
             logical_size: VIRGIN_SIZE,
+            largest_further_branch: 0,
             used_since: clock::period_start(now),
             used_active_seconds: 0.0,
             used_compute_seconds: 0.0,
@@ -179,6 +188,18 @@ impl Project {
             writes_refused: false,
             journal: Journal::default(),
         }
+    }
+
+    /// What data and history of all branches take, in bytes.
+    pub fn synthetic_size(&self) -> i64 {
+        self.synthetic(self.logical_size.max(self.largest_further_branch))
+    }
+
+    /// The same, if the largest branch held so much. The emulator keeps no history: a project's is taken to be one to
+    /// four times its data, the same for good.
+    pub fn synthetic(&self, largest_branch: i64) -> i64 {
+        let thousandths = 2_000 + self.id.bytes().fold(0, |hash, byte| mix(hash, u64::from(byte))) % 3_001;
+        (i128::from(largest_branch) * i128::from(thousandths) / 1_000) as i64
     }
 
     /// A new endpoint takes the project's defaults.

@@ -16,12 +16,15 @@ pub enum Refusal {
     Disabled,
     #[error("{}", .0.message())]
     QuotaExceeded(QuotaKind),
-    #[error("projects limit of {0} exceeded, got {0}")]
+    #[error("user projects limit of {0} exceeded, got {0}")]
     ProjectsLimit(i64),
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]
     Unprocessable(String),
+    /// A branch is protected against what was asked for.
+    #[error("{0}")]
+    Protected(&'static str),
     /// A name that is taken.
     #[error("{0}")]
     Exists(String),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -20,6 +20,8 @@ use crate::store::Place;
 
 /// A client says within this time what it wants.
 const STARTUP_LIMIT: Duration = Duration::from_secs(15);
+/// How long the backing server may take to carry out a cancel request.
+const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 /// How long the last words of a session may take that is cut.
 const AFTER_CUT: Duration = Duration::from_millis(300);
 
@@ -57,11 +59,13 @@ async fn answer(context: &Arc<Context>, stream: &mut TcpStream, request: Request
     }
 }
 
-/// A request to cancel a query carries the backing server's own key, so it goes there as it is.
+/// A request to cancel a query carries the backing server's own key, so it goes there as it is. Clients take the end of
+/// their connection for "done" and send the next query: so it ends after that server's has, which is when its session
+/// has been signalled.
 async fn cancel(context: &Context, packet: &[u8]) {
-    if let Ok(mut server) = backend::connect(context.backing.server()).await {
-        let _ = server.write_all(packet).await;
-        let _ = server.shutdown().await;
+    let Ok(mut server) = backend::connect(context.backing.server()).await else { return };
+    if server.write_all(packet).await.is_ok() {
+        let _ = timeout(CANCEL_LIMIT, server.read_to_end(&mut Vec::new())).await;
     }
 }
 

@@ -53,6 +53,17 @@ impl Store {
         Ok(ids)
     }
 
+    /// Whether any live branch of a project is protected, the root branch included.
+    pub async fn has_protected_branch(&self, project_id: &str) -> Result<bool, Refusal> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM projects WHERE id = $1 AND branch_protected)
+                 OR EXISTS (SELECT FROM branches WHERE project_id = $1 AND branch_protected AND deleted_at IS NULL)",
+        )
+        .bind(project_id)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// Branches of a live project that were deleted since then; their `deleted_at` is set.
     pub async fn deleted_branches(&self, project_id: &str, since: Instant) -> Result<Vec<Project>, Refusal> {
         let branches = sqlx::query_as(

@@ -1,5 +1,7 @@
 //! Reading projects: one, or a page of a list, newest first.
 
+use std::collections::HashMap;
+
 use sqlx::{Postgres, QueryBuilder};
 
 use super::Store;
@@ -28,7 +30,32 @@ impl Store {
             .await?;
         let mut project = found.ok_or(Refusal::NotFound("project"))?;
         project.settle(now, &self.timing);
+        self.look_at_branches(std::slice::from_mut(&mut project)).await?;
         Ok(project)
+    }
+
+    /// A project that was deleted, also one that is gone for good.
+    pub async fn deleted_project(&self, id: &str) -> Result<Option<Project>, Refusal> {
+        Ok(sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+
+    /// Adds what only their further branches tell.
+    async fn look_at_branches(&self, projects: &mut [Project]) -> Result<(), Refusal> {
+        let ids: Vec<&str> = projects.iter().map(|project| project.id.as_str()).collect();
+        let largest: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT project_id, max(logical_size) FROM branches WHERE project_id = ANY ($1) AND deleted_at IS NULL GROUP BY project_id",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let largest: HashMap<String, i64> = largest.into_iter().collect();
+        for project in projects {
+            project.largest_further_branch = largest.get(&project.id).copied().unwrap_or(0);
+        }
+        Ok(())
     }
 
     /// One page, found by index however deep it lies. The place of a deleted project is still a place.
@@ -58,6 +85,7 @@ impl Store {
         for project in &mut projects {
             project.settle(now, &self.timing);
         }
+        self.look_at_branches(&mut projects).await?;
         Ok(projects)
     }
 
@@ -79,6 +107,7 @@ impl Store {
         for project in &mut projects {
             project.settle(now, &self.timing);
         }
+        self.look_at_branches(&mut projects).await?;
         Ok(projects)
     }
 

@@ -110,7 +110,7 @@ async fn a_personal_key_belongs_to_a_person() {
 async fn a_call_without_a_valid_key_is_refused() {
     let test = TestEmulator::start().await;
     let stranger = Api::new(&test.emulator.api_url(), "napi_other");
-    stranger.get("/projects").await.refused(401);
+    assert_eq!(stranger.get("/projects").await.refused(401), "supplied credentials do not pass authentication");
     let bare = reqwest::get(format!("{}/projects", test.emulator.api_url())).await.unwrap();
     assert_eq!(bare.status(), 401);
     test.finish().await;

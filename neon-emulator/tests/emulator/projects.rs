@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use neon_emulator::{Config, Unknowns};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::support::{TestEmulator, config};
 
@@ -121,7 +122,6 @@ async fn a_deleted_project_can_be_recovered() {
     let path = created.path();
     test.api.delete(&path).await.ok(200);
     test.api.get(&path).await.refused(404);
-    test.api.delete(&path).await.refused(404);
     test.api.patch(&path, json!({"project": {"name": "x"}})).await.refused(404);
     assert_eq!(test.api.get("/projects").await.ok(200)["projects"], json!([]));
     let recoverable = &test.api.get("/projects?recoverable=true").await.ok(200)["projects"][0];
@@ -132,6 +132,40 @@ async fn a_deleted_project_can_be_recovered() {
     assert_eq!(recovered["branches"][0]["id"], created.branch_id());
     assert_eq!(test.api.get(&path).await.ok(200)["project"]["name"], "lost");
     test.api.act(&format!("{path}/recover")).await.refused(404);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_deletion_is_told_of_a_thinner_project_and_an_id_that_never_was_is_not_found() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("twice").await;
+    let first = test.api.delete(&created.path()).await.ok(200)["project"].take();
+    assert_ne!(first["provisioner"], "");
+    for seconds in [0, 8 * 24 * 3600] {
+        test.advance(seconds);
+        let second = test.api.delete(&created.path()).await.ok(200)["project"].take();
+        assert_eq!((&second["id"], &second["provisioner"]), (&json!(created.id()), &json!("")));
+    }
+    test.api.delete("/projects/never-was-12345678").await.refused(404);
+
+    let unknowns = Unknowns { second_deletion_is_404: true, ..Unknowns::default() };
+    let other = TestEmulator::with(Config { unknowns, ..config() }).await;
+    let created = other.api.create("twice").await;
+    other.api.delete(&created.path()).await.ok(200);
+    other.api.delete(&created.path()).await.refused(404);
+    other.finish().await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_one_is_no_route() {
+    let test = TestEmulator::start().await;
+    for id in ["Upper-Case-1", "with.dots", "with%20spaces", "with_underscores"] {
+        let refused = test.api.request(Method::DELETE, &format!("/projects/{id}")).send().await.unwrap();
+        assert_eq!(refused.status(), 404);
+        assert_eq!(refused.json::<Value>().await.unwrap()["message"], "this route does not exist", "{id}");
+    }
+    assert_eq!(test.api.get("/projects/well-formed-1").await.refused(404), "project not found");
     test.finish().await;
 }
 

@@ -1,14 +1,23 @@
 //! Connections to databases, with a real client and the strings that the API hands out.
 
+use std::net::SocketAddr;
+
 use neon_emulator::{Config, Cut};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::support::{Created, TestEmulator, config, eventually};
 
 async fn state(test: &TestEmulator, created: &Created) -> String {
     test.api.get(&created.endpoint_path()).await.ok(200)["endpoint"]["current_state"].as_str().unwrap().to_owned()
+}
+
+async fn logical_size(test: &TestEmulator, created: &Created) -> i64 {
+    test.api.get(&created.branch_path()).await.ok(200)["branch"]["logical_size"].as_i64().unwrap()
 }
 
 /// The SQLSTATE and text of a refused connection.
@@ -212,17 +221,15 @@ async fn the_database_goes_with_the_recovery_window() {
 async fn what_is_written_shows_in_size_and_usage() {
     let test = TestEmulator::start().await;
     let created = test.api.create("grows").await;
-    let before = test.api.get(&created.path()).await.ok(200)["project"]["synthetic_storage_size"].as_i64().unwrap();
+    let before = logical_size(&test, &created).await;
     assert_eq!(before, neon_emulator::VIRGIN_SIZE);
     let mut connection = PgConnection::connect(created.uri()).await.unwrap();
     connection.execute("CREATE TABLE t AS SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i").await.unwrap();
-    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
-    let after = project["synthetic_storage_size"].as_i64().unwrap();
+    let after = logical_size(&test, &created).await;
     assert!(after > before + 2_000_000, "{after}");
+    let project = test.api.get(&created.path()).await.ok(200)["project"].take();
     assert!(project["written_data_bytes"].as_i64().unwrap() > 2_000_000);
     assert!(project["compute_last_active_at"].is_string());
-    let branch = test.api.get(&created.branch_path()).await.ok(200)["branch"]["logical_size"].as_i64().unwrap();
-    assert!(branch >= after);
     sqlx::query("SELECT * FROM t").fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     eventually("the transfer", || async {
@@ -237,10 +244,7 @@ async fn what_is_written_shows_in_size_and_usage() {
 async fn a_database_that_is_gone_hides_no_growth() {
     let test = TestEmulator::start().await;
     let created = test.api.create("shrinks and grows").await;
-    let growth = async || {
-        let project = test.api.get(&created.path()).await.ok(200)["project"].take();
-        project["synthetic_storage_size"].as_i64().unwrap() - neon_emulator::VIRGIN_SIZE
-    };
+    let growth = async || logical_size(&test, &created).await - neon_emulator::VIRGIN_SIZE;
     let databases = format!("{}/databases", created.branch_path());
     let extra = json!({"database": {"name": "extra", "owner_name": "neondb_owner"}});
     test.api.post(&databases, extra).await.ok(201);
@@ -254,6 +258,91 @@ async fn a_database_that_is_gone_hides_no_growth() {
     assert!(grown > 6_000_000, "{grown}");
     connection.close().await.unwrap();
     test.finish().await;
+}
+
+/// Passes one client through to the proxy and reads along for the key with which its queries are cancelled.
+async fn overhear_key(client: &TcpListener, proxy: SocketAddr) -> (JoinHandle<()>, Vec<u8>) {
+    let (client, _) = client.accept().await.unwrap();
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_proxy, mut to_proxy) = TcpStream::connect(proxy).await.unwrap().into_split();
+    let mut heard = Vec::new();
+    let forth = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_client, &mut to_proxy).await;
+    });
+    let key = loop {
+        let mut part = [0; 1024];
+        let length = from_proxy.read(&mut part).await.unwrap();
+        assert!(length > 0, "the session begins");
+        to_client.write_all(&part[..length]).await.unwrap();
+        heard.extend_from_slice(&part[..length]);
+        if let Some(key) = key_in(&heard) {
+            break key.to_vec();
+        }
+    };
+    let back = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_proxy, &mut to_client).await;
+        forth.abort();
+    });
+    (back, key)
+}
+
+/// What BackendKeyData holds, among whole messages from the start of a session. First comes the refusal of encryption.
+fn key_in(mut heard: &[u8]) -> Option<&[u8]> {
+    heard = heard.strip_prefix(b"N").unwrap_or(heard);
+    loop {
+        let length = u32::from_be_bytes(heard.get(1..5)?.try_into().ok()?) as usize;
+        let body = heard.get(5..1 + length)?;
+        if heard[0] == b'K' {
+            return Some(body);
+        }
+        heard = &heard[1 + length..];
+    }
+}
+
+/// Cancels as clients do: it is done when the proxy has closed the connection.
+async fn cancel(proxy: SocketAddr, key: &[u8]) {
+    let mut stream = TcpStream::connect(proxy).await.unwrap();
+    let length = u32::try_from(8 + key.len()).unwrap();
+    stream.write_all(&[&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat()).await.unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0, "no answer but the end");
+}
+
+#[tokio::test]
+async fn a_cancel_that_is_done_hits_no_query_that_comes_after_it() {
+    let test = TestEmulator::start().await;
+    let created = test.api.create("cancelled").await;
+    let proxy = test.emulator.proxy_addr();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options: PgConnectOptions = created.uri().parse().unwrap();
+    let options = options.host("127.0.0.1").port(listener.local_addr().unwrap().port());
+    let (connection, (session, key)) = tokio::join!(options.connect(), overhear_key(&listener, proxy));
+    let mut connection = connection.unwrap();
+    for round in 0..200 {
+        cancel(proxy, &key).await;
+        let slept = connection.execute("SELECT pg_sleep(0.005)").await;
+        assert!(slept.is_ok(), "round {round}: {}", slept.unwrap_err());
+    }
+    let (slept, ()) = tokio::join!(connection.execute("SELECT pg_sleep(30)"), async {
+        // It may come before the query has begun, and then hits nothing.
+        while session_is_idle(&test).await {}
+        cancel(proxy, &key).await;
+    });
+    assert_eq!(slept.unwrap_err().into_database_error().unwrap().code().unwrap(), "57014");
+    connection.close().await.unwrap();
+    session.await.unwrap();
+    test.finish().await;
+}
+
+/// Whether no tenant of this emulator is within a query.
+async fn session_is_idle(test: &TestEmulator) -> bool {
+    let mut server = PgConnection::connect(&crate::support::database_url()).await.unwrap();
+    sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE starts_with(datname, $1 || '.') AND query LIKE '%pg_sleep(30)%' AND state = 'active')",
+    )
+    .bind(&test.config.state_database)
+    .fetch_one(&mut server)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -34,7 +34,6 @@ async fn a_seeded_project_looks_as_it_was_seeded() {
     assert_eq!(project["name"], "seeded");
     assert_eq!(project["region_id"], "aws-eu-west-2");
     assert_eq!(project["pg_version"], 15);
-    assert_eq!(project["synthetic_storage_size"], 123_456_789);
     assert_eq!(project["settings"]["quota"], json!({"logical_size_bytes": 200_000_000}));
     assert_eq!(project["active_time_seconds"], 11);
     assert_eq!(project["compute_time_seconds"], 22);
@@ -50,9 +49,8 @@ async fn a_seeded_project_looks_as_it_was_seeded() {
 
     PgConnection::connect(&seeded.connection_uri).await.unwrap().close().await.unwrap();
     PgConnection::connect(&seeded.pooled_uri).await.unwrap().close().await.unwrap();
-    let size =
-        test.api.get(&format!("/projects/{}", seeded.project_id)).await.ok(200)["project"]["synthetic_storage_size"]
-            .as_i64();
+    let branch = format!("/projects/{}/branches/{}", seeded.project_id, seeded.branch_id);
+    let size = test.api.get(&branch).await.ok(200)["branch"]["logical_size"].as_i64();
     assert!(size.unwrap() >= 123_456_789, "the real database counts on top");
     test.finish().await;
 }

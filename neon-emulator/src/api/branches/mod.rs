@@ -99,7 +99,7 @@ pub async fn delete(
     let change = |project: &mut Project, now| project.delete_branch(now, &timing);
     let (project, operations) = match context.store.change_in(&project_id, Place::Branch(&branch_id), change).await {
         Err(Refusal::NotFound("branch")) => return Ok(StatusCode::NO_CONTENT.into_response()),
-        changed => changed?,
+        changed => changed.map_err(|refusal| ApiError::refused(refusal, &context.config.unknowns))?,
     };
     context.cut_connections(&project).await;
     if parameters.hard_delete {

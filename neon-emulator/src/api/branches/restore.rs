@@ -37,6 +37,10 @@ pub async fn restore(
     let source = projects::measured_in(&context, &project_id, Place::Branch(&request.source_branch_id)).await?;
     let mut target = of_branch(&context, &project_id, &branch_id).await?;
     target.must_be_unlocked(context.clock.now())?;
+    if target.branch_protected {
+        let refusal = Refusal::Protected("cannot restore a protected branch");
+        return Err(ApiError::refused(refusal, &context.config.unknowns));
+    }
     target.materialized_at = None;
     let objects = copied(&context, &source, &mut target).await?;
     let timing = context.timing;

@@ -21,8 +21,10 @@ pub struct Frame {
     pub compute_seconds: i64,
     pub written_bytes: i64,
     pub transfer_bytes: i64,
-    /// Bytes of the branch at the end of the frame.
+    /// Logical size of the branch at the end of the frame, in bytes.
     pub size: i64,
+    /// Of data and history of all branches then, in bytes.
+    pub synthetic_size: i64,
     /// Bytes kept for restoring.
     pub retained: i64,
     /// For how much of the frame there was a project, in hours.
@@ -99,6 +101,7 @@ fn frame(history: &History<'_>, (start, end): (Instant, Instant), (before, after
     let whole = |of: fn(&Used) -> f64| (of(&after) + 1e-6) as i64 - (of(&before) + 1e-6) as i64;
     let written_bytes = after.written_bytes - before.written_bytes;
     let month = clock::period_end(start) - clock::period_start(start);
+    let size = history.size_at(end);
     let retention_hours = f64::from(history.project.history_retention_seconds) / 3_600.0;
     Frame {
         start,
@@ -107,7 +110,8 @@ fn frame(history: &History<'_>, (start, end): (Instant, Instant), (before, after
         compute_seconds: whole(|used| used.compute_seconds),
         written_bytes,
         transfer_bytes: after.transfer_bytes - before.transfer_bytes,
-        size: history.size_at(end),
+        size,
+        synthetic_size: history.project.synthetic(size),
         retained: (written_bytes as f64 * retention_hours / hours.max(retention_hours).max(1.0)) as i64,
         hours,
         hours_of_month: month.as_seconds_f64() / 3_600.0,

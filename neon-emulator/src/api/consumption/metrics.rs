@@ -39,8 +39,8 @@ const LEGACY: [Metric; 7] = [
     metric("active_time_seconds", |frame| frame.active_seconds),
     metric("compute_time_seconds", |frame| frame.compute_seconds),
     metric("written_data_bytes", |frame| frame.written_bytes),
-    metric("synthetic_storage_size_bytes", |frame| frame.size),
-    metric("data_storage_bytes_hour", |frame| portion(frame.size, frame.hours)),
+    metric("synthetic_storage_size_bytes", |frame| frame.synthetic_size),
+    metric("data_storage_bytes_hour", |frame| portion(frame.synthetic_size, frame.hours)),
     metric("logical_size_bytes", |frame| frame.size),
     metric("logical_size_bytes_hour", |frame| portion(frame.size, frame.hours)),
 ];

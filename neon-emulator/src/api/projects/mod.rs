@@ -37,10 +37,27 @@ pub async fn delete(
     Path(project_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let timing = context.timing;
-    let change = |project: &mut Project, now| project.delete(now, &timing).map(|()| Vec::new());
-    let (project, _) = context.store.change(&project_id, Which::Live, change).await?;
+    let is_protected = context.store.has_protected_branch(&project_id).await?;
+    let change = |project: &mut Project, now| {
+        if is_protected {
+            return Err(Refusal::Protected("cannot delete a project with protected branches"));
+        }
+        project.delete(now, &timing).map(|()| Vec::new())
+    };
+    let (project, _) = match context.store.change(&project_id, Which::Live, change).await {
+        Err(Refusal::NotFound(_)) => return deleted_before(&context, &project_id).await,
+        changed => changed.map_err(|refusal| ApiError::refused(refusal, &context.config.unknowns))?,
+    };
     context.let_branches_go(&project).await?;
     Ok(Json(json!({"project": shapes::project(&project, Detail::Changed, context.clock.now())})))
+}
+
+/// What a second deletion is told: the same, but thinner.
+async fn deleted_before(context: &Context, project_id: &str) -> Result<Json<Value>, ApiError> {
+    let is_known = !context.config.unknowns.second_deletion_is_404;
+    let project = context.store.deleted_project(project_id).await?.filter(|_| is_known);
+    let project = project.ok_or(Refusal::NotFound("project"))?;
+    Ok(Json(json!({"project": shapes::thin_project(&project, context.clock.now())})))
 }
 
 pub async fn recover(
@@ -67,7 +84,8 @@ pub async fn recover(
 /// The project with the present size of its databases on the root branch.
 pub async fn measured(context: &Context, project_id: &str) -> Result<Project, ApiError> {
     let root = context.store.project(project_id, context.clock.now()).await?;
-    measured_now(context, root).await
+    let largest_further_branch = root.largest_further_branch;
+    Ok(Project { largest_further_branch, ..measured_now(context, root).await? })
 }
 
 /// The project seen from one of its branches, with the present size of its databases there.

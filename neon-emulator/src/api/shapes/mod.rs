@@ -6,7 +6,7 @@ mod project;
 
 pub use branch::{branch, database, listed_branch, role, role_with_password};
 pub use endpoint::{Login, connection_details, connection_uri, endpoint, uri};
-pub use project::{Detail, list_item, project};
+pub use project::{Detail, list_item, project, thin_project};
 
 use chrono::SecondsFormat;
 use serde_json::{Value, json};

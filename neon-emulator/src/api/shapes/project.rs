@@ -38,7 +38,18 @@ pub fn project(project: &Project, detail: Detail, now: Instant) -> Value {
         shape["owner"] = json!({"email": "owner@example.com", "name": project.org_id, "branches_limit": 5000,
                                 "subscription_type": "scale_v3"});
         set(&mut shape, "compute_last_active_at", project.last_active(now).map(time));
-        shape["synthetic_storage_size"] = project.logical_size.into();
+        shape["synthetic_storage_size"] = project.synthetic_size().into();
+    }
+    shape
+}
+
+/// What is left to be said of a project that is deleted already.
+pub fn thin_project(project: &Project, now: Instant) -> Value {
+    let mut shape = self::project(project, Detail::Changed, now);
+    shape["provisioner"] = "".into();
+    if let Some(fields) = shape.as_object_mut() {
+        fields.remove("settings");
+        fields.remove("default_endpoint_settings");
     }
     shape
 }
@@ -47,7 +58,7 @@ pub fn list_item(project: &Project, recovery_window: TimeDelta, now: Instant) ->
     let mut shape = shared(project);
     shape["active_time"] = project.active_seconds(now).into();
     shape["cpu_used_sec"] = project.compute_seconds(now).into();
-    shape["synthetic_storage_size"] = project.logical_size.into();
+    shape["synthetic_storage_size"] = project.synthetic_size().into();
     set(&mut shape, "compute_last_active_at", project.last_active(now).map(time));
     set(&mut shape, "deleted_at", project.deleted_at.map(time));
     set(&mut shape, "recoverable_until", project.deleted_at.map(|at| time(at + recovery_window)));
