@@ -29,6 +29,8 @@ pub(super) fn error(status: u16, retry_after: Option<Duration>, body: &[u8]) -> 
         401 | 403 => NeonError::Unauthorised { status, message },
         // Neon hides what a key may not touch behind 404. It must never pass for "deleted".
         404 if message.contains("not allowed") => NeonError::Unauthorised { status, message },
+        // An address that Neon does not know, or an id that can be none. Nothing is absent because of it, either.
+        404 if message.contains("route does not exist") => NeonError::Refused { status, code, message, request_id },
         404 => NeonError::NotFound { message },
         400..=499 if is_limit(&code) => NeonError::LimitReached { code, message },
         423 => NeonError::Locked { message },
@@ -91,7 +93,6 @@ mod tests {
         let limit = json(422, "PROJECTS_LIMIT_EXCEEDED", "user projects limit of 1 exceeded, got 1");
         assert!(matches!(limit, NeonError::LimitReached { code, .. } if code == "PROJECTS_LIMIT_EXCEEDED"));
         assert!(matches!(json(422, "", "branch not ready yet"), NeonError::Locked { .. }));
-        assert!(matches!(json(401, "", "authentication required"), NeonError::Unauthorised { status: 401, .. }));
         let refused = json(400, "", "org_id is required, you can find it on your organization settings page");
         assert!(matches!(refused, NeonError::Refused { status: 400, request_id: Some(id), .. } if id == "5b8c"));
     }
@@ -105,6 +106,39 @@ mod tests {
         );
         assert!(matches!(scoped, NeonError::Unauthorised { status: 404, .. }));
         assert!(matches!(json(404, "", "project not found"), NeonError::NotFound { .. }));
+        let malformed = json(404, "", "this route does not exist");
+        assert!(malformed.is_refusal() && !malformed.is_worth_retrying(), "{malformed}");
+    }
+
+    /// Statuses by their meaning at Neon, with texts and codes that were seen: who may try again, and who must not.
+    #[test]
+    fn what_is_worth_retrying_follows_from_what_the_status_means() {
+        let permanent = [
+            (400, "", "invalid region"),
+            (401, "", "supplied credentials do not pass authentication"),
+            (404, "", "not allowed for organization API keys"),
+            (406, "", "the time range is not supported"),
+            (409, "", "branch already exists"),
+            (412, "", "suspend interval is too short for your plan"),
+            (422, "PROJECTS_LIMIT_EXCEEDED", "user projects limit of 100 exceeded, got 100"),
+            (422, "BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded"),
+            (422, "ROOT_BRANCHES_LIMIT_EXCEEDED", "root branches limit exceeded"),
+            (422, "", "cannot delete a project with protected branches"),
+        ];
+        for (status, code, message) in permanent {
+            let error = json(status, code, message);
+            assert!(!error.is_worth_retrying() && !error.may_have_been_carried_out(), "{error}");
+            assert!(error.to_string().contains(message), "an operator reads Neon's reason: {error}");
+        }
+        for (status, message) in [(423, "project already has running conflicting operations"), (429, ""), (503, "")] {
+            let error = json(status, "", message);
+            assert!(error.is_worth_retrying() && !error.may_have_been_carried_out(), "{error}");
+        }
+        for (code, is_limit) in
+            [("PROJECTS_LIMIT_EXCEEDED", true), ("BRANCHES_PROTECTED_LIMIT_EXCEEDED", true), ("", false)]
+        {
+            assert_eq!(matches!(json(422, code, "x"), NeonError::LimitReached { .. }), is_limit, "{code}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub enum NeonError {
     #[error("A limit on Neon is reached ({code}: {message}). Raise it at Neon, or free what is no longer needed.")]
     LimitReached { code: String, message: String },
     /// Any other 4xx: wrong as it stands, repeating it will not help.
-    #[error("Neon refused the call ({status}{}: {message}){}. Repeating it will not help; change what was asked for.", tagged(.code), request(.request_id))]
+    #[error("Neon refused the call ({status}{}: {message}){}. Repeating it will not help; change what was asked for, or what stands in its way on Neon.", tagged(.code), request(.request_id))]
     Refused { status: u16, code: String, message: String, request_id: Option<String> },
     /// 5xx but 503: it may have been carried out.
     #[error("Neon failed while working on the call ({status}: {message}){}. It may have been carried out all the same.", request(.request_id))]
@@ -92,6 +92,11 @@ impl NeonError {
                 | Self::LimitReached { .. }
                 | Self::Refused { .. }
         )
+    }
+
+    /// Neon has understood the call and will not carry it out: repeating it helps only after somebody has changed something there.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotOffered { .. } | Self::LimitReached { .. } | Self::Refused { .. })
     }
 
     /// How long Neon, or our own budget, asks to wait.

@@ -115,7 +115,7 @@ pub struct Project {
 /// How a deletion found the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// Deleted now; recoverable for seven days.
+    /// Deleted; recoverable for seven days. Neon says the same of one that was deleted shortly before.
     Deleted,
     /// It was not there any more.
     AlreadyGone,
