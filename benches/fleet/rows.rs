@@ -109,7 +109,7 @@ fn claimed(
         requested_at: seed.created_at,
         claimed_at: Some(seed.created_at),
         last_active_at: seed.last_active,
-        size_bytes: seed.logical_size_bytes,
+        synthetic_size_bytes: Some(made.synthetic_size_bytes),
         ..row(stage, pool, "claimed", id, &connection)?
     })
 }
@@ -140,7 +140,8 @@ fn row(stage: &Stage, pool: &str, state: &str, id: Uuid, connection: &Connection
         deleted_at: None,
         endpoint_state: Some(String::from("idle")),
         last_active_at: None,
-        size_bytes: 0,
+        logical_size_bytes: None,
+        synthetic_size_bytes: None,
         quota_logical_size_bytes: None,
         used_active_seconds: 0,
         used_compute_seconds: 0,

@@ -278,7 +278,7 @@ async fn claimed_ids(stage: &Stage) -> Result<Vec<String>> {
 
 /// As if nothing of the fleet had ever been seen.
 async fn forget(stage: &Stage) -> Result<()> {
-    sqlx::query("UPDATE databases SET size_bytes = 0, last_active_at = NULL, observed_at = NULL")
+    sqlx::query("UPDATE databases SET synthetic_size_bytes = NULL, logical_size_bytes = NULL, last_active_at = NULL, observed_at = NULL")
         .execute(&mut stage.connect().await?)
         .await?;
     stage.settle().await

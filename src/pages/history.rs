@@ -90,6 +90,7 @@ fn words(kind: &str) -> String {
         "database.state" => return String::from("State changed"),
         "database.quota" => return String::from("Quota changed"),
         "database.reveal" | "database.revealed" => return String::from("Connection revealed"),
+        "database.release_refused" => return String::from("Neon refuses to delete it"),
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "owner.changed" => return String::from("Owner changed"),
         "claim.waiting" => return String::from("Claim waits"),

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::components::{Badge, Glyph, Tone};
 use crate::types::{
     BlockReason, CheckVerdict, DatabaseRow, DatabaseState, EndpointState, Finding, FindingKind, FindingStatus,
-    StatusLevel,
+    StatusLevel, Storage, bytes,
 };
 
 /// Tone, icon and word of a state.
@@ -144,6 +144,15 @@ pub fn of_share(used: f64, limit: Option<f64>) -> Tone {
         Some(share) if share >= 1.0 => Tone::Bad,
         Some(share) if share >= 0.8 => Tone::Warning,
         Some(_) => Tone::Accent,
+    }
+}
+
+/// The storage used in words.
+pub fn storage_text(storage: Storage) -> String {
+    match storage {
+        Storage::Used(size) => bytes(size),
+        Storage::AtMost(size) => format!("at most {}", bytes(size)),
+        Storage::Unknown => String::from("not measured"),
     }
 }
 

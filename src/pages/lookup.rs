@@ -3,10 +3,14 @@
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, components::Redirect, hooks::use_query_map};
 
-use super::{failure::Failure, look::RowBadges, path};
+use super::{
+    failure::Failure,
+    look::{RowBadges, storage_text},
+    path,
+};
 use crate::components::{EmptyState, Glyph, PageHead, Panel, Skeleton};
 use crate::rpc::lookup::look_up;
-use crate::types::{LookupAnswer, LookupHit, bytes};
+use crate::types::{LookupAnswer, LookupHit};
 
 #[component]
 pub fn LookupPage() -> impl IntoView {
@@ -71,7 +75,7 @@ fn Hits(answer: LookupAnswer) -> impl IntoView {
 fn Hit(hit: LookupHit) -> impl IntoView {
     let row = hit.database;
     let href = path::database(row.id);
-    let size = bytes(row.size_bytes);
+    let size = storage_text(row.storage());
     let name =
         row.owner.as_ref().map_or_else(|| format!("Unclaimed, in pool {}", row.pool), |owner| owner.email.clone());
     let about = row.owner.as_ref().and_then(|owner| owner.organisation.clone());

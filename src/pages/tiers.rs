@@ -53,6 +53,7 @@ fn Tiers(tiers: UsageTiers) -> impl IntoView {
                 }}
                 {never_asked}
             </Fact>
+            <Fact name="Storage, of those that may be near their quota">{to_measure(&tiers)}</Fact>
         </dl>
         {refusals}
     }
@@ -80,6 +81,15 @@ fn hot(tiers: &UsageTiers) -> String {
     match tiers.hot {
         0 => String::from("none"),
         _ => format!("{}, {} to be asked about now", counted(tiers.hot), counted(tiers.hot_waiting)),
+    }
+}
+
+/// All others are known to be below 80 %: data and history together are.
+fn to_measure(tiers: &UsageTiers) -> String {
+    match (tiers.to_measure, tiers.never_measured) {
+        (0, _) => String::from("all measured since they were used"),
+        (all, 0) => format!("{} to be measured again", counted(all)),
+        (all, never) => format!("{} to be measured, {} of them never yet", counted(all), counted(never)),
     }
 }
 

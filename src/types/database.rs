@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Event, Finding, Quota, Time, Usage};
+use super::{Event, Finding, Quota, Storage, Time, Usage};
 
 /// Where a database is in its life. `claimed` never goes back to `available`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,8 +168,13 @@ pub struct DatabaseRow {
     pub block: Option<BlockReason>,
     /// When it was first seen to be blocked, whatever the reason.
     pub blocked_since: Option<Time>,
-    pub size_bytes: i64,
-    pub quota_size_bytes: Option<i64>,
+    /// What its branch holds, which the storage quota limits; `None` while not known. See [`Storage`].
+    pub logical_size_bytes: Option<i64>,
+    /// When Neon told it.
+    pub size_measured_at: Option<Time>,
+    /// Data and history of all branches, as billed; `None` while not known.
+    pub synthetic_size_bytes: Option<i64>,
+    pub quota_logical_size_bytes: Option<i64>,
     pub requested_at: Time,
     pub claimed_at: Option<Time>,
     pub last_active_at: Option<Time>,
@@ -178,6 +183,12 @@ pub struct DatabaseRow {
     pub usage_observed_at: Option<Time>,
     /// A wish that Neon has not yet confirmed.
     pub pending: bool,
+}
+
+impl DatabaseRow {
+    pub fn storage(&self) -> Storage {
+        Storage::of(self.logical_size_bytes, self.synthetic_size_bytes, self.quota_logical_size_bytes)
+    }
 }
 
 /// Everything about one database but its secrets.
@@ -195,6 +206,8 @@ pub struct DatabaseDetail {
     pub available_at: Option<Time>,
     pub deleted_at: Option<Time>,
     pub recoverable_until: Option<Time>,
+    /// Since when Neon refuses to delete it.
+    pub release_refused_at: Option<Time>,
     pub quota: Quota,
     pub usage: Usage,
     pub period_start: Option<Time>,

@@ -243,7 +243,7 @@ pub struct Finding {
     pub evidence: serde_json::Value,
     pub timeline: Vec<FindingStep>,
     /// Data and history as billed; `None` where Neon's list does not tell it.
-    pub size_bytes: Option<i64>,
+    pub synthetic_size_bytes: Option<i64>,
     /// When the engine acts, or may act.
     pub action_due_at: Option<Time>,
     pub attempts: i32,
@@ -443,7 +443,7 @@ mod tests {
             earlier: 0,
             evidence: serde_json::Value::Null,
             timeline: Vec::new(),
-            size_bytes: None,
+            synthetic_size_bytes: None,
             action_due_at: Some(at),
             attempts: 0,
             last_error: None,

@@ -17,9 +17,12 @@ pub struct FleetHealth {
     pub blocked: i64,
     /// Claimed, not blocked, with 80 % or more of the storage quota used.
     pub near_quota: i64,
+    /// Claimed databases that may be near it, and were never measured; counted up to [`MOST_COUNTED`](super::MOST_COUNTED).
+    pub never_measured: i64,
     pub active: i64,
-    pub storage_bytes: i64,
-    /// When usage was last sampled (active, storage).
+    /// Data and history of the fleet, as billed; `None` before the first sample.
+    pub synthetic_size_bytes: Option<i64>,
+    /// When usage was last sampled (active, size).
     pub sampled_at: Option<Time>,
     /// Oldest first: the last 24 hours.
     pub history: Vec<FleetPoint>,
@@ -43,7 +46,7 @@ pub struct FleetPoint {
     pub claimed: i64,
     pub available: i64,
     pub active: i64,
-    pub storage_bytes: i64,
+    pub synthetic_size_bytes: i64,
 }
 
 /// The strip at the foot of every page: is everything all right, and if not, what is wrong in words.

@@ -24,7 +24,8 @@ pub struct Quota {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Usage {
-    pub logical_size_bytes: i64,
+    /// Absent while not known: it is asked for where the synthetic size does not prove that it is below 80 % of its limit.
+    pub logical_size_bytes: Option<i64>,
     pub active_time_seconds: i64,
     pub compute_time_seconds: i64,
     pub written_data_bytes: i64,

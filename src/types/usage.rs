@@ -17,8 +17,10 @@ pub struct UsageDay {
     pub written_bytes: Option<i64>,
     /// Sent out, to the internet and through private links.
     pub transfer_bytes: Option<i64>,
-    /// At the end of the day, or when last observed.
-    pub size_bytes: Option<i64>,
+    /// What was stored at the end of the day, or when last observed.
+    pub logical_size_bytes: Option<i64>,
+    /// Data and history of all branches then, as billed.
+    pub synthetic_size_bytes: Option<i64>,
 }
 
 impl UsageDay {
@@ -30,7 +32,8 @@ impl UsageDay {
             compute_seconds: Some(0),
             written_bytes: Some(0),
             transfer_bytes: Some(0),
-            size_bytes: None,
+            logical_size_bytes: None,
+            synthetic_size_bytes: None,
         }
     }
 }
@@ -88,7 +91,7 @@ pub struct UsageHistory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UsageSource {
-    /// Active time, compute time, written data, size.
+    /// Active time, compute time, written data, sizes.
     Legacy,
     /// Compute and transfer.
     V2,
@@ -111,7 +114,7 @@ impl UsageSource {
     /// What is not known without it.
     pub fn tells(self) -> &'static str {
         match self {
-            Self::Legacy => "active time, written data and size by day",
+            Self::Legacy => "active time, written data and sizes by day",
             Self::V2 => "data transfer by day",
         }
     }
@@ -143,6 +146,10 @@ pub struct UsageTiers {
     pub swept_projects: i64,
     /// Rows that have a project, by the roll-up.
     pub living: i64,
+    /// Databases that may be near their storage quota and are to be asked about their logical size; counted up to [`MOST_COUNTED`].
+    pub to_measure: i64,
+    /// Of these, how many were never measured, so that it is not known whether they are full.
+    pub never_measured: i64,
     pub refusals: Vec<UsageRefusal>,
     pub as_of: Time,
 }

@@ -1,4 +1,4 @@
-//! What goes on without anybody asking for it, arranged so that every duty has something to do: sweeps that show an orphan and a ghost, databases whose usage is due,
+//! What goes on without anybody asking for it, arranged so that every duty has something to do: sweeps that show an orphan and a ghost, databases whose usage is due or that look full,
 //! a pool whose policy wants more, templates that roll out, checks that have not run for long.
 
 use chrono::{TimeDelta, Utc};
@@ -19,7 +19,7 @@ const FITTED: &str = "fitted";
 const RENEWED: &str = "renewed";
 
 /// The duties that have only this to do.
-pub const PARTS: [&str; 8] = ["sync", "usage", "reconcile", "sample", "size", "roll", "watch", "doctor"];
+pub const PARTS: [&str; 9] = ["sync", "usage", "measure", "reconcile", "sample", "size", "roll", "watch", "doctor"];
 
 /// Pools of one database each, from which nobody claims.
 pub async fn make_pools(world: &World) {
@@ -70,6 +70,7 @@ pub async fn arrange(world: &World, behind: &Behind) {
     world.ledger.set_template(RENEWED, &new(version, 0), &By::cli()).await.unwrap();
     behind.run("UPDATE pools SET target = 0 WHERE name = 'elastic'").await;
     behind.run("UPDATE databases SET usage_asked_at = NULL, usage_due_at = now(), usage_rests_until = now()").await;
+    behind.run("UPDATE databases SET logical_size_bytes = quota_logical_size_bytes, size_settled_to = NULL, size_rests_until = now()").await;
     behind.run("DELETE FROM doctor_runs").await;
 }
 
@@ -84,6 +85,7 @@ pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s', id, kind, sta
     UNION ALL SELECT format('pool %s: target %s', name, target) FROM pools WHERE name = 'elastic' AND target = 0
     UNION ALL SELECT format('%s: its usage is due', id) FROM databases
       WHERE state IN ('available', 'claimed') AND usage_asked_at IS NULL AND usage_due_at <= now() AND usage_rests_until <= now()
+    UNION ALL SELECT format('%s: its storage is to be measured', id) FROM databases_to_measure WHERE size_rests_until <= now()
     UNION ALL SELECT 'no check has run' WHERE NOT EXISTS (SELECT FROM doctor_runs)";
 
 /// Sweeps whose conclusions have been drawn.

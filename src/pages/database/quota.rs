@@ -11,7 +11,8 @@ use crate::types::{DatabaseDetail, Permission, Quota, Usage, bytes, duration};
 #[derive(Clone, Copy)]
 pub struct Limit {
     pub name: &'static str,
-    pub used: i64,
+    /// `None` while not known.
+    pub used: Option<i64>,
     pub limit: Option<i64>,
     pub write: fn(i64) -> String,
 }
@@ -27,10 +28,10 @@ pub fn limits(quota: &Quota, usage: &Usage) -> [Limit; 5] {
     let limit = |name, used, limit, write| Limit { name, used, limit, write };
     [
         limit("Storage", usage.logical_size_bytes, quota.logical_size_bytes, bytes),
-        limit("Active time", usage.active_time_seconds, quota.active_time_seconds, duration),
-        limit("Compute time", usage.compute_time_seconds, quota.compute_time_seconds, duration),
-        limit("Written data", usage.written_data_bytes, quota.written_data_bytes, bytes),
-        limit("Data transfer", usage.data_transfer_bytes, quota.data_transfer_bytes, bytes),
+        limit("Active time", Some(usage.active_time_seconds), quota.active_time_seconds, duration),
+        limit("Compute time", Some(usage.compute_time_seconds), quota.compute_time_seconds, duration),
+        limit("Written data", Some(usage.written_data_bytes), quota.written_data_bytes, bytes),
+        limit("Data transfer", Some(usage.data_transfer_bytes), quota.data_transfer_bytes, bytes),
     ]
 }
 
@@ -49,23 +50,27 @@ pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
     }
 }
 
-/// Size and usage come from different questions to Neon: either may not have been answered yet.
+/// Storage and usage come from different questions to Neon: either may not have been answered yet.
 fn rows(detail: &DatabaseDetail) -> impl IntoView + use<> {
     let [storage, others @ ..] = limits(&detail.quota, &detail.usage);
-    let (has_size, has_usage) = (detail.row.observed_at.is_some(), detail.row.usage_observed_at.is_some());
-    let others = others.into_iter().map(|limit| view! { <Row limit is_known=has_usage /> }).collect_view();
-    view! { <Row limit=storage is_known=has_size /> {others} }
+    let has_usage = detail.row.usage_observed_at.is_some();
+    let others = others
+        .into_iter()
+        .map(|limit| Limit { used: limit.used.filter(|_| has_usage), ..limit })
+        .map(|limit| view! { <Row limit unknown="–" /> })
+        .collect_view();
+    view! { <Row limit=storage unknown=look::storage_text(detail.row.storage()) /> {others} }
 }
 
+/// `unknown` stands where it is not known what is used.
 #[component]
-fn Row(limit: Limit, is_known: bool) -> impl IntoView {
+fn Row(limit: Limit, #[prop(into)] unknown: String) -> impl IntoView {
     let Limit { name, used, write, .. } = limit;
-    let tone = look::of_share(used as f64, limit.limit.map(|limit| limit as f64));
-    let share = limit
-        .limit
-        .filter(|limit| is_known && *limit > 0)
-        .map(|limit| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
-    let used_text = if is_known { write(used) } else { String::from("–") };
+    let most = limit.limit.map(|limit| limit as f64);
+    let tone = look::of_share(used.unwrap_or(0) as f64, most);
+    let share = used.zip(limit.limit.filter(|limit| *limit > 0));
+    let share = share.map(|(used, limit)| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
+    let used_text = used.map_or(unknown, write);
     view! {
         <li>
             <p class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
@@ -76,7 +81,7 @@ fn Row(limit: Limit, is_known: bool) -> impl IntoView {
                     <span class=format!("ml-2 inline-block min-w-10 text-right font-medium {}", tone.text())>{share}</span>
                 </span>
             </p>
-            <Meter used=used as f64 limit=limit.limit.map(|limit| limit as f64) tone label=format!("{name} used") />
+            {used.map(|used| view! { <Meter used=used as f64 limit=most tone label=format!("{name} used") /> })}
         </li>
     }
 }
@@ -88,10 +93,17 @@ fn Period(detail: DatabaseDetail) -> impl IntoView {
         Some(at) => view! { "Usage as of " <Timestamp at /> "." }.into_any(),
         None => view! { "Usage not yet read from Neon." }.into_any(),
     };
-    let size = detail.row.observed_at.map(|at| view! { " Size last changed or looked at " <Timestamp at /> "." });
+    let size = match detail.row.size_measured_at {
+        Some(at) => view! { " Storage measured " <Timestamp at /> "." }.into_any(),
+        None => view! { " Storage not measured yet." }.into_any(),
+    };
+    let history = detail
+        .row
+        .synthetic_size_bytes
+        .map(|size| format!(" With the history of all branches it takes {}, which no quota limits.", bytes(size)));
     view! {
         <p class="mt-4 text-xs text-muted">
-            {read} {size}
+            {read} {size} {history}
             {detail.period_end.map(|at| view! { " All but storage start again when the billing period ends, " <Timestamp at /> "." })}
         </p>
     }

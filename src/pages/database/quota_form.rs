@@ -99,7 +99,7 @@ fn ChangedLimit(before: Limit, after: Limit) -> impl IntoView {
                     view! {
                         <span class="mt-0.5 flex items-center gap-1.5 text-error">
                             <Icon glyph=Glyph::Alert />
-                            {format!("{} are used already: it would be blocked at once.", (after.write)(after.used))}
+                            {format!("{} are used already: it would be blocked at once.", after.used.map(after.write).unwrap_or_default())}
                         </span>
                     }
                 })}
@@ -108,7 +108,7 @@ fn ChangedLimit(before: Limit, after: Limit) -> impl IntoView {
 }
 
 fn blocks_at_once(limit: Limit) -> bool {
-    limit.limit.is_some_and(|most| limit.used >= most)
+    limit.used.zip(limit.limit).is_some_and(|(used, most)| used >= most)
 }
 
 /// A size that reads back as exactly the same number: in the largest unit that divides it.
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_limit_below_what_is_used_blocks_at_once() {
-        let usage = Usage { logical_size_bytes: 100, ..Usage::default() };
+        let usage = Usage { logical_size_bytes: Some(100), ..Usage::default() };
         let storage = |limit| limits(&Quota { logical_size_bytes: limit, ..Quota::default() }, &usage)[0];
         assert!(blocks_at_once(storage(Some(100))));
         assert!(!blocks_at_once(storage(Some(101))));

@@ -75,7 +75,7 @@ fn Usage(live: Live<UsageHistory>) -> impl IntoView {
                     <div class="grid gap-6 md:grid-cols-2">
                         <Chart title="Time" label="Active time and compute time by day" data=chart(times) write=minutes />
                         <Chart title="Data" label="Written and transferred data by day" data=chart(flows) write=mebibytes />
-                        <Chart title="Size" label="Size at the end of each day" data=chart(sizes) write=mebibytes />
+                        <Chart title="Size" label="Storage, and data with history, at the end of each day" data=chart(sizes) write=mebibytes />
                     </div>
                 }
                     .into_any()
@@ -119,19 +119,20 @@ fn AsOf(history: UsageHistory) -> impl IntoView {
     })
 }
 
-/// One entry for each day of its life in the range, up to the last answer, also for those on which nothing was used. The size stays as it was.
+/// One entry for each day of its life in the range, up to the last answer, also for those on which nothing was used. The sizes stay as they were.
 fn every_day(history: &UsageHistory) -> Vec<UsageDay> {
     let lived_from = history.from.max(history.born);
     let first = history.days.first().map_or(lived_from, |day| day.day.min(lived_from));
     let known_to = history.asked_at.map_or(history.to, |at| at.date_naive().min(history.to));
     let last = history.days.last().map_or(known_to, |day| day.day.max(known_to));
     let mut known = history.days.iter().peekable();
-    let (mut size, mut days) = (None, Vec::new());
+    let (mut logical, mut synthetic, mut days) = (None, None, Vec::new());
     let mut day = first;
     while day <= last {
         let used = known.next_if(|known| known.day == day).copied().unwrap_or_else(|| UsageDay::quiet(day));
-        size = used.size_bytes.or(size);
-        days.push(UsageDay { size_bytes: size, ..used });
+        logical = used.logical_size_bytes.or(logical);
+        synthetic = used.synthetic_size_bytes.or(synthetic);
+        days.push(UsageDay { logical_size_bytes: logical, synthetic_size_bytes: synthetic, ..used });
         day = day + Days::new(1);
     }
     days
@@ -158,10 +159,16 @@ fn flows(days: &[UsageDay]) -> ChartData {
     )
 }
 
-/// Begins with the first day of which the size is known.
+/// Begins with the first day of which all sizes are known that are known at all.
 fn sizes(days: &[UsageDay]) -> ChartData {
-    let known = days.iter().position(|day| day.size_bytes.is_some()).map_or(&[][..], |first| &days[first..]);
-    chart(known, [("Size", Mark::Area, "text-chart-1", values(known, |day| day.size_bytes, MIB))])
+    let reads: [fn(&UsageDay) -> Option<i64>; 2] = [|day| day.logical_size_bytes, |day| day.synthetic_size_bytes];
+    let first = reads.iter().filter_map(|read| days.iter().position(|day| read(day).is_some())).max();
+    let known = first.map_or(&[][..], |first| &days[first..]);
+    let [logical, synthetic] = reads.map(|read| values(known, read, MIB));
+    chart(
+        known,
+        [("Storage", Mark::Area, "text-chart-1", logical), ("Data and history", Mark::Line, "text-chart-4", synthetic)],
+    )
 }
 
 /// `None` where no day has a figure: then there is no line, rather than one at zero.
@@ -199,8 +206,11 @@ mod tests {
 
     fn history() -> UsageHistory {
         let day = |text: &str| text.parse::<NaiveDate>().expect("a day");
-        let used =
-            |text: &str, size| UsageDay { active_seconds: Some(90), size_bytes: size, ..UsageDay::quiet(day(text)) };
+        let used = |text: &str, size| UsageDay {
+            active_seconds: Some(90),
+            logical_size_bytes: size,
+            ..UsageDay::quiet(day(text))
+        };
         UsageHistory {
             born: day("2026-03-02"),
             from: day("2026-02-08"),
@@ -215,7 +225,7 @@ mod tests {
     #[test]
     fn quiet_days_are_zero_up_to_the_last_answer_and_keep_their_size() {
         let days = every_day(&history());
-        let seen: Vec<_> = days.iter().map(|day| (day.active_seconds.unwrap_or(-1), day.size_bytes)).collect();
+        let seen: Vec<_> = days.iter().map(|day| (day.active_seconds.unwrap_or(-1), day.logical_size_bytes)).collect();
         let size = Some(7);
         assert_eq!(seen, [(0, None), (90, size), (0, size), (90, size), (0, size), (0, size)]);
         assert_eq!(sizes(&days).at.len(), 5, "the size is not known of the first day");

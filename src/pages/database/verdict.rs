@@ -7,7 +7,7 @@ use crate::components::{Glyph, Icon, Timestamp, Tone};
 use crate::pages::{look, path};
 use crate::types::{
     BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, Finding, FindingKind, FindingStatus,
-    bytes, duration,
+    Storage, bytes, duration,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,12 @@ fn judge(detail: &DatabaseDetail) -> Verdict {
             Glyph::Check,
             "It is ready and waits to be claimed.",
             format!("It stands in pool {} and belongs to nobody yet.", detail.row.pool),
+        ),
+        DatabaseState::Releasing if detail.release_refused_at.is_some() => verdict(
+            Tone::Bad,
+            Glyph::Alert,
+            "Neon refuses to delete it.",
+            "It was released, but its project stays on Neon, and costs, until the cause is removed there. If a branch is protected, take the protection off on Neon's console; then try again below, or wait for the engine to do so.",
         ),
         DatabaseState::Releasing => verdict(
             Tone::Warning,
@@ -101,7 +107,7 @@ fn blocked(detail: &DatabaseDetail, reason: BlockReason) -> Verdict {
             "It can be read, but writes fail.",
             format!(
                 "The storage quota is reached: {}. Raise it, or let the owner delete data.",
-                sizes(usage.logical_size_bytes, quota.logical_size_bytes)
+                sizes(usage.logical_size_bytes.unwrap_or_default(), quota.logical_size_bytes)
             ),
         ),
         BlockReason::ActiveTime => stopped("active time", times(usage.active_time_seconds, quota.active_time_seconds)),
@@ -122,9 +128,10 @@ fn blocked(detail: &DatabaseDetail, reason: BlockReason) -> Verdict {
 }
 
 fn in_use(detail: &DatabaseDetail) -> Verdict {
-    let quotas = match detail.row.usage_observed_at {
-        Some(_) => "No quota is near its limit.",
-        None => "What it has used has not been read from Neon yet.",
+    let quotas = match (detail.row.usage_observed_at, detail.row.storage()) {
+        (None, _) => "What it has used has not been read from Neon yet.",
+        (Some(_), Storage::Unknown) => "How full its storage is has not been measured yet.",
+        (Some(_), _) => "No quota is near its limit.",
     };
     match (detail.row.endpoint, storage_percent(detail)) {
         (_, Some(percent)) if percent >= 80 => verdict(
@@ -154,7 +161,7 @@ fn in_use(detail: &DatabaseDetail) -> Verdict {
 
 fn storage_percent(detail: &DatabaseDetail) -> Option<i64> {
     let limit = detail.quota.logical_size_bytes.filter(|limit| *limit > 0)?;
-    Some((detail.usage.logical_size_bytes as f64 * 100.0 / limit as f64) as i64)
+    Some((detail.row.logical_size_bytes? as f64 * 100.0 / limit as f64) as i64)
 }
 
 fn recoverable(detail: &DatabaseDetail) -> String {
@@ -274,8 +281,10 @@ mod tests {
                 endpoint: Some(EndpointState::Idle),
                 block: None,
                 blocked_since: None,
-                size_bytes: 0,
-                quota_size_bytes: None,
+                logical_size_bytes: None,
+                size_measured_at: None,
+                synthetic_size_bytes: None,
+                quota_logical_size_bytes: None,
                 requested_at: at,
                 claimed_at: Some(at),
                 last_active_at: None,
@@ -294,6 +303,7 @@ mod tests {
             available_at: None,
             deleted_at: None,
             recoverable_until: None,
+            release_refused_at: None,
             quota: Quota::default(),
             usage: Usage::default(),
             period_start: None,
@@ -336,9 +346,33 @@ mod tests {
     fn a_nearly_full_one_warns() {
         let mut detail = claimed();
         detail.quota.logical_size_bytes = Some(1_000);
-        detail.usage.logical_size_bytes = 799;
+        detail.row.logical_size_bytes = Some(799);
         assert_eq!(judge(&detail).tone, Tone::Good);
-        detail.usage.logical_size_bytes = 800;
+        detail.row.logical_size_bytes = Some(800);
         assert_eq!(judge(&detail).tone, Tone::Warning);
+    }
+
+    #[test]
+    fn data_and_history_over_the_quota_are_neither_full_nor_fine() {
+        let mut detail = claimed();
+        detail.quota.logical_size_bytes = Some(1_000);
+        detail.row.quota_logical_size_bytes = Some(1_000);
+        detail.row.usage_observed_at = Some(detail.as_of);
+        detail.row.synthetic_size_bytes = Some(4_000);
+        let verdict = judge(&detail);
+        assert_eq!(verdict.tone, Tone::Good);
+        assert!(verdict.why.contains("has not been measured yet"), "{}", verdict.why);
+        detail.row.synthetic_size_bytes = Some(700);
+        assert!(judge(&detail).why.contains("No quota is near its limit"));
+    }
+
+    #[test]
+    fn a_release_that_neon_refuses_says_what_to_do() {
+        let mut detail = claimed();
+        detail.row.state = DatabaseState::Releasing;
+        assert_eq!(judge(&detail).sentence, "It is being deleted.");
+        detail.release_refused_at = Some(detail.as_of);
+        assert_eq!(judge(&detail).sentence, "Neon refuses to delete it.");
+        assert!(judge(&detail).why.contains("take the protection off"));
     }
 }

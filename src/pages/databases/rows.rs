@@ -49,7 +49,7 @@ fn Row(row: DatabaseRow) -> impl IntoView {
                 </span>
             </td>
             <td data-label="Size" class="min-w-32">
-                <Size used=row.observed_at.map(|_| row.size_bytes) limit=row.quota_size_bytes />
+                <Size row=row.clone() />
                 <UsageAsOf at=row.usage_observed_at />
             </td>
             <When label="Created" at=Some(row.requested_at) />
@@ -81,17 +81,22 @@ fn Who(row: DatabaseRow) -> impl IntoView {
     }
 }
 
+/// The storage used, against its quota, and beside it what data and history take, which no quota limits.
 #[component]
-fn Size(used: Option<i64>, limit: Option<i64>) -> impl IntoView {
-    let text = used.map_or_else(|| String::from("–"), bytes);
-    let used = used.unwrap_or(0);
-    let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
+fn Size(row: DatabaseRow) -> impl IntoView {
+    let limit = row.quota_logical_size_bytes;
+    let meter = row.logical_size_bytes.map(|used| {
+        let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
+        view! { <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" /> }
+    });
+    let history = row.synthetic_size_bytes.map(|size| format!("{} with history", bytes(size)));
     view! {
         <span class="flex items-baseline justify-between gap-2 whitespace-nowrap tabular-nums">
-            <span>{text}</span>
+            <span>{look::storage_text(row.storage())}</span>
             <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
         </span>
-        <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" />
+        {meter}
+        <span class="block text-xs whitespace-nowrap text-muted tabular-nums">{history}</span>
     }
 }
 

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::components::{Tile, Tone};
 use crate::pages::path;
 use crate::types::{
-    DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, PagePosition, PoolSummary, bytes, grouped,
+    DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, MOST_COUNTED, PagePosition, PoolSummary, bytes, grouped,
 };
 
 #[component]
@@ -40,14 +40,14 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
             <Tile
                 label="Near the storage quota"
                 value=grouped(health.near_quota)
-                note=Some(String::from("80 % or more used, not yet blocked"))
+                note=Some(near_quota_note(health.never_measured))
                 href=Some(list(|filter| filter.storage_percent = Some(80)))
                 tone=at_most_none(health.near_quota, Tone::Warning)
             />
             <Tile
-                label="Storage"
-                value=bytes(health.storage_bytes)
-                note=Some(format!("{} on average per claimed database", bytes(health.storage_bytes / claimed.max(1))))
+                label="Data and history"
+                value=health.synthetic_size_bytes.map_or_else(|| String::from("–"), bytes)
+                note=Some(size_note(health.synthetic_size_bytes, claimed + count(&health, DatabaseState::Available)))
                 href=Some(list(|filter| filter.sort = DatabaseSort::Size))
             />
             <Tile
@@ -76,6 +76,22 @@ fn ClaimTimeTile(health: FleetHealth) -> impl IntoView {
 
 fn count(health: &FleetHealth, state: DatabaseState) -> i64 {
     health.states.iter().find(|(s, _)| *s == state).map_or(0, |(_, count)| *count)
+}
+
+fn near_quota_note(never_measured: i64) -> String {
+    let rest = match never_measured {
+        0 => String::new(),
+        1.. if never_measured >= MOST_COUNTED => format!("; {} or more not measured yet", grouped(never_measured)),
+        _ => format!("; {} not measured yet", grouped(never_measured)),
+    };
+    format!("80 % or more used, not yet blocked{rest}")
+}
+
+fn size_note(all: Option<i64>, databases: i64) -> String {
+    match all {
+        Some(all) => format!("as billed; {} on average per database", bytes(all / databases.max(1))),
+        None => String::from("not known before the first sweep"),
+    }
 }
 
 /// The pool that would be empty first.
@@ -138,6 +154,13 @@ pub fn hours_text(hours: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_measured_is_not_counted_as_fine() {
+        assert_eq!(near_quota_note(0), "80 % or more used, not yet blocked");
+        assert_eq!(near_quota_note(12), "80 % or more used, not yet blocked; 12 not measured yet");
+        assert_eq!(size_note(None, 4), "not known before the first sweep");
+    }
 
     #[test]
     fn cover_is_written_in_the_fitting_unit() {

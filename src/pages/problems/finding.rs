@@ -118,9 +118,7 @@ fn Sentence(finding: Finding) -> impl IntoView {
 #[component]
 fn Facts(finding: Finding) -> impl IntoView {
     let others = path::problems(&FindingFilter { kind: Some(finding.kind), ..FindingFilter::default() });
-    let storage = finding
-        .size_bytes
-        .map_or_else(|| String::from("unknown"), |size| format!("{} of data and history", bytes(size)));
+    let size = finding.synthetic_size_bytes.map_or_else(|| String::from("unknown"), bytes);
     view! {
         <dl class="divide-y divide-base-300">
             <Fact name="Kind">
@@ -140,7 +138,7 @@ fn Facts(finding: Finding) -> impl IntoView {
             <Fact name="Last seen"><Timestamp at=finding.last_seen_at /></Fact>
             <Fact name="Complete sweeps">{finding.sightings}</Fact>
             {(finding.earlier > 0).then(|| view! { <Fact name="Mended before">{format!("{} times in the last week", finding.earlier)}</Fact> })}
-            <Fact name="Storage">{storage}</Fact>
+            <Fact name="Data and history">{size}</Fact>
             <Fact name="Compute">"unknown: Neon's list does not tell it"</Fact>
             {(finding.attempts > 0).then(|| view! { <Fact name="Attempts">{finding.attempts}</Fact> })}
             {finding.resolved_at.map(|at| view! { <Fact name="Resolved"><Timestamp at /></Fact> })}

@@ -18,7 +18,7 @@ pub fn Findings(problems: Problems, page: FindingPage, filter: FindingFilter) ->
         <th scope="col">"Status"</th>
         <th scope="col">"Why"</th>
         <th scope="col">"Since"</th>
-        <th scope="col">"Storage"</th>
+        <th scope="col">"Data and history"</th>
         <th scope="col">"What happens next"</th>
     }
     .into_any();
@@ -127,7 +127,7 @@ fn Row(finding: Finding) -> impl IntoView {
             </td>
             <td data-label="Why" class="text-cell max-w-80 text-sm">{finding.kind.meaning()}</td>
             <td data-label="Since" class="when"><Timestamp at=finding.first_seen_at /></td>
-            <td data-label="Storage" class="whitespace-nowrap tabular-nums">{finding.size_bytes.map_or_else(|| String::from("unknown"), bytes)}</td>
+            <td data-label="Data and history" class="whitespace-nowrap tabular-nums">{finding.synthetic_size_bytes.map_or_else(|| String::from("unknown"), bytes)}</td>
             <td data-label="What happens next" class="text-cell max-w-96 text-sm">
                 {finding.doing()}
                 {finding.next_at().map(|at| view! { " Due " <Timestamp at /> "." })}

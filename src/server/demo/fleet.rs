@@ -12,7 +12,7 @@ use crate::{
         ledger::{Ledger, NewPool, SeedRow},
         secrets::Secrets,
     },
-    types::Connection,
+    types::{Connection, Storage},
 };
 
 /// Rows per bulk insert.
@@ -213,7 +213,8 @@ fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets) -> anyhow::R
         // Whether and when it was used is for the engine to observe.
         endpoint_state: made.map(|_| String::from("idle")),
         last_active_at: None,
-        size_bytes: past.size_bytes,
+        logical_size_bytes: made.filter(|project| may_be_near_quota(past, project)).map(|_| past.size_bytes),
+        synthetic_size_bytes: made.map(|project| project.synthetic_size_bytes),
         quota_logical_size_bytes: None,
         used_active_seconds: 0,
         used_compute_seconds: 0,
@@ -221,6 +222,12 @@ fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets) -> anyhow::R
             String::from("Neon failed while working on the call (500: internal error), eight times in a row.")
         }),
     })
+}
+
+/// Only such a database has been measured.
+fn may_be_near_quota(past: &Past, made: &SeededProject) -> bool {
+    let quota = quota(past.person.plan).logical_size_bytes;
+    Storage::of(None, Some(made.synthetic_size_bytes), quota) == Storage::Unknown
 }
 
 fn connection(project: &SeededProject) -> anyhow::Result<Connection> {

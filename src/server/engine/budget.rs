@@ -113,11 +113,12 @@ fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64, neon_answers:
 }
 
 fn account_jobs(backlogs: &Backlogs) -> Vec<(Class, JobProgress)> {
-    let Backlogs { ready, to_make, calls_to_make, to_apply, calls_to_apply, to_delete, .. } = *backlogs;
+    let Backlogs { ready, to_make, calls_to_make, to_apply, calls_to_apply, to_delete, to_measure, .. } = *backlogs;
     let mut jobs = vec![
         job(Class::Refill, "Refill", "databases to be made", Some(ready), to_make, calls_to_make),
         job(Class::Apply, "Apply", "databases with changes to be made", None, to_apply, calls_to_apply),
         job(Class::Apply, "Release", "databases to be deleted", None, to_delete, to_delete),
+        job(Class::Sync, "Measure", "databases whose storage is to be measured", None, to_measure, to_measure),
     ];
     if let Some((seen, expected)) = backlogs.sweep {
         let left = (expected - seen).max(0);

@@ -86,6 +86,9 @@ crash_points! {
         HistoryAnswered: "Neon has told what a batch used; nothing of it is written down.",
         DaysRecorded: "The days are written down, the totals are not, and the batch is still due.",
     }
+    "measure" {
+        BranchRead: "Neon has told a logical size; it is not written down.",
+    }
     "reconcile" {
         FindingsTaken: "Findings that are due are leased; nothing has been done about them.",
         DeletionMarked: "The ledger says that a project which it does not know is being deleted; Neon has not been asked.",

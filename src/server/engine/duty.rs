@@ -25,6 +25,7 @@ pub enum Duty {
     Release,
     Sync,
     Usage,
+    Measure,
     Reconcile,
     Sample,
     Size,
@@ -34,13 +35,14 @@ pub enum Duty {
 }
 
 impl Duty {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Refill,
         Self::Provision,
         Self::Apply,
         Self::Release,
         Self::Sync,
         Self::Usage,
+        Self::Measure,
         Self::Reconcile,
         Self::Sample,
         Self::Size,
@@ -57,6 +59,7 @@ impl Duty {
             Self::Release => "release",
             Self::Sync => "sync",
             Self::Usage => "usage",
+            Self::Measure => "measure",
             Self::Reconcile => "reconcile",
             Self::Sample => "sample",
             Self::Size => "size",
@@ -74,10 +77,11 @@ impl Duty {
             }
             Self::Apply => "Takes changed quotas and compute settings, suspensions and resumptions to Neon.",
             Self::Release => "Deletes released databases on Neon.",
-            Self::Sync => "Sweeps over Neon's list of projects for last activity, size and quotas.",
+            Self::Sync => "Sweeps over Neon's list of projects for last activity, size with history, and quotas.",
             Self::Usage => {
                 "Asks Neon's history of consumption: soon about databases that were active, within a day about all others."
             }
+            Self::Measure => "Asks for the storage used of databases that may be near their storage quota.",
             Self::Reconcile => "Acts on what the sweeps have found to be wrong between Neon and the ledger.",
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
@@ -96,6 +100,7 @@ impl Duty {
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
+            Self::Measure => Duration::from_secs(5),
             Self::Size | Self::Doctor => Duration::from_secs(60),
             Self::Reconcile | Self::Roll | Self::Watch => Duration::from_secs(2),
         }
@@ -127,6 +132,7 @@ impl Duty {
             Self::Release => engine.release().await,
             Self::Sync => engine.sync().await,
             Self::Usage => engine.usage().await,
+            Self::Measure => engine.measure().await,
             Self::Reconcile => engine.reconcile().await,
             Self::Sample => engine.sample().await,
             Self::Size => engine.size().await,

@@ -24,6 +24,7 @@ pub mod crash;
 mod doctor;
 mod duty;
 mod forecast;
+mod measure;
 mod observe;
 mod provision;
 mod reconcile;
@@ -116,6 +117,7 @@ struct Inner {
     claim_served: Notify,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
+    measure_progress: measure::Progress,
     doctor: Doctor,
     /// Held while somebody's run of the checks is under way.
     examining: Arc<Semaphore>,
@@ -147,6 +149,7 @@ impl Engine {
             claim_served: Notify::new(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
+            measure_progress: measure::Progress::default(),
             examining: Arc::new(Semaphore::new(1)),
         });
         for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {

@@ -90,7 +90,7 @@ impl Inner {
         }));
     }
 
-    /// Three calls: usage and quota from the project, the size from its branch, the state from its endpoint.
+    /// Three calls: usage and synthetic size from the project, the logical size from its branch, the state from its endpoint.
     pub(super) async fn observe(&self, neon: &NeonClient, id: Uuid) -> Result<(), ObserveError> {
         let (project_id, branch_id, endpoint_id) = self.ledger.neon_ids(id).await?.ok_or(ObserveError::NoProject)?;
         let (project, branch, endpoints) = tokio::try_join!(
@@ -105,9 +105,9 @@ impl Inner {
             pending_state: endpoint.pending_state,
             disabled: endpoint.disabled,
             last_active_at: endpoint.last_active.or(project.last_active_at),
-            size_bytes: branch.logical_size_bytes,
+            synthetic_size_bytes: project.synthetic_size_bytes,
             usage: Usage {
-                logical_size_bytes: branch.logical_size_bytes.unwrap_or_default(),
+                logical_size_bytes: branch.logical_size_bytes,
                 active_time_seconds: project.active_time_seconds,
                 compute_time_seconds: project.compute_time_seconds,
                 written_data_bytes: project.written_data_bytes,
@@ -116,6 +116,7 @@ impl Inner {
             period_start: project.period_start,
             period_end: project.period_end,
         };
-        Ok(self.ledger.record_observation(id, &seen).await?)
+        self.ledger.record_observation(id, &seen).await?;
+        Ok(self.ledger.record_logical_size(id, branch.logical_size_bytes).await?)
     }
 }

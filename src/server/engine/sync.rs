@@ -1,4 +1,4 @@
-//! Sync: sweeps over Neon's list of projects, 400 a page, for last activity and size, and for what does not fit the ledger. Only rows that
+//! Sync: sweeps over Neon's list of projects, 400 a page, for last activity and synthetic size, and for what does not fit the ledger. Only rows that
 //! changed are written.
 //!
 //! A sweep goes as fast as its share of the budget allows and then rests, so that over time it takes a tenth of the calls. One run of the duty
@@ -204,7 +204,7 @@ fn listed(item: &ProjectItem) -> ListedProject {
     ListedProject {
         project_id: item.id.clone(),
         last_active_at: item.last_active_at,
-        size_bytes: item.synthetic_size_bytes,
+        synthetic_size_bytes: item.synthetic_size_bytes,
     }
 }
 

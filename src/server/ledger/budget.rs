@@ -52,6 +52,8 @@ pub struct Backlogs {
     pub to_delete: i64,
     /// Databases about which a history of consumption is due to be asked.
     pub to_ask: i64,
+    /// Databases whose logical size is due to be asked.
+    pub to_measure: i64,
     /// The sweep over Neon's list that is under way: projects seen, and how many there are, as far as is known.
     pub sweep: Option<(i64, i64)>,
 }
@@ -242,6 +244,12 @@ impl Ledger {
         )
         .fetch_one(&self.db)
         .await?;
+        let to_measure = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "rows!" FROM (SELECT FROM databases_to_measure WHERE size_rests_until <= now() LIMIT $1) AS due"#,
+            LARGEST_BACKLOG
+        )
+        .fetch_one(&self.db)
+        .await?;
         let sweep = sqlx::query!(
             r#"SELECT projects, coalesce(expected, (SELECT sum(count) FROM fleet_counts
                  WHERE state IN ('verifying', 'available', 'claimed', 'releasing'))::bigint, 0) AS "expected!" FROM sweeps WHERE finished_at IS NULL"#
@@ -256,6 +264,7 @@ impl Ledger {
             calls_to_apply: applying.calls,
             to_delete,
             to_ask,
+            to_measure,
             sweep: sweep.map(|sweep| (sweep.projects, sweep.expected)),
         })
     }

@@ -12,7 +12,7 @@ const EVENTS_SHOWN: i64 = 100;
 
 /// What a [`RowRecord`] is read from, with `d` for `databases`, `p` for `pools` and `o` for `owners`.
 pub(super) const ROW_COLUMNS: &str = "d.id, d.state, d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.neon_endpoint_id, d.owner_id, \
-    o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.size_bytes, d.quota_logical_size_bytes, d.requested_at, \
+    o.email, o.organisation, d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.logical_size_bytes, d.size_measured_at, d.synthetic_size_bytes, d.quota_logical_size_bytes, d.requested_at, \
     d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at, (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS pending";
 
 pub(super) const ROW_TABLES: &str =
@@ -34,7 +34,9 @@ pub(super) struct RowRecord {
     pub observed_endpoint_state: Option<String>,
     pub block_reason: Option<String>,
     pub blocked_since: Option<Time>,
-    pub size_bytes: i64,
+    pub logical_size_bytes: Option<i64>,
+    pub size_measured_at: Option<Time>,
+    pub synthetic_size_bytes: Option<i64>,
     pub quota_logical_size_bytes: Option<i64>,
     pub requested_at: Time,
     pub claimed_at: Option<Time>,
@@ -57,8 +59,10 @@ impl From<RowRecord> for DatabaseRow {
             endpoint: record.observed_endpoint_state.as_deref().and_then(EndpointState::parse),
             block: record.block_reason.as_deref().and_then(BlockReason::parse),
             blocked_since: record.blocked_since,
-            size_bytes: record.size_bytes,
-            quota_size_bytes: record.quota_logical_size_bytes,
+            logical_size_bytes: record.logical_size_bytes,
+            size_measured_at: record.size_measured_at,
+            synthetic_size_bytes: record.synthetic_size_bytes,
+            quota_logical_size_bytes: record.quota_logical_size_bytes,
             requested_at: record.requested_at,
             claimed_at: record.claimed_at,
             last_active_at: record.last_active_at,
@@ -86,11 +90,11 @@ impl Ledger {
     pub async fn database(&self, id: Uuid) -> Result<DatabaseDetail, LedgerError> {
         let d = sqlx::query!(
             r#"SELECT d.state AS "state: DatabaseState", d.origin, p.name AS pool, d.region_id, d.neon_project_id, d.owner_id, o.email AS "email?",
-                      o.organisation AS "organisation?", d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.size_bytes, d.quota_logical_size_bytes,
+                      o.organisation AS "organisation?", d.plan, d.observed_endpoint_state, d.block_reason, d.blocked_since, d.logical_size_bytes, d.size_measured_at, d.synthetic_size_bytes, d.quota_logical_size_bytes,
                       d.requested_at, d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at,
                       (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS "pending!",
                       d.state_since, d.pg_version, d.neon_project_name, d.neon_branch_id, d.neon_endpoint_id, d.host, d.database_name, d.role_name,
-                      d.available_at, d.deleted_at, d.recoverable_until, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
+                      d.available_at, d.deleted_at, d.recoverable_until, d.release_refused_at, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
                       d.quota_transfer_bytes, d.used_active_seconds, d.used_compute_seconds, d.used_written_bytes, d.used_transfer_bytes,
                       d.period_start, d.period_end, d.min_cu, d.max_cu, d.suspend_timeout_seconds, d.wanted_endpoint, d.last_error, d.last_error_at,
                       d.next_attempt_at, d.attempts, now() AS "as_of!"
@@ -117,8 +121,10 @@ impl Ledger {
                 endpoint: d.observed_endpoint_state.as_deref().and_then(EndpointState::parse),
                 block: d.block_reason.as_deref().and_then(BlockReason::parse),
                 blocked_since: d.blocked_since,
-                size_bytes: d.size_bytes,
-                quota_size_bytes: d.quota_logical_size_bytes,
+                logical_size_bytes: d.logical_size_bytes,
+                size_measured_at: d.size_measured_at,
+                synthetic_size_bytes: d.synthetic_size_bytes,
+                quota_logical_size_bytes: d.quota_logical_size_bytes,
                 requested_at: d.requested_at,
                 claimed_at: d.claimed_at,
                 last_active_at: d.last_active_at,
@@ -137,6 +143,7 @@ impl Ledger {
             available_at: d.available_at,
             deleted_at: d.deleted_at,
             recoverable_until: d.recoverable_until,
+            release_refused_at: d.release_refused_at,
             quota: Quota {
                 logical_size_bytes: d.quota_logical_size_bytes,
                 active_time_seconds: d.quota_active_seconds,
@@ -145,7 +152,7 @@ impl Ledger {
                 data_transfer_bytes: d.quota_transfer_bytes,
             },
             usage: Usage {
-                logical_size_bytes: d.size_bytes,
+                logical_size_bytes: d.logical_size_bytes,
                 active_time_seconds: d.used_active_seconds,
                 compute_time_seconds: d.used_compute_seconds,
                 written_data_bytes: d.used_written_bytes,

@@ -2,7 +2,7 @@
 //! and samples.
 
 use super::{Ledger, LedgerError};
-use crate::types::{BlockReason, Blocked, ClaimTime, DatabaseState, FleetHealth, FleetPoint};
+use crate::types::{BlockReason, Blocked, ClaimTime, DatabaseState, FleetHealth, FleetPoint, MOST_COUNTED};
 
 const EVENTS_SHOWN: i64 = 12;
 /// Upper bounds of the buckets of `claim_timings`, in milliseconds: 0.25, 0.5, 1, 2, …
@@ -31,13 +31,16 @@ impl Ledger {
         .await?;
         let trouble = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM databases WHERE block_reason IS NOT NULL AND state = 'claimed') AS "blocked!",
-                      (SELECT count(*) FROM databases WHERE storage_permille >= 800 AND state = 'claimed' AND block_reason IS NULL) AS "near_quota!""#
+                      (SELECT count(*) FROM databases WHERE storage_permille >= 800 AND state = 'claimed' AND block_reason IS NULL) AS "near_quota!",
+                      (SELECT count(*) FROM (SELECT FROM databases_to_measure
+                         WHERE state = 'claimed' AND logical_size_bytes IS NULL LIMIT $1) AS found) AS "never_measured!""#,
+            MOST_COUNTED
         )
         .fetch_one(&self.db)
         .await?;
         let history = sqlx::query_as!(
             FleetPoint,
-            r#"SELECT DISTINCT ON (date_bin('10 minutes', at, 'epoch')) at, claimed, available, active, storage_bytes
+            r#"SELECT DISTINCT ON (date_bin('10 minutes', at, 'epoch')) at, claimed, available, active, synthetic_size_bytes
                FROM fleet_samples WHERE at > now() - interval '24 hours' ORDER BY date_bin('10 minutes', at, 'epoch'), at DESC"#
         )
         .fetch_all(&self.db)
@@ -55,8 +58,9 @@ impl Ledger {
             claim_time: self.claim_time().await?,
             blocked: trouble.blocked,
             near_quota: trouble.near_quota,
+            never_measured: trouble.never_measured,
             active: last.map_or(0, |point| point.active),
-            storage_bytes: last.map_or(0, |point| point.storage_bytes),
+            synthetic_size_bytes: last.map(|point| point.synthetic_size_bytes),
             sampled_at: last.map(|point| point.at),
             history,
             events: self.last_events(EVENTS_SHOWN).await?,

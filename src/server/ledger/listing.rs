@@ -185,7 +185,8 @@ fn push_position(query: &mut QueryBuilder<Postgres>, sort: DatabaseSort, cursor:
         DatabaseSort::Created => "d.requested_at",
         DatabaseSort::Claimed => "d.claimed_at",
         DatabaseSort::LastActive => "d.last_active_at",
-        DatabaseSort::Size => "d.size_bytes",
+        // What is not known comes last.
+        DatabaseSort::Size => "coalesce(d.synthetic_size_bytes, -1)",
     };
     let (comparison, direction) = if backwards { (">", "ASC") } else { ("<", "DESC") };
     if let Some(cursor) = cursor {
@@ -214,7 +215,7 @@ enum Key {
 impl Cursor {
     fn of(row: &DatabaseRow, sort: DatabaseSort) -> Self {
         let key = match sort {
-            DatabaseSort::Size => Key::Size(row.size_bytes),
+            DatabaseSort::Size => Key::Size(row.synthetic_size_bytes.unwrap_or(-1)),
             DatabaseSort::Created => Key::Time(row.requested_at),
             DatabaseSort::Claimed => Key::Time(row.claimed_at.unwrap_or_default()),
             DatabaseSort::LastActive => Key::Time(row.last_active_at.unwrap_or_default()),

@@ -12,8 +12,8 @@ pub struct Observation {
     pub pending_state: Option<String>,
     pub disabled: bool,
     pub last_active_at: Option<Time>,
-    /// Of the branch; `None` while Neon has not measured it.
-    pub size_bytes: Option<i64>,
+    pub synthetic_size_bytes: Option<i64>,
+    /// But for the logical size, which [`Ledger::record_logical_size`] writes down.
     pub usage: Usage,
     pub period_start: Option<Time>,
     pub period_end: Option<Time>,
@@ -23,7 +23,7 @@ pub struct Observation {
 pub struct ListedProject {
     pub project_id: String,
     pub last_active_at: Option<Time>,
-    pub size_bytes: Option<i64>,
+    pub synthetic_size_bytes: Option<i64>,
 }
 
 impl Ledger {
@@ -49,7 +49,7 @@ impl Ledger {
         sqlx::query!(
             "UPDATE databases
              SET observed_at = now(), observed_endpoint_state = $2, observed_pending_state = $3, observed_disabled = $4,
-                 last_active_at = coalesce($5, last_active_at), size_bytes = coalesce($6, size_bytes),
+                 last_active_at = coalesce($5, last_active_at), synthetic_size_bytes = coalesce($6, synthetic_size_bytes),
                  used_active_seconds = period_total(used_active_seconds, period_start, $7, $11),
                  used_compute_seconds = period_total(used_compute_seconds, period_start, $8, $11),
                  used_written_bytes = period_total(used_written_bytes, period_start, $9, $11),
@@ -61,7 +61,7 @@ impl Ledger {
             seen.pending_state,
             seen.disabled,
             seen.last_active_at,
-            seen.size_bytes,
+            seen.synthetic_size_bytes,
             seen.usage.active_time_seconds,
             seen.usage.compute_time_seconds,
             seen.usage.written_data_bytes,
@@ -82,26 +82,24 @@ impl Ledger {
     pub async fn record_listed(&self, listed: &[ListedProject]) -> Result<u64, LedgerError> {
         let ids: Vec<String> = listed.iter().map(|project| project.project_id.clone()).collect();
         let active: Vec<Option<Time>> = listed.iter().map(|project| project.last_active_at).collect();
-        let sizes: Vec<Option<i64>> = listed.iter().map(|project| project.size_bytes).collect();
+        let sizes: Vec<Option<i64>> = listed.iter().map(|project| project.synthetic_size_bytes).collect();
         let done = sqlx::query!(
             "WITH listed AS (
                SELECT d.id, coalesce(greatest(l.last_active_at, d.last_active_at), l.last_active_at, d.last_active_at) AS last_active_at,
-                      -- A list tells the synthetic size only; what was seen of the branch itself stands until there is activity after it.
-                      CASE WHEN d.observed_at IS NULL OR l.last_active_at > d.observed_at THEN coalesce(l.size_bytes, d.size_bytes)
-                           ELSE d.size_bytes END AS size_bytes,
+                      coalesce(l.synthetic_size_bytes, d.synthetic_size_bytes) AS synthetic_size_bytes,
                       CASE WHEN d.observed_endpoint_state = 'active' AND l.last_active_at < now() - make_interval(secs =>
                              CASE d.suspend_timeout_seconds WHEN 0 THEN 300 WHEN -1 THEN 1e9 ELSE d.suspend_timeout_seconds END + 60) THEN 'idle'
                            WHEN l.last_active_at > d.last_active_at AND l.last_active_at > now() - interval '60 seconds' THEN 'active'
                            ELSE d.observed_endpoint_state END AS endpoint_state
-               FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS l (project_id, last_active_at, size_bytes)
+               FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS l (project_id, last_active_at, synthetic_size_bytes)
                JOIN databases AS d ON d.neon_project_id = l.project_id
                WHERE d.state IN ('available', 'claimed'))
              UPDATE databases AS d
-             SET last_active_at = l.last_active_at, size_bytes = l.size_bytes, observed_endpoint_state = l.endpoint_state, observed_at = now()
+             SET last_active_at = l.last_active_at, synthetic_size_bytes = l.synthetic_size_bytes, observed_endpoint_state = l.endpoint_state, observed_at = now()
              FROM listed AS l
              WHERE d.id = l.id
-               AND (d.observed_at IS NULL OR (d.last_active_at, d.size_bytes, d.observed_endpoint_state)
-                   IS DISTINCT FROM (l.last_active_at, l.size_bytes, l.endpoint_state))",
+               AND (d.observed_at IS NULL OR (d.last_active_at, d.synthetic_size_bytes, d.observed_endpoint_state)
+                   IS DISTINCT FROM (l.last_active_at, l.synthetic_size_bytes, l.endpoint_state))",
             &ids,
             &active as &[Option<Time>],
             &sizes as &[Option<i64>],

@@ -48,15 +48,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// One sample of the whole fleet, once a sweep has told what is active and how large it is. Reads every row: for the background, not for requests.
+    /// One sample of the whole fleet, once a sweep has told what is active and what it takes with its history. Reads every row: for the background, not for requests.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn sample_fleet(&self) -> Result<(), LedgerError> {
         sqlx::query!(
-            "INSERT INTO fleet_samples (at, claimed, available, active, storage_bytes)
+            "INSERT INTO fleet_samples (at, claimed, available, active, synthetic_size_bytes)
              SELECT now(), count(*) FILTER (WHERE state = 'claimed'), count(*) FILTER (WHERE state = 'available'),
-                    count(*) FILTER (WHERE observed_endpoint_state = 'active'), coalesce(sum(size_bytes), 0)
+                    count(*) FILTER (WHERE observed_endpoint_state = 'active'), coalesce(sum(synthetic_size_bytes), 0)
              FROM databases WHERE state IN ('available', 'claimed')
              HAVING EXISTS (SELECT FROM sweeps WHERE concluded_at IS NOT NULL)"
         )

@@ -34,7 +34,10 @@ pub struct SeedRow {
     pub deleted_at: Option<Time>,
     pub endpoint_state: Option<String>,
     pub last_active_at: Option<Time>,
-    pub size_bytes: i64,
+    /// As measured just now; `None` if nobody has asked for it.
+    pub logical_size_bytes: Option<i64>,
+    /// As in the last list.
+    pub synthetic_size_bytes: Option<i64>,
     pub quota_logical_size_bytes: Option<i64>,
     pub used_active_seconds: i64,
     pub used_compute_seconds: i64,
@@ -92,21 +95,24 @@ impl Ledger {
             "INSERT INTO databases (id, pool_id, state, state_since, origin, region_id, pg_version, neon_project_name, neon_project_id, neon_branch_id,
                neon_endpoint_id, host, database_name, role_name, sealed_credentials, owner_id, plan, available_order, requested_at, available_at, claimed_at,
                deleted_at, recoverable_until, quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes,
-               observed_at, observed_endpoint_state, last_active_at, size_bytes, used_active_seconds, used_compute_seconds, period_start, period_end,
+               observed_at, observed_endpoint_state, last_active_at, logical_size_bytes, size_measured_at, size_settled_to, synthetic_size_bytes,
+               used_active_seconds, used_compute_seconds, period_start, period_end,
                usage_due_at, last_error, last_error_at, attempts)
              SELECT s.id, p.id, s.state::database_state, coalesce(s.deleted_at, s.claimed_at, s.requested_at), 'simulated', s.region_id, s.pg_version,
                s.neon_project_name, s.neon_project_id, s.neon_branch_id, s.neon_endpoint_id, s.host, s.database_name, s.role_name,
                decode(s.sealed_credentials, 'hex'), s.owner_id, s.plan, CASE WHEN s.neon_project_id IS NOT NULL THEN nextval('available_order') END,
                s.requested_at, s.requested_at + interval '6 seconds', s.claimed_at, s.deleted_at, s.deleted_at + interval '7 days',
                coalesce(s.quota_logical_size_bytes, plan.quota_logical_size_bytes), plan.quota_active_seconds, plan.quota_compute_seconds,
-               plan.quota_written_bytes, plan.quota_transfer_bytes, now(), s.endpoint_state, s.last_active_at, s.size_bytes, s.used_active_seconds,
-               s.used_compute_seconds, date_trunc('month', now()), date_trunc('month', now()) + interval '1 month', now(), s.last_error,
+               plan.quota_written_bytes, plan.quota_transfer_bytes, now(), s.endpoint_state, s.last_active_at, s.logical_size_bytes,
+               CASE WHEN s.logical_size_bytes IS NOT NULL THEN now() END, CASE WHEN s.logical_size_bytes IS NOT NULL THEN now() END,
+               s.synthetic_size_bytes, s.used_active_seconds, s.used_compute_seconds, date_trunc('month', now()),
+               date_trunc('month', now()) + interval '1 month', now(), s.last_error,
                CASE WHEN s.last_error IS NOT NULL THEN s.requested_at + interval '10 minutes' END, CASE WHEN s.last_error IS NOT NULL THEN 8 ELSE 0 END
              FROM jsonb_to_recordset($1) AS s (id uuid, pool text, region_id text, pg_version integer, state text, neon_project_name text, neon_project_id text,
                neon_branch_id text, neon_endpoint_id text, host text, database_name text, role_name text, sealed_credentials text, owner_id text, email text,
                organisation text, plan text, requested_at timestamptz, claimed_at timestamptz, deleted_at timestamptz, endpoint_state text,
-               last_active_at timestamptz, size_bytes bigint, quota_logical_size_bytes bigint, used_active_seconds bigint, used_compute_seconds bigint,
-               last_error text)
+               last_active_at timestamptz, logical_size_bytes bigint, synthetic_size_bytes bigint, quota_logical_size_bytes bigint, used_active_seconds bigint,
+               used_compute_seconds bigint, last_error text)
              JOIN pools AS p ON p.name = s.pool JOIN plans AS plan ON plan.name = coalesce(s.plan, p.birth_plan)",
             rows
         )
@@ -191,11 +197,11 @@ impl Ledger {
         .execute(&self.db)
         .await?;
         sqlx::query!(
-            "INSERT INTO fleet_samples (at, claimed, available, active, storage_bytes)
+            "INSERT INTO fleet_samples (at, claimed, available, active, synthetic_size_bytes)
              SELECT t.at, n.claimed, (SELECT sum(target) FROM pools), n.active, n.storage
              FROM generate_series(now() - interval '24 hours', now() - interval '10 minutes', make_interval(secs => $1)) AS t (at)
              CROSS JOIN LATERAL (SELECT count(*) AS claimed, (count(*) * (0.03 + 0.05 * power(sin(pi() * extract(epoch FROM t.at) / 86400), 2)))::bigint AS active,
-                                        coalesce(sum(size_bytes), 0) AS storage
+                                        coalesce(sum(synthetic_size_bytes), 0) AS storage
                                  FROM databases WHERE state = 'claimed' AND claimed_at <= t.at) AS n
              ON CONFLICT DO NOTHING",
             interval

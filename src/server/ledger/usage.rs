@@ -211,6 +211,8 @@ impl Ledger {
                         AS "hot_waiting!",
                       (SELECT count(*) FROM (SELECT FROM databases
                          WHERE state IN ('available', 'claimed') AND usage_asked_at IS NULL LIMIT $1) AS found) AS "never_asked!",
+                      (SELECT count(*) FROM (SELECT FROM databases_to_measure LIMIT $1) AS found) AS "to_measure!",
+                      (SELECT count(*) FROM (SELECT FROM databases_to_measure WHERE logical_size_bytes IS NULL LIMIT $1) AS found) AS "never_measured!",
                       (SELECT min(usage_asked_at) FROM databases WHERE state IN ('available', 'claimed')) AS oldest_asked_at,
                       (SELECT coalesce(sum(count), 0)::bigint FROM fleet_counts WHERE state IN ('available', 'claimed')) AS "living!""#,
             MOST_COUNTED
@@ -228,6 +230,8 @@ impl Ledger {
             swept_at: sweep.as_ref().and_then(|sweep| sweep.finished_at),
             swept_projects: sweep.map_or(0, |sweep| sweep.projects),
             living: tiers.living,
+            to_measure: tiers.to_measure,
+            never_measured: tiers.never_measured,
             refusals: self.usage_refusals().await?,
             as_of: chrono::Utc::now(),
         })

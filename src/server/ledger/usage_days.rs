@@ -36,28 +36,33 @@ impl Ledger {
         let days: Vec<NaiveDate> = told.iter().map(|day| day.usage.day).collect();
         let column = |read: fn(&UsageDay) -> Option<i64>| told.iter().map(|day| read(&day.usage)).collect::<Vec<_>>();
         let done = sqlx::query!(
-            "INSERT INTO usage_days AS known (database_id, day, active_seconds, compute_seconds, written_bytes, transfer_bytes, size_bytes, observed_at)
-             SELECT t.database_id, t.day, t.active_seconds, t.compute_seconds, t.written_bytes, t.transfer_bytes, t.size_bytes, now()
-             FROM unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-               AS t (database_id, day, active_seconds, compute_seconds, written_bytes, transfer_bytes, size_bytes)
+            "INSERT INTO usage_days AS known (database_id, day, active_seconds, compute_seconds, written_bytes, transfer_bytes, logical_size_bytes,
+               synthetic_size_bytes, observed_at)
+             SELECT t.database_id, t.day, t.active_seconds, t.compute_seconds, t.written_bytes, t.transfer_bytes, t.logical_size_bytes,
+               t.synthetic_size_bytes, now()
+             FROM unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+               AS t (database_id, day, active_seconds, compute_seconds, written_bytes, transfer_bytes, logical_size_bytes, synthetic_size_bytes)
              LEFT JOIN usage_days AS k ON k.database_id = t.database_id AND k.day = t.day
              WHERE k.database_id IS NULL
-                OR (k.active_seconds, k.compute_seconds, k.written_bytes, k.transfer_bytes, k.size_bytes) IS DISTINCT FROM
+                OR (k.active_seconds, k.compute_seconds, k.written_bytes, k.transfer_bytes, k.logical_size_bytes, k.synthetic_size_bytes) IS DISTINCT FROM
                    (coalesce(t.active_seconds, k.active_seconds), coalesce(t.compute_seconds, k.compute_seconds),
-                    coalesce(t.written_bytes, k.written_bytes), coalesce(t.transfer_bytes, k.transfer_bytes), coalesce(t.size_bytes, k.size_bytes))
+                    coalesce(t.written_bytes, k.written_bytes), coalesce(t.transfer_bytes, k.transfer_bytes), coalesce(t.logical_size_bytes, k.logical_size_bytes),
+                    coalesce(t.synthetic_size_bytes, k.synthetic_size_bytes))
              ON CONFLICT (database_id, day) DO UPDATE
              SET active_seconds = coalesce(excluded.active_seconds, known.active_seconds),
                  compute_seconds = coalesce(excluded.compute_seconds, known.compute_seconds),
                  written_bytes = coalesce(excluded.written_bytes, known.written_bytes),
                  transfer_bytes = coalesce(excluded.transfer_bytes, known.transfer_bytes),
-                 size_bytes = coalesce(excluded.size_bytes, known.size_bytes), observed_at = excluded.observed_at",
+                 logical_size_bytes = coalesce(excluded.logical_size_bytes, known.logical_size_bytes),
+                 synthetic_size_bytes = coalesce(excluded.synthetic_size_bytes, known.synthetic_size_bytes), observed_at = excluded.observed_at",
             &ids,
             &days,
             &column(|day| day.active_seconds) as &[Option<i64>],
             &column(|day| day.compute_seconds) as &[Option<i64>],
             &column(|day| day.written_bytes) as &[Option<i64>],
             &column(|day| day.transfer_bytes) as &[Option<i64>],
-            &column(|day| day.size_bytes) as &[Option<i64>],
+            &column(|day| day.logical_size_bytes) as &[Option<i64>],
+            &column(|day| day.synthetic_size_bytes) as &[Option<i64>],
         )
         .execute(&self.db)
         .await?;
@@ -76,7 +81,7 @@ impl Ledger {
                 .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let days = sqlx::query_as!(
             UsageDay,
-            "SELECT day, active_seconds, compute_seconds, written_bytes, transfer_bytes, size_bytes FROM usage_days
+            "SELECT day, active_seconds, compute_seconds, written_bytes, transfer_bytes, logical_size_bytes, synthetic_size_bytes FROM usage_days
              WHERE database_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day",
             id,
             from,

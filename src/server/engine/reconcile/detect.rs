@@ -79,7 +79,7 @@ fn sighted(item: &ProjectItem) -> SightedProject {
         "pg_version": item.pg_version,
         "created_at": item.created_at,
         "last_active_at": item.last_active_at,
-        "size_bytes": item.synthetic_size_bytes,
+        "synthetic_size_bytes": item.synthetic_size_bytes,
     });
     if let Some(quota) = item.quota {
         fields["quota"] = json!(Quota::from(quota));

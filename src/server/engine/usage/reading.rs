@@ -95,8 +95,9 @@ impl Told<'_> {
             add(&mut day.active_seconds, frame.active_time_seconds);
             add(&mut day.compute_seconds, frame.compute_time_seconds);
             add(&mut day.written_bytes, frame.written_data_bytes);
-            let size = frame.logical_size_bytes.unwrap_or(frame.synthetic_storage_size_bytes);
-            day.size_bytes = day.size_bytes.max(Some(size).filter(|size| *size > 0));
+            let known = |size: i64| Some(size).filter(|size| *size > 0);
+            day.logical_size_bytes = day.logical_size_bytes.max(frame.logical_size_bytes.and_then(known));
+            day.synthetic_size_bytes = day.synthetic_size_bytes.max(known(frame.synthetic_storage_size_bytes));
         }
         let mut compute: BTreeMap<NaiveDate, Option<i64>> = BTreeMap::new();
         for frame in frames(self.v2) {
@@ -122,7 +123,8 @@ impl Told<'_> {
             compute_seconds: Some(0),
             written_bytes: zero(self.legacy.is_some()),
             transfer_bytes: zero(self.v2.is_some()),
-            size_bytes: None,
+            logical_size_bytes: None,
+            synthetic_size_bytes: None,
         })
     }
 }
@@ -237,7 +239,15 @@ mod tests {
                 (String::from("2026-03-10"), Some(60), Some(15), Some(0)),
             ]
         );
-        assert_eq!(days[0].size_bytes, Some(3_000), "the logical size, as the storage quota counts");
+        assert_eq!((days[0].logical_size_bytes, days[0].synthetic_size_bytes), (Some(3_000), Some(5_000)));
+    }
+
+    #[test]
+    fn a_synthetic_size_never_stands_in_for_a_logical_one_that_is_not_told() {
+        let frame = Frame { logical_size_bytes: None, ..frame("2026-03-02", 100) };
+        let march = period("2026-03-01T00:00:00Z", None, vec![frame]);
+        let (_, days) = read_one(&Answers { legacy: Some(vec![project("p-1", vec![march])]), v2: None });
+        assert_eq!((days[0].logical_size_bytes, days[0].synthetic_size_bytes), (None, Some(5_000)));
     }
 
     #[test]
@@ -250,7 +260,7 @@ mod tests {
         let only_v2 = Answers { legacy: None, v2: Some(vec![project("p-1", vec![v2])]) };
         let (total, days) = read_one(&only_v2);
         assert_eq!((total.active_seconds, total.compute_seconds), (None, Some(30)));
-        assert_eq!((days[0].active_seconds, days[0].transfer_bytes, days[0].size_bytes), (None, Some(7), None));
+        assert_eq!((days[0].active_seconds, days[0].transfer_bytes, days[0].logical_size_bytes), (None, Some(7), None));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct FindingSummary {
     /// Complete sweeps over Neon's list in which it was seen.
     sightings: i32,
     /// Data and history as billed, in bytes; absent where Neon's list does not tell it.
-    size_bytes: Option<i64>,
+    synthetic_size_bytes: Option<i64>,
     /// What is wrong.
     meaning: String,
     /// What Flotilla does next.
@@ -72,7 +72,7 @@ impl From<Finding> for FindingSummary {
             first_seen_at: finding.first_seen_at,
             last_seen_at: finding.last_seen_at,
             sightings: finding.sightings,
-            size_bytes: finding.size_bytes,
+            synthetic_size_bytes: finding.synthetic_size_bytes,
             last_error: finding.last_error,
             recoverable_until: finding.recoverable_until,
             resolved_at: finding.resolved_at,

@@ -26,14 +26,19 @@ pub struct DatabaseSummary {
     pub blocked_by: Option<BlockReason>,
     /// When Flotilla first saw it blocked, whatever the reason.
     pub blocked_since: Option<DateTime<Utc>>,
-    /// Logical size in bytes.
-    pub size_bytes: i64,
+    /// What its branch holds, in bytes: the storage used, which the storage quota limits. Absent while not known. It is asked for
+    /// where the synthetic size is 80 % or more of the quota, and where somebody looks; for all others the synthetic size is the upper bound.
+    pub logical_size_bytes: Option<i64>,
+    /// When Neon told the logical size.
+    pub size_measured_at: Option<DateTime<Utc>>,
+    /// Data and history of all branches of its project in bytes, as Neon bills it. No quota limits it. Absent while not known.
+    pub synthetic_size_bytes: Option<i64>,
     /// The storage quota in bytes; absent when unlimited.
-    pub quota_size_bytes: Option<i64>,
+    pub quota_logical_size_bytes: Option<i64>,
     pub requested_at: DateTime<Utc>,
     pub claimed_at: Option<DateTime<Utc>>,
     pub last_active_at: Option<DateTime<Utc>>,
-    /// When size and endpoint were last seen to have changed on Neon.
+    /// When synthetic size and endpoint were last seen to have changed on Neon.
     pub observed_at: Option<DateTime<Utc>>,
     /// When the usage of the billing period was last read from Neon.
     pub usage_observed_at: Option<DateTime<Utc>>,
@@ -61,6 +66,8 @@ pub struct Database {
     pub deleted_at: Option<DateTime<Utc>>,
     /// Until when Neon can bring the deleted project back.
     pub recoverable_until: Option<DateTime<Utc>>,
+    /// Since when Neon refuses to delete it, for the reason in `last_error`: most often a branch is protected there.
+    pub release_refused_at: Option<DateTime<Utc>>,
     pub quota: Quota,
     pub usage: Usage,
     pub period_start: Option<DateTime<Utc>>,
@@ -88,8 +95,10 @@ impl From<DatabaseRow> for DatabaseSummary {
             endpoint: row.endpoint,
             blocked_by: row.block,
             blocked_since: row.blocked_since,
-            size_bytes: row.size_bytes,
-            quota_size_bytes: row.quota_size_bytes,
+            logical_size_bytes: row.logical_size_bytes,
+            size_measured_at: row.size_measured_at,
+            synthetic_size_bytes: row.synthetic_size_bytes,
+            quota_logical_size_bytes: row.quota_logical_size_bytes,
             requested_at: row.requested_at,
             claimed_at: row.claimed_at,
             last_active_at: row.last_active_at,
@@ -115,6 +124,7 @@ impl From<DatabaseDetail> for Database {
             available_at: detail.available_at,
             deleted_at: detail.deleted_at,
             recoverable_until: detail.recoverable_until,
+            release_refused_at: detail.release_refused_at,
             quota: detail.quota,
             usage: detail.usage,
             period_start: detail.period_start,

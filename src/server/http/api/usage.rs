@@ -23,7 +23,7 @@ const USUAL_DAYS: i64 = 30;
 /// The usage of a database by day.
 #[derive(Serialize, ToSchema)]
 pub struct UsageList {
-    /// Oldest first. A day that is left out used nothing, if it lies before `asked_at`; its size is that of the day before.
+    /// Oldest first. A day that is left out used nothing, if it lies before `asked_at`; its sizes are those of the day before.
     items: Vec<UsageDay>,
     from: NaiveDate,
     to: NaiveDate,
@@ -35,7 +35,7 @@ pub struct UsageList {
 
 /// Read the usage of a database by day
 ///
-/// Active time, compute, written and transferred data and size, from Neon's history of consumption. Kept for 13 months.
+/// Active time, compute, written and transferred data and both sizes, from Neon's history of consumption. Kept for 13 months.
 #[utoipa::path(
     get, path = "/api/v1/databases/{id}/usage", operation_id = "readUsage", tag = "databases", security(("token" = ["read"])),
     params(

@@ -245,9 +245,9 @@ impl Ledger {
         .await?;
         if due.kind.ends_in_deletion() {
             sqlx::query!(
-                "INSERT INTO findings (kind, status, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, timeline, size_bytes,
+                "INSERT INTO findings (kind, status, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, timeline, synthetic_size_bytes,
                    decided_by, reason)
-                 SELECT kind, 'ignored', subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, timeline, size_bytes, $2, $3
+                 SELECT kind, 'ignored', subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, timeline, synthetic_size_bytes, $2, $3
                  FROM findings WHERE id = $1
                  ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE SET status = 'ignored', decided_by = $2, reason = $3",
                 due.id,

@@ -78,7 +78,7 @@ impl Ledger {
         let rows = sqlx::query_as!(
             FindingRecord,
             r#"SELECT f.id, f.kind, f.status, f.project_id, f.project_name, f.database_id, d.state AS "database_state?: DatabaseState", o.email AS "owner?",
-                      f.first_seen_at, f.last_seen_at, f.first_sweep, f.last_sweep, f.sightings, f.earlier, f.evidence, f.timeline, f.size_bytes,
+                      f.first_seen_at, f.last_seen_at, f.first_sweep, f.last_sweep, f.sightings, f.earlier, f.evidence, f.timeline, f.synthetic_size_bytes,
                       f.action_due_at, f.attempts, f.last_error, f.last_error_at, f.recoverable_until, f.resolved_at, f.resolution, f.decided_by, f.reason,
                       EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL) AS "braked!", now() AS "as_of!"
                FROM findings AS f LEFT JOIN databases AS d ON d.id = f.database_id LEFT JOIN owners AS o ON o.id = d.owner_id
@@ -196,7 +196,7 @@ struct FindingRecord {
     earlier: i32,
     evidence: Value,
     timeline: Value,
-    size_bytes: Option<i64>,
+    synthetic_size_bytes: Option<i64>,
     action_due_at: Option<Time>,
     attempts: i32,
     last_error: Option<String>,
@@ -230,7 +230,7 @@ impl FindingRecord {
             earlier: self.earlier,
             evidence: self.evidence,
             timeline,
-            size_bytes: self.size_bytes,
+            synthetic_size_bytes: self.synthetic_size_bytes,
             action_due_at: self.action_due_at,
             attempts: self.attempts,
             last_error: self.last_error,

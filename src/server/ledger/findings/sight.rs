@@ -10,7 +10,7 @@ use crate::server::ledger::{Ledger, LedgerError};
 pub struct SightedProject {
     pub id: String,
     pub name: String,
-    /// Its other fields, as evidence; `size_bytes` and `quota` (as [`Quota`](crate::types::Quota) is written, left out where it is not known) are understood.
+    /// Its other fields, as evidence; `synthetic_size_bytes` and `quota` (as [`Quota`](crate::types::Quota) is written, left out where it is not known) are understood.
     pub fields: Value,
 }
 
@@ -62,9 +62,9 @@ impl Ledger {
                  FROM listed AS l LEFT JOIN databases AS k ON k.neon_project_id = l.project_id
                  LEFT JOIN databases AS n ON n.neon_project_name = l.name AND k.id IS NULL),
                told AS (
-                 INSERT INTO findings AS f (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, size_bytes, earlier)
+                 INSERT INTO findings AS f (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes, earlier)
                  SELECT kind, project_id, project_id, name, database_id, $4, $4, jsonb_build_object('neon', fields, 'ledger', ledger),
-                        (fields ->> 'size_bytes')::bigint,
+                        (fields ->> 'synthetic_size_bytes')::bigint,
                         (SELECT count(*) FROM findings AS e WHERE judged.kind = 'drifted' AND e.database_id = judged.database_id AND e.kind = 'drifted'
                            AND e.resolution = 'reapplied' AND e.resolved_at > now() - make_interval(secs => $7))
                  FROM judged
@@ -72,7 +72,7 @@ impl Ledger {
                  WHERE kind IS NOT NULL AND NOT EXISTS (SELECT FROM findings AS e WHERE e.subject = judged.project_id AND e.resolved_at >= $5)
                  ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
                  SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, project_name = EXCLUDED.project_name, database_id = EXCLUDED.database_id,
-                     evidence = EXCLUDED.evidence, size_bytes = EXCLUDED.size_bytes)
+                     evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes)
                SELECT count(*) FILTER (WHERE kind IS DISTINCT FROM 'stray') AS "ours!" FROM judged"#,
             &ids,
             &names,
@@ -115,13 +115,13 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn record_ghosts(&self, by: SightedBy, ids: &[Uuid]) -> Result<(), LedgerError> {
         sqlx::query!(
-            "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, size_bytes)
+            "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes)
              SELECT 'ghost', neon_project_id, neon_project_id, neon_project_name, id, $1, $1,
                     jsonb_build_object('ledger', jsonb_build_object('state', state, 'since', state_since, 'project_id', neon_project_id,
-                      'last_active_at', last_active_at, 'observed_at', observed_at)), size_bytes
+                      'last_active_at', last_active_at, 'observed_at', observed_at)), synthetic_size_bytes
              FROM databases WHERE id = ANY ($3) AND state IN ('verifying', 'available', 'claimed') AND state_since < $2
              ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
-             SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, evidence = EXCLUDED.evidence, size_bytes = EXCLUDED.size_bytes",
+             SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes",
             by.sweep,
             by.started_at,
             ids
