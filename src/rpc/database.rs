@@ -86,3 +86,11 @@ pub async fn release(id: Uuid, confirmation: String, reason: String) -> Result<O
     caller.state.ledger.release_confirmed(id, &confirmation, &caller.because(&reason)?).await?;
     Ok(caller.state.engine.release_now(id).await)
 }
+
+/// Tries the deletion of a released database again now, without waiting for the engine to do so: what Neon refused it for may be gone.
+#[server(endpoint = "delete-again")]
+pub async fn delete_again(id: Uuid) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.database(id).await?;
+    Ok(caller.state.engine.release_now(id).await)
+}

@@ -89,11 +89,12 @@ async fn metrics_are_for_tokens_that_may_read() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 9] = [
+const ACTIONS: [(&str, Role); 10] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
     ("/rpc/release", Role::Operator),
+    ("/rpc/delete-again", Role::Operator),
     ("/rpc/pause-pool", Role::Operator),
     ("/rpc/set-policy", Role::Operator),
     ("/rpc/add-schedule", Role::Operator),

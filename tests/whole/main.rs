@@ -15,6 +15,7 @@ mod outage;
 mod pages;
 mod queries;
 mod reconcile;
+mod refusals;
 mod sizes;
 mod sizing;
 mod support;

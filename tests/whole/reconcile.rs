@@ -341,6 +341,25 @@ async fn too_many_at_once_set_the_brake_until_an_operator_lifts_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_that_neon_refuses_to_delete_is_an_operators_and_not_tried_again() {
+    let world = World::with_pool(0).await;
+    let orphan = world.emulator.create_project(&our_name(), None).await.unwrap();
+    let branches = format!("/projects/{orphan}/branches");
+    let found: Value = world.neon(Method::GET, &branches).send().await.unwrap().json().await.unwrap();
+    let branch = format!("{branches}/{}", found["branches"][0]["id"].as_str().unwrap());
+    let protect = || world.neon(Method::PATCH, &branch).json(&json!({ "branch": { "protected": true } })).send();
+    until("its branch is protected", || async { protect().await.unwrap().status().is_success() }).await;
+    let server = world.serve_with(hasty()).await;
+    let finding = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::NeedsOperator).await;
+    let why = format!("{} {:?} {:?}", finding.doing(), finding.timeline, finding.last_error);
+    assert!(why.contains("cannot delete a project with protected branches"), "{why}");
+    sweeps_pass(&world, 3).await;
+    assert_eq!(deletions(&world), 1);
+    assert!(lives(&world, &orphan).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something() {
     let world = World::with_pool(0).await;
     let (empty, used) = (

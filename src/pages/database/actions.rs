@@ -33,6 +33,7 @@ pub struct Actions {
     pub refresh: ServerAction<rpc::Refresh>,
     pub reveal: ServerAction<rpc::Reveal>,
     pub release: ServerAction<rpc::Release>,
+    pub delete_again: ServerAction<rpc::DeleteAgain>,
 }
 
 impl Actions {
@@ -51,6 +52,7 @@ impl Actions {
             refresh: ServerAction::new(),
             reveal: ServerAction::new(),
             release: ServerAction::new(),
+            delete_again: ServerAction::new(),
         };
         let answers = actions.answers;
         answers.follow(QUOTA, "The new quota is in force.", actions.set_quota.value());
@@ -59,6 +61,7 @@ impl Actions {
         answers.follow(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value());
         answers.follow("", "Fresh from Neon.", actions.refresh.value());
         answers.follow(RELEASE, "Released: it is deleted on Neon.", actions.release.value());
+        answers.follow("", "Deleted on Neon.", actions.delete_again.value());
         Effect::new(move || match actions.reveal.value().get() {
             Some(Ok(connection)) => {
                 actions.connection.set(Some(connection));

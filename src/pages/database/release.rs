@@ -20,8 +20,25 @@ pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoVi
                 "Deletes it on Neon. The owner loses access at once; the data can be recovered there for 7 days. It never goes back to the pool."
             </p>
             {button}
+            {move || live.with(|detail| detail.release_refused_at.is_some()).unwrap_or(false).then(|| view! { <TryAgain actions /> })}
         </Panel>
         <ReleaseDialog live actions />
+    }
+}
+
+/// For a release that Neon refuses: the cause may have been removed there.
+#[component]
+fn TryAgain(actions: Actions) -> impl IntoView {
+    let why_not = session::why_not(Permission::ManageDatabases);
+    let is_off = why_not.is_some();
+    let pending = actions.delete_again.pending();
+    view! {
+        <ActionForm action=actions.delete_again attr:class="mt-3">
+            <input type="hidden" name="id" value=actions.id.to_string() />
+            <button type="submit" class="btn btn-sm" disabled=move || is_off || pending.get() title=why_not>
+                "Try to delete it again"
+            </button>
+        </ActionForm>
     }
 }
 

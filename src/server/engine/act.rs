@@ -10,7 +10,7 @@ use super::{Duty, Engine, apply, crash, crash::CrashPoint};
 use crate::{
     server::{
         ledger::LedgerError,
-        neon::{Class, NeonClient},
+        neon::{Class, NeonClient, NeonError},
     },
     types::Outcome,
 };
@@ -20,6 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a row that somebody else holds, or that Neon has locked, is tried within that time.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// Why an attempt did not succeed.
+struct NotDone {
+    reason: String,
+    /// Neon will not do it as things stand.
+    is_refused: bool,
+}
+
+impl From<NeonError> for NotDone {
+    fn from(error: NeonError) -> Self {
+        Self { reason: error.to_string(), is_refused: error.is_refusal() }
+    }
+}
+
 impl Engine {
     /// Takes the wishes about this database to Neon now.
     pub async fn apply_now(&self, id: Uuid) -> Outcome {
@@ -27,9 +40,11 @@ impl Engine {
         self.within_patience(Duty::Apply, |neon| async move {
             let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
                 let pending = self.inner.ledger.database(id).await?.row.pending;
-                return Ok(if pending { Err(String::from("The engine is busy with this database.")) } else { Ok(()) });
+                let busy =
+                    NotDone { reason: String::from("The engine is busy with this database."), is_refused: false };
+                return Ok(if pending { Err(busy) } else { Ok(()) });
             };
-            Ok(self.inner.apply_row(&neon, &row).await?.map_err(|error| error.to_string()))
+            Ok(self.inner.apply_row(&neon, &row).await?.map_err(NotDone::from))
         })
         .await
     }
@@ -39,7 +54,7 @@ impl Engine {
         crash::here(CrashPoint::ReleaseRecorded);
         self.within_patience(Duty::Release, |neon| async move {
             match self.inner.release_one(&neon, id).await? {
-                Some(outcome) => Ok(outcome.map_err(|error| error.to_string())),
+                Some(outcome) => Ok(outcome.map_err(NotDone::from)),
                 None => Ok(Ok(())),
             }
         })
@@ -65,7 +80,7 @@ impl Engine {
     async fn within_patience<F, T>(&self, duty: Duty, attempt: F) -> Outcome
     where
         F: Fn(NeonClient) -> T,
-        T: Future<Output = Result<Result<(), String>, LedgerError>>,
+        T: Future<Output = Result<Result<(), NotDone>, LedgerError>>,
     {
         let end = Instant::now() + PATIENCE;
         let mut reason = String::from("Neon has not answered yet.");
@@ -74,7 +89,12 @@ impl Engine {
             let neon = self.inner.neon.with_class(Class::Support).with_deadline(left);
             match tokio::time::timeout_at(end, attempt(neon)).await {
                 Ok(Ok(Ok(()))) => return Outcome::Done,
-                Ok(Ok(Err(error))) => reason = error,
+                Ok(Ok(Err(NotDone { reason: why, is_refused: false }))) => reason = why,
+                // Asking at once again would change nothing.
+                Ok(Ok(Err(NotDone { reason: why, is_refused: true }))) => {
+                    reason = why;
+                    break;
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

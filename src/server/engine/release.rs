@@ -1,4 +1,5 @@
-//! Release: deletes what was given up. A project that Neon does not know any more counts as deleted.
+//! Release: deletes what was given up. A project that Neon does not know any more counts as deleted; one that Neon refuses to delete, as it does
+//! while a branch is protected, stays `releasing` with the reason and is tried again ever more seldom.
 
 use std::{sync::Arc, time::Duration};
 
@@ -63,6 +64,12 @@ impl Inner {
                 self.ledger.record_deleted(row, &By::duty(Duty::Release.name())).await?;
                 crash::here(CrashPoint::DeletionRecorded);
                 Ok(Ok(()))
+            }
+            Err(error) if error.is_refusal() => {
+                let by = By::duty(Duty::Release.name());
+                self.ledger.record_release_refused(row, &error.to_string(), &by).await?;
+                crash::here(CrashPoint::ReleasePostponed);
+                Ok(Err(error))
             }
             Err(error) => {
                 let base_seconds = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());

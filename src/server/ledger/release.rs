@@ -115,6 +115,40 @@ impl Ledger {
         Ok(rows)
     }
 
+    /// Neon refuses to delete it: it is tried again in five minutes, then ever later, at last every six hours. The first refusal is an event.
+    /// `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_release_refused(&self, row: &DueRelease, error: &str, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let is_first = sqlx::query_scalar!(
+            r#"UPDATE databases
+               SET release_refused_at = coalesce(release_refused_at, now()), last_error = $3, last_error_at = now(), lease_until = NULL,
+                   leased_by = NULL, attempts = attempts + 1,
+                   next_attempt_at = now() + make_interval(secs => least(21600, 300 * 2 ^ least(attempts, 20)) * (0.5 + random()))
+               WHERE id = $1 AND leased_by = $2 AND state = 'releasing'
+               RETURNING release_refused_at = now() AS "is_first!""#,
+            row.id,
+            row.lease,
+            error
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        if is_first == Some(true) {
+            let event = NewEvent {
+                kind: "database.release_refused",
+                database_id: Some(row.id),
+                pool_id: Some(row.pool_id),
+                before: None,
+                after: Some(json!({ "state": "releasing", "error": error })),
+            };
+            insert_event(&mut *tx, &event, by).await?;
+        }
+        tx.commit().await?;
+        Ok(is_first.is_some())
+    }
+
     /// Neon has deleted it, or never had it. `false` when the lease was lost.
     ///
     /// # Errors
@@ -124,7 +158,7 @@ impl Ledger {
         let done = sqlx::query!(
             "UPDATE databases
              SET state = 'deleted', deleted_at = now(), recoverable_until = CASE WHEN neon_project_id IS NULL THEN NULL ELSE now() + interval '7 days' END,
-                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL
+                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL, release_refused_at = NULL
              WHERE id = $1 AND leased_by = $2 AND state = 'releasing'",
             row.id,
             row.lease

@@ -21,6 +21,8 @@ pub struct Standing {
     pub examination: Option<Examination>,
     /// Claimed databases that cannot be used as they should, by why.
     pub blocked: Vec<Blocked>,
+    /// Released databases that Neon refuses to delete.
+    pub releases_refused: i64,
 }
 
 /// How the last run of a duty went, in whatever replica.
@@ -49,6 +51,7 @@ impl Ledger {
             brake_is_on: self.brake().await?.is_some(),
             examination: self.last_examination().await?,
             blocked: self.blocked_by_reason().await?,
+            releases_refused: self.releases_refused().await?,
         })
     }
 
@@ -60,6 +63,13 @@ impl Ledger {
         .fetch_all(&self.db)
         .await?;
         Ok(rows.into_iter().map(|row| (row.pool, row.state, row.count)).collect())
+    }
+
+    async fn releases_refused(&self) -> Result<i64, LedgerError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM databases WHERE release_refused_at IS NOT NULL AND state = 'releasing'"#
+        );
+        Ok(count.fetch_one(&self.db).await?)
     }
 
     async fn duty_standings(&self) -> Result<Vec<DutyStanding>, LedgerError> {

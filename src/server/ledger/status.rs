@@ -51,6 +51,7 @@ impl Ledger {
         }));
         problems.extend(self.broken_invariants().await?);
         problems.extend(self.pressing_findings().await?.into_iter().map(finding_problem));
+        problems.extend(self.refused_releases().await?);
         problems.extend(self.stale_sweep(now).await?);
         problems.extend(self.failing_duties().await?);
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
@@ -132,6 +133,32 @@ impl Ledger {
                 })
             })
             .collect())
+    }
+
+    /// Released databases that Neon refuses to delete: they cost until somebody acts on Neon.
+    async fn refused_releases(&self) -> Result<Option<Problem>, LedgerError> {
+        let refused = sqlx::query!(
+            r#"SELECT count(*) AS "count!", min(release_refused_at) AS since, (array_agg(id ORDER BY release_refused_at, id))[1] AS id,
+                      (array_agg(last_error ORDER BY release_refused_at, id))[1] AS error
+               FROM (SELECT id, release_refused_at, last_error FROM databases
+                     WHERE release_refused_at IS NOT NULL AND state = 'releasing' ORDER BY release_refused_at LIMIT 1000) AS refused"#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        let Some(id) = refused.id else { return Ok(None) };
+        let (what, href) = match refused.count {
+            1 => (String::from("1 released database"), format!("/databases/{id}")),
+            count => (format!("{} released databases", grouped(count)), String::from("/databases?state=releasing")),
+        };
+        Ok(Some(Problem {
+            level: StatusLevel::Warning,
+            text: format!("Neon refuses to delete {what}: {}", refused.error.unwrap_or_default()),
+            since: refused.since,
+            doing: String::from(
+                "It stays on Neon, and costs, until the cause is removed there: most often a protected branch, whose protection is taken off on Neon's console. Deletion is tried again, at last every six hours; on the page of the database at once.",
+            ),
+            href,
+        }))
     }
 
     async fn stale_sweep(&self, now: Time) -> Result<Option<Problem>, LedgerError> {

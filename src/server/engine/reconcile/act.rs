@@ -154,6 +154,8 @@ impl Inner {
                 );
                 Ok(Step::deleted("Neon has deleted the project."))
             }
+            // As it does while a branch is protected: trying again helps only after somebody has acted on Neon.
+            Err(error) if error.is_refusal() => Ok(Step::Handed(error.to_string(), None)),
             Err(error) => Ok(Step::Failed(error)),
         }
     }
