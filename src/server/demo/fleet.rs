@@ -50,7 +50,7 @@ struct Past {
     requested_at: DateTime<Utc>,
     claimed_at: Option<DateTime<Utc>>,
     deleted_at: Option<DateTime<Utc>>,
-    size_bytes: i64,
+    logical_size_bytes: i64,
     /// Who uses it; the emulated Neon works out from it what was used when, and the engine finds out as it does anywhere.
     pattern: Option<Pattern>,
 }
@@ -96,7 +96,7 @@ fn past(number: u64, count: u64, now: DateTime<Utc>) -> Past {
         4..40 => "deleted",
         _ => "claimed",
     };
-    let size_bytes = size(&person, &mut rng);
+    let logical_size_bytes = size(&person, &mut rng);
     Past {
         pool: &POOLS[usize::from(rng.random_bool(0.28))],
         id: Uuid::now_v7(),
@@ -104,7 +104,7 @@ fn past(number: u64, count: u64, now: DateTime<Utc>) -> Past {
         requested_at: claimed_at - Duration::seconds(rng.random_range(600..7_200)),
         claimed_at: (state != "failed").then_some(claimed_at),
         deleted_at: (state == "deleted").then(|| claimed_at + Duration::seconds(age / 2)),
-        size_bytes,
+        logical_size_bytes,
         pattern: pattern(&mut rng),
         person,
     }
@@ -151,7 +151,7 @@ fn project(past: &Past) -> SeedProject {
     let plan = quota(past.person.plan);
     SeedProject {
         region_id: past.pool.region_id.to_owned(),
-        logical_size_bytes: past.size_bytes,
+        logical_size_bytes: past.logical_size_bytes,
         quota: Some(plan),
         pattern: past.pattern,
         pattern_seed: past.id.as_u64_pair().1,
@@ -213,7 +213,7 @@ fn row(past: &Past, made: Option<SeededProject>, secrets: &Secrets) -> anyhow::R
         // Whether and when it was used is for the engine to observe.
         endpoint_state: made.map(|_| String::from("idle")),
         last_active_at: None,
-        logical_size_bytes: made.filter(|project| may_be_near_quota(past, project)).map(|_| past.size_bytes),
+        logical_size_bytes: made.filter(|project| may_be_near_quota(past, project)).map(|_| past.logical_size_bytes),
         synthetic_size_bytes: made.map(|project| project.synthetic_size_bytes),
         quota_logical_size_bytes: None,
         used_active_seconds: 0,
