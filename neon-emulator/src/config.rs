@@ -43,6 +43,10 @@ pub struct Config {
     pub consumption_calls_per_minute: u32,
     /// How many projects the plan allows; creation beyond it is refused with 422.
     pub projects_limit: Option<i64>,
+    /// How many branches a project may have, the root branch included; creation beyond it is refused with 422.
+    pub branches_limit: Option<usize>,
+    /// The shortest suspend timeout that the plan allows; a shorter one is refused with 412.
+    pub shortest_suspend_seconds: Option<i64>,
     /// Connections through the proxy at once; further ones are refused.
     pub proxy_max_connections: usize,
     /// Where the emulator's time comes from; a test may keep its clock across a restart.
@@ -127,6 +131,8 @@ impl Config {
             consumption_refresh: Duration::from_secs(15 * 60),
             consumption_calls_per_minute: 30,
             projects_limit: None,
+            branches_limit: None,
+            shortest_suspend_seconds: None,
             proxy_max_connections: 500,
             clock: Clock::default(),
             clock_rate: 1.0,

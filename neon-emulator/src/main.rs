@@ -53,6 +53,12 @@ struct Arguments {
     /// How many projects the plan allows; any number if absent.
     #[arg(long)]
     projects_limit: Option<i64>,
+    /// How many branches the plan allows in a project; any number if absent.
+    #[arg(long)]
+    branches_limit: Option<usize>,
+    /// The shortest suspend timeout that the plan allows, in seconds.
+    #[arg(long)]
+    shortest_suspend_seconds: Option<i64>,
     #[command(flatten, next_help_heading = "Where Neon's behaviour is not documented")]
     unknowns: Unknowns,
 }
@@ -86,6 +92,8 @@ fn config(arguments: Arguments) -> Config {
         quota_lag: Duration::from_secs(arguments.quota_lag),
         rate_limits: !arguments.no_rate_limits,
         projects_limit: arguments.projects_limit,
+        branches_limit: arguments.branches_limit,
+        shortest_suspend_seconds: arguments.shortest_suspend_seconds,
         unknowns: arguments.unknowns,
         ..Config::new(arguments.database_url, "")
     }

@@ -72,6 +72,7 @@ pub async fn update(
     let update = request.endpoint;
     checks::endpoint_name(update.name.as_deref())?;
     checks::suspend_timeout(update.suspend_timeout_seconds)?;
+    checks::suspend_timeout_of_plan(update.suspend_timeout_seconds, &context.config)?;
     change(&context, &ids, |project, now, timing| update.apply(project, now, timing)).await
 }
 

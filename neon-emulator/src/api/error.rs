@@ -80,6 +80,7 @@ impl From<Refusal> for ApiError {
             Refusal::Disabled | Refusal::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Exists(_) => StatusCode::CONFLICT,
+            Refusal::Precondition(_) => StatusCode::PRECONDITION_FAILED,
             Refusal::ProjectsLimit(_)
             | Refusal::LimitExceeded(..)
             | Refusal::Unprocessable(_)

@@ -29,7 +29,7 @@ pub struct EndpointOptions {
     name: Option<String>,
     autoscaling_limit_min_cu: Option<f64>,
     autoscaling_limit_max_cu: Option<f64>,
-    suspend_timeout_seconds: Option<i64>,
+    pub suspend_timeout_seconds: Option<i64>,
     settings: Option<Value>,
     disabled: bool,
 }
@@ -78,6 +78,7 @@ pub async fn create(
     Body(request): Body<CreateRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let EndpointRequest { branch_id, kind, options } = request.endpoint;
+    checks::suspend_timeout_of_plan(options.suspend_timeout_seconds, &context.config)?;
     let endpoint = options.into_new(kind)?;
     let timing = context.timing;
     let change = |project: &mut Project, now| {

@@ -22,6 +22,9 @@ pub enum Refusal {
     Invalid(String),
     #[error("{0}")]
     Unprocessable(String),
+    /// What the plan does not allow, where no limit has a code for it.
+    #[error("{0}")]
+    Precondition(&'static str),
     /// A branch is protected against what was asked for.
     #[error("{0}")]
     Protected(&'static str),

@@ -220,6 +220,35 @@ async fn the_limit_of_the_plan_is_kept() {
 }
 
 #[tokio::test]
+async fn what_the_plan_does_not_allow_is_refused_with_the_status_of_its_kind() {
+    let plan = Config { branches_limit: Some(2), shortest_suspend_seconds: Some(300), ..config() };
+    let test = TestEmulator::with(plan).await;
+    let created = test.api.create("planned").await;
+    let branches = format!("{}/branches", created.path());
+    test.api.post(&branches, json!({"branch": {}})).await.ok(201);
+    let refused = test.api.post(&branches, json!({"branch": {}})).await.ok(422);
+    assert_eq!(
+        (&refused["code"], &refused["message"]),
+        (&json!("BRANCHES_LIMIT_EXCEEDED"), &json!("branches limit exceeded"))
+    );
+
+    let short = json!({"suspend_timeout_seconds": 60});
+    let endpoint = json!({"branch_id": created.branch_id(), "type": "read_write", "suspend_timeout_seconds": 60});
+    let refusals = [
+        test.api.post("/projects", json!({"project": {"default_endpoint_settings": short}})).await,
+        test.api.patch(&created.path(), json!({"project": {"default_endpoint_settings": short}})).await,
+        test.api.patch(&created.endpoint_path(), json!({"endpoint": short})).await,
+        test.api.post(&format!("{}/endpoints", created.path()), json!({"endpoint": endpoint})).await,
+        test.api.post(&branches, json!({"endpoints": [{"type": "read_write", "suspend_timeout_seconds": 60}]})).await,
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.refused(412), "suspend interval is too short for your plan");
+    }
+    test.api.patch(&created.endpoint_path(), json!({"endpoint": {"suspend_timeout_seconds": 0}})).await.ok(200);
+    test.finish().await;
+}
+
+#[tokio::test]
 async fn counters_stay_zero_if_the_switch_says_so() {
     let unknowns = Unknowns { counters_stay_zero: true, ..Unknowns::default() };
     let test = TestEmulator::with(Config { unknowns, ..config() }).await;

@@ -74,7 +74,11 @@ pub async fn create(
     Body(mut request): Body<CreateRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     request.check()?;
+    for endpoint in &request.endpoints {
+        checks::suspend_timeout_of_plan(endpoint.options.suspend_timeout_seconds, &context.config)?;
+    }
     let endpoint = request.endpoint()?;
+    must_be_within_limit(&context, &project_id).await?;
     if let Some(name) = &request.branch.name {
         name_must_be_free(&context, &project_id, name, None).await?;
     }
@@ -100,6 +104,16 @@ pub async fn create(
     }
     let (branch, objects, operations) = made?;
     Ok((StatusCode::CREATED, Json(created(&context, &branch, &objects, &operations))))
+}
+
+/// The plan's limit of branches, the root branch included.
+async fn must_be_within_limit(context: &Context, project_id: &str) -> Result<(), Refusal> {
+    let Some(limit) = context.config.branches_limit else { return Ok(()) };
+    let branches = context.store.views(project_id, context.clock.now()).await?.len();
+    if branches < limit {
+        return Ok(());
+    }
+    Err(Refusal::LimitExceeded("BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded".into()))
 }
 
 fn must_be_ready(parent: &Project, now: Instant) -> Result<(), Refusal> {

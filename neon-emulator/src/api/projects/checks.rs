@@ -1,5 +1,6 @@
 //! Bounds of what clients may set, as in Neon's OpenAPI document.
 
+use crate::config::Config;
 use crate::model::{Quota, Refusal};
 
 const LONGEST_RETENTION_SECONDS: i32 = 2_592_000;
@@ -59,6 +60,16 @@ pub fn suspend_timeout(seconds: Option<i64>) -> Result<(), Refusal> {
         Some(_) => Err(invalid(format!(
             "suspend_timeout_seconds must be -1 (never), 0 (default) or from {SHORTEST_SUSPEND_SECONDS} to {LONGEST_SUSPEND_SECONDS}"
         ))),
+    }
+}
+
+/// Whether the plan of this configuration allows the timeout; Neon's default is always allowed.
+pub fn suspend_timeout_of_plan(seconds: Option<i64>, config: &Config) -> Result<(), Refusal> {
+    match (seconds, config.shortest_suspend_seconds) {
+        (Some(seconds @ 1..), Some(shortest)) if seconds < shortest => {
+            Err(Refusal::Precondition("suspend interval is too short for your plan"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -55,6 +55,9 @@ pub async fn create(
         return Err(ApiError::not_found("organization"));
     }
     must_be_within_limit(&context).await?;
+    let timeout =
+        request.project.default_endpoint_settings.as_ref().and_then(|settings| settings.suspend_timeout_seconds);
+    checks::suspend_timeout_of_plan(timeout, &context.config)?;
     let now = context.clock.now();
     let mut project = request.project.into_row(&context, now)?;
     project.database_id = context.store.next_database_ids(1).await?.pop().unwrap_or_default();

@@ -39,6 +39,8 @@ pub async fn update(
     let update = request.project;
     checks::project_name(update.name.as_deref())?;
     checks::retention(update.history_retention_seconds)?;
+    let timeout = update.default_endpoint_settings.as_ref().and_then(|settings| settings.suspend_timeout_seconds);
+    checks::suspend_timeout_of_plan(timeout, &context.config)?;
     update.settings.as_ref().map_or(Ok(()), Settings::check)?;
     let merges_quota = context.config.unknowns.quota_patch_merges;
     let timing = context.timing;
