@@ -67,6 +67,13 @@ pub async fn recover_finding(id: i64, reason: String) -> Result<Outcome, AppErro
     Ok(caller.state.engine.recover_finding(id, &caller.because(&reason)?).await?)
 }
 
+/// Gives a deleted database that is alive again on Neon back to its owner.
+#[server(endpoint = "take-back-finding")]
+pub async fn take_back_finding(id: i64, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    Ok(caller.state.engine.take_back_finding(id, &caller.because(&reason)?).await?)
+}
+
 /// Sends the ledger's quota to Neon again.
 #[server(endpoint = "reapply-finding")]
 pub async fn reapply_finding(id: i64, reason: String) -> Result<Outcome, AppError> {

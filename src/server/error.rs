@@ -13,6 +13,12 @@ impl From<LedgerError> for AppError {
             LedgerError::Conflict(message) => Self::Conflict(message),
             LedgerError::ClaimEnded { message, .. } => Self::Conflict(message.to_owned()),
             LedgerError::Forbidden(message) => Self::Forbidden(message),
+            LedgerError::NotHandingOut => Self::Busy {
+                message: String::from(
+                    "Nothing is handed out until it is certain that the ledger is current. The screen Problems says why. Try again in a moment.",
+                ),
+                retry_after_seconds: 5,
+            },
             LedgerError::Away => ledger_is_away(),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");

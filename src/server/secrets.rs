@@ -25,6 +25,7 @@ const NONCE_BYTES: usize = 24;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 /// Part of the associated data: a credential sealed for one purpose does not open for another.
 const PURPOSE: &[u8] = b"connection";
+const OWNER: &[u8] = b"owner";
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 43 characters of 62 carry 256 bits.
@@ -95,11 +96,31 @@ impl Secrets {
     /// # Errors
     /// [`SecretsError::NotSealed`], which does not happen in practice.
     pub fn seal(&self, id: Uuid, connection: &Connection) -> Result<Vec<u8>, SecretsError> {
-        let (key_id, cipher) = self.keys.first().ok_or(SecretsError::NotSealed)?;
         let plain = Zeroizing::new(serde_json::to_vec(connection).map_err(|_| SecretsError::NotSealed)?);
+        self.seal_bytes(&associated(id, PURPOSE), &plain)
+    }
+
+    /// Seals what a project's name says of the owner of the database `id`.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_owner(&self, id: Uuid, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
+        self.seal_bytes(&associated(id, OWNER), plain)
+    }
+
+    /// Opens what [`Self::seal_owner`] sealed for the same database.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_owner(&self, id: Uuid, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
+        self.open_bytes(&associated(id, OWNER), sealed)
+    }
+
+    fn seal_bytes(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
+        let (key_id, cipher) = self.keys.first().ok_or(SecretsError::NotSealed)?;
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill(&mut nonce);
-        let payload = Payload { msg: plain.as_slice(), aad: &associated(id) };
+        let payload = Payload { msg: plain, aad: associated };
         let ciphertext = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SecretsError::NotSealed)?;
         Ok([&[VERSION][..], key_id, &nonce, &ciphertext].concat())
     }
@@ -109,6 +130,11 @@ impl Secrets {
     /// # Errors
     /// [`SecretsError`], saying whether the key is missing or the sealed bytes are wrong.
     pub fn open(&self, id: Uuid, sealed: &[u8]) -> Result<Connection, SecretsError> {
+        let plain = self.open_bytes(&associated(id, PURPOSE), sealed)?;
+        serde_json::from_slice(&plain).map_err(|_| SecretsError::NotAConnection)
+    }
+
+    fn open_bytes(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
         let (header, ciphertext) = sealed.split_at_checked(HEADER_BYTES).ok_or(SecretsError::TooShort)?;
         if header[0] != VERSION {
             return Err(SecretsError::UnknownLayout(header[0]));
@@ -121,9 +147,8 @@ impl Secrets {
             .map(|(_, cipher)| cipher)
             .ok_or_else(|| SecretsError::UnknownKey(hex(key_id)))?;
         let nonce = XNonce::try_from(nonce).map_err(|_| SecretsError::TooShort)?;
-        let payload = Payload { msg: ciphertext, aad: &associated(id) };
-        let plain = Zeroizing::new(cipher.decrypt(&nonce, payload).map_err(|_| SecretsError::DoesNotOpen)?);
-        serde_json::from_slice(&plain).map_err(|_| SecretsError::NotAConnection)
+        let payload = Payload { msg: ciphertext, aad: associated };
+        Ok(Zeroizing::new(cipher.decrypt(&nonce, payload).map_err(|_| SecretsError::DoesNotOpen)?))
     }
 
     /// Whether the credential was sealed with a previous key and should be sealed anew.
@@ -183,8 +208,8 @@ fn key_id(key: &[u8; KEY_BYTES]) -> KeyId {
     std::array::from_fn(|i| digest[i])
 }
 
-fn associated(id: Uuid) -> Vec<u8> {
-    [id.as_bytes(), PURPOSE].concat()
+fn associated(id: Uuid, purpose: &[u8]) -> Vec<u8> {
+    [id.as_bytes(), purpose].concat()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -181,7 +181,11 @@ fn engine_settings(config: &Config) -> EngineSettings {
     settings
 }
 
-fn secrets(config: &Config) -> Result<Secrets> {
+/// The keys with which credentials are sealed.
+///
+/// # Errors
+/// With a text that says which setting is missing or wrong.
+pub fn secrets(config: &Config) -> Result<Secrets> {
     let Some(key) = config.secret_key() else {
         bail!(
             "FLOTILLA_SECRET_KEY is not set. It seals the credentials of databases: make one with `openssl rand -hex 32` and keep it safe; without it they cannot be opened again"

@@ -15,6 +15,8 @@ pub enum DatabaseState {
     Creating,
     Verifying,
     Available,
+    /// Kept, and not handed out by itself: somebody may have used it.
+    Withheld,
     Claimed,
     Releasing,
     Deleted,
@@ -22,11 +24,12 @@ pub enum DatabaseState {
 }
 
 impl DatabaseState {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Requested,
         Self::Creating,
         Self::Verifying,
         Self::Available,
+        Self::Withheld,
         Self::Claimed,
         Self::Releasing,
         Self::Deleted,
@@ -39,6 +42,7 @@ impl DatabaseState {
             Self::Creating => "creating",
             Self::Verifying => "verifying",
             Self::Available => "available",
+            Self::Withheld => "withheld",
             Self::Claimed => "claimed",
             Self::Releasing => "releasing",
             Self::Deleted => "deleted",
@@ -203,6 +207,8 @@ pub struct DatabaseDetail {
     pub host: Option<String>,
     pub database_name: Option<String>,
     pub role_name: Option<String>,
+    /// Why it is kept, and not handed out.
+    pub withheld_reason: Option<String>,
     pub available_at: Option<Time>,
     pub deleted_at: Option<Time>,
     pub recoverable_until: Option<Time>,

@@ -150,13 +150,23 @@ pub enum Resolution {
     Reapplied,
     /// The ledger has taken over Neon's quota.
     Accepted,
+    /// The owner has it again.
+    TakenBack,
     /// It was not so any more.
     Gone,
 }
 
 impl Resolution {
-    const ALL: [Self; 7] =
-        [Self::Deleted, Self::Replaced, Self::Adopted, Self::Recovered, Self::Reapplied, Self::Accepted, Self::Gone];
+    const ALL: [Self; 8] = [
+        Self::Deleted,
+        Self::Replaced,
+        Self::Adopted,
+        Self::Recovered,
+        Self::Reapplied,
+        Self::Accepted,
+        Self::TakenBack,
+        Self::Gone,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -166,6 +176,7 @@ impl Resolution {
             Self::Recovered => "recovered",
             Self::Reapplied => "reapplied",
             Self::Accepted => "accepted",
+            Self::TakenBack => "taken_back",
             Self::Gone => "gone",
         }
     }
@@ -182,6 +193,7 @@ impl Resolution {
             Self::Recovered => "The project was brought back on Neon.",
             Self::Reapplied => "Neon has the ledger's quota again.",
             Self::Accepted => "The ledger has taken over Neon's quota.",
+            Self::TakenBack => "The owner has the database again.",
             Self::Gone => "It was not so any more when it was looked at again.",
         }
     }
@@ -205,6 +217,8 @@ pub enum FindingAction {
     Reapply,
     /// Make Neon's quota the wanted one.
     Accept,
+    /// Give the database back to the owner who had it.
+    TakeBack,
 }
 
 /// One line of what was done and decided.
@@ -319,7 +333,7 @@ impl Finding {
             }
             (FindingKind::HalfBorn, _) => "It is set aside as failed, and the pool replaces it.",
             _ => {
-                "Neon is asked once more; if nothing has changed, the project is deleted. Neon keeps it recoverable for 7 days."
+                "It is looked into once more; if nobody has used it and nothing is in it, the project is deleted. Neon keeps it recoverable for 7 days."
             }
         }
     }
@@ -333,6 +347,12 @@ impl Finding {
             FindingKind::Drifted => {
                 "Somebody else sets this quota. Send the ledger's again, or accept Neon's; find out who changes it."
             }
+            FindingKind::Zombie => {
+                "Somebody has brought it back on Neon, so it is not deleted again by itself. Give it back to its owner, or delete it."
+            }
+            FindingKind::Orphan | FindingKind::Twin => {
+                "It is not proven that nobody uses it, so nothing is done by itself. Its evidence and history are below. Delete it, or ignore it with a reason."
+            }
             FindingKind::Stray => "Nothing: it is not ours. Ignore it, so that it is no longer listed here.",
             _ => "Nothing is done by itself. Decide what shall become of it.",
         }
@@ -340,8 +360,8 @@ impl Finding {
 
     /// What an operator can do about it now.
     pub fn actions(&self) -> Vec<FindingAction> {
-        use FindingAction::{Accept, Adopt, Delete, Ignore, LookAgain, Reapply, Recover};
-        use FindingKind::{Drifted, Ghost, Orphan};
+        use FindingAction::{Accept, Adopt, Delete, Ignore, LookAgain, Reapply, Recover, TakeBack};
+        use FindingKind::{Drifted, Ghost, Orphan, Zombie};
         let is_recoverable = self.recoverable_until.is_some_and(|until| until > self.as_of);
         let (is_held, is_open) = (self.status == FindingStatus::Acting, self.status.is_open());
         let is_standing = (is_open || self.status == FindingStatus::Ignored) && !is_held;
@@ -350,6 +370,7 @@ impl Finding {
             (Recover, self.resolution == Some(Resolution::Deleted) && is_recoverable),
             (Reapply, self.kind == Drifted && is_standing),
             (Accept, self.kind == Drifted && is_standing),
+            (TakeBack, self.kind == Zombie && is_standing),
             (Adopt, self.kind == Orphan && is_standing),
             (Delete, self.kind.ends_in_deletion() && is_standing && self.is_confirmed()),
             (Ignore, is_open && !is_held),

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{BlockReason, Brake, FindingKind, FindingStatus, Problem, Time};
+use super::{BlockReason, Brake, FindingKind, FindingStatus, Problem, SafeMode, Time};
 
 /// Everything but the list of findings, which has pages of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problems {
     /// Worst first.
     pub problems: Vec<Problem>,
+    pub safe_mode: Option<SafeMode>,
     pub brake: Option<Brake>,
     /// Findings that are not resolved, by kind and status.
     pub counts: Vec<(FindingKind, FindingStatus, i64)>,
@@ -63,6 +64,8 @@ pub struct SweepFacts {
     /// Projects in the list, and those of them that are named by us or known to the ledger.
     pub projects: i64,
     pub ours: i64,
+    /// Those that bear the id of another installation: never ours to judge.
+    pub others: i64,
 }
 
 /// A database that something is wrong with, and Neon's words.

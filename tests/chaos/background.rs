@@ -19,7 +19,8 @@ const FITTED: &str = "fitted";
 const RENEWED: &str = "renewed";
 
 /// The duties that have only this to do.
-pub const PARTS: [&str; 9] = ["sync", "usage", "measure", "reconcile", "sample", "size", "roll", "watch", "doctor"];
+pub const PARTS: [&str; 10] =
+    ["mark", "sync", "usage", "measure", "reconcile", "sample", "size", "roll", "watch", "doctor"];
 
 /// Pools of one database each, from which nobody claims.
 pub async fn make_pools(world: &World) {
@@ -48,7 +49,8 @@ pub async fn make_pools(world: &World) {
 /// Something for each of the [`PARTS`] to do. To be called while no engine runs.
 pub async fn arrange(world: &World, behind: &Behind) {
     // Old enough that nobody seems to use it.
-    let orphan = SeedProject::new(format!("flotilla-{}", Uuid::now_v7()), Utc::now() - TimeDelta::days(2));
+    let ours = world.ledger.installation().await.unwrap().id;
+    let orphan = SeedProject::new(format!("flotilla-{ours}-{}", Uuid::now_v7()), Utc::now() - TimeDelta::days(2));
     world.emulator.seed(&[orphan]).await.unwrap();
     let ghost = "SELECT neon_project_id FROM databases JOIN pools ON pools.id = pool_id WHERE pools.name = 'elastic' AND state = 'available' LIMIT 1";
     for project_id in behind.texts(ghost).await {
@@ -71,6 +73,7 @@ pub async fn arrange(world: &World, behind: &Behind) {
     behind.run("UPDATE pools SET target = 0 WHERE name = 'elastic'").await;
     behind.run("UPDATE databases SET usage_asked_at = NULL, usage_due_at = now(), usage_rests_until = now()").await;
     behind.run("UPDATE databases SET logical_size_bytes = quota_logical_size_bytes, size_settled_to = NULL, size_rests_until = now()").await;
+    behind.run("UPDATE installation SET mark_due_at = now()").await;
     behind.run("DELETE FROM doctor_runs").await;
 }
 

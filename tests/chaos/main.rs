@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
 
 mod background;
+mod backup;
 mod gateway;
 mod ledger;
 mod process;
@@ -14,6 +15,8 @@ mod scenario;
 #[path = "../whole/support.rs"]
 mod support;
 
+mod b1_restored;
+mod b2_two_ledgers;
 mod k1_crash_points;
 mod k2_killed;
 mod n1_faults;

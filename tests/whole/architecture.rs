@@ -46,7 +46,7 @@ fn only_the_ledger_writes_sql() {
 fn only_the_engine_calls_neon() {
     let words = [
         ".create_project(",
-        ".update_quota(",
+        ".update_project(",
         ".delete_project(",
         ".recover_project(",
         ".suspend_endpoint(",

@@ -27,8 +27,8 @@ async fn count(connection: &mut PgConnection, condition: &str) -> i64 {
 
 async fn come_apart(connection: &mut PgConnection, by: SightedBy, count: i64) {
     sqlx::query(
-        "INSERT INTO findings (kind, subject, project_id, first_sweep, last_sweep, evidence)
-         SELECT 'orphan', 'project-' || n, 'project-' || n, $1, $1, '{}' FROM generate_series(1, $2) AS n",
+        "INSERT INTO findings (kind, subject, project_id, project_name, first_sweep, last_sweep, evidence)
+         SELECT 'orphan', 'project-' || n, 'project-' || n, project_name(gen_random_uuid()), $1, $1, '{}' FROM generate_series(1, $2) AS n",
     )
     .bind(by.sweep)
     .bind(count)

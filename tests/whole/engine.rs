@@ -32,7 +32,7 @@ async fn a_pool_fills_is_claimed_from_refills_and_what_is_released_is_deleted() 
     world.assert_sound().await;
 
     let before = world.emulator.stats();
-    assert_eq!(before.count("POST", "/projects"), 4, "one call for each database that exists");
+    assert_eq!(before.count("POST", "/projects"), 5, "one call for each database that exists, and one for the mark");
     let answer =
         server.api(Method::POST, &format!("/api/v1/databases/{id}/release")).json(&json!({})).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
@@ -120,12 +120,14 @@ async fn projects_whose_creation_was_never_answered_are_adopted_and_not_made_twi
     const COUNT: i64 = 12;
     let world = World::with_pool(0).await;
     let server = world.serve().await;
+    until("there is a mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
     world.emulator.faults().add(Rule::new(Fault::AnswerLost).on("POST", "/projects").times(COUNT as u32));
     world.ledger.set_target("standard", COUNT as i32, &flotilla::server::ledger::By::cli()).await.unwrap();
     server.until_available(COUNT).await;
-    let truth = world.emulator.projects().await.unwrap();
+    let truth = world.living_on_neon().await;
     assert_eq!(truth.len() as i64, COUNT, "as many projects on Neon as rows");
-    assert_eq!(world.emulator.stats().count("POST", "/projects") as i64, COUNT, "nothing was created twice");
+    let made = world.emulator.stats().count("POST", "/projects") as i64;
+    assert_eq!(made, COUNT + 1, "nothing was created twice, and the mark once");
     world.assert_sound().await;
     server.stop().await;
 }

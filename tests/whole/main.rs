@@ -16,6 +16,7 @@ mod pages;
 mod queries;
 mod reconcile;
 mod refusals;
+mod safety;
 mod sizes;
 mod sizing;
 mod support;

@@ -22,14 +22,15 @@ fn hasty() -> EngineSettings {
     let standard = EngineSettings::default();
     EngineSettings {
         sweep_rest: Duration::from_millis(100),
-        in_use_within: Duration::ZERO,
         findings: FindingRules {
             quarantine: 1.0,
             grace: 0.05,
             drift_settles: 0.05,
             stuck_after: 600.0,
+            own_activity: 1.0,
             ..standard.findings
         },
+        ..standard
     }
 }
 
@@ -40,8 +41,9 @@ fn patient() -> EngineSettings {
     settings
 }
 
-fn our_name() -> String {
-    format!("flotilla-{}", Uuid::now_v7())
+/// A name that this installation gives.
+async fn our_name(world: &World) -> String {
+    format!("flotilla-{}-{}", world.ledger.installation().await.unwrap().id, Uuid::now_v7())
 }
 
 async fn all(world: &World, kind: FindingKind) -> Vec<Finding> {
@@ -125,7 +127,7 @@ async fn insert_row(world: &World, name: &str, state: &str, age: &str, wait: &st
 async fn a_project_that_no_row_knows_is_quarantined_then_deleted_and_recovered_at_will() {
     let world = World::with_pool(1).await;
     let foreign = world.emulator.create_project("customer-app", None).await.unwrap();
-    let orphan = world.emulator.create_project(&our_name(), None).await.unwrap();
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
     let server = world.serve_with(hasty()).await;
     let gone = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::Resolved).await;
     assert_eq!(gone.resolution, Some(Resolution::Deleted));
@@ -158,12 +160,12 @@ async fn a_project_that_no_row_knows_is_quarantined_then_deleted_and_recovered_a
     assert_eq!(world.ledger.finding(stray.id).await.unwrap().status, FindingStatus::Ignored);
     server.until_available(1).await;
     let html = page(&server, &viewer, "/problems").await;
-    assert!(html.contains("Nothing is wrong") && html.contains("3 projects; 2 of them are ours"), "{html}");
+    assert!(html.contains("Nothing is wrong") && html.contains("4 projects; 2 of them are ours"), "{html}");
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_twin_and_a_zombie_are_deleted_and_the_rows_beside_them_stay() {
+async fn a_twin_is_deleted_and_what_was_brought_back_on_neon_goes_back_to_its_owner() {
     let world = World::with_pool(2).await;
     let server = world.serve_with(hasty()).await;
     server.until_available(2).await;
@@ -182,13 +184,23 @@ async fn a_twin_and_a_zombie_are_deleted_and_the_rows_beside_them_stay() {
     assert!(recover.status().is_success(), "{}", recover.status());
     server.until_available(2).await;
     let mine = world.emulator.inventory().await.unwrap();
-    let mine = mine.iter().find(|one| one.deleted_at.is_none() && one.id != project).unwrap();
+    let mine =
+        mine.iter().find(|one| one.deleted_at.is_none() && one.id != project && !one.name.contains("mark")).unwrap();
     let twin = world.emulator.create_project(&mine.name, None).await.unwrap();
-    for (kind, project) in [(FindingKind::Twin, twin.as_str()), (FindingKind::Zombie, project)] {
-        let finding = until_status(&world, kind, project, FindingStatus::Resolved).await;
-        assert_eq!(finding.resolution, Some(Resolution::Deleted), "{kind:?}");
-        assert!(!lives(&world, project).await, "{kind:?}");
-    }
+    let finding = until_status(&world, FindingKind::Twin, &twin, FindingStatus::Resolved).await;
+    assert_eq!(finding.resolution, Some(Resolution::Deleted));
+    assert!(!lives(&world, &twin).await);
+    // Somebody has brought it back: that is not undone by itself.
+    let zombie = until_status(&world, FindingKind::Zombie, project, FindingStatus::NeedsOperator).await;
+    sweeps_pass(&world, 4).await;
+    assert!(lives(&world, project).await, "what was recovered in Neon's console is deleted again");
+    let operator = server.sign_in(Role::Operator).await;
+    let form = [("id", zombie.id.to_string()), ("reason", String::from("it was released by mistake"))];
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (status, answer) = decide(&server, &operator, "take-back-finding", &form).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (_, again) = server.claim("ada").await;
+    assert_eq!(again["database"]["neon_project_id"], json!(project), "its owner has it again: {again}");
     assert!(lives(&world, &mine.id).await);
     world.assert_sound().await;
     server.stop().await;
@@ -287,7 +299,7 @@ async fn a_list_that_misses_projects_deletes_and_replaces_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partial_list_confirms_nothing_and_takes_nothing_back() {
     let world = World::with_pool(2).await;
-    let orphan = world.emulator.create_project(&our_name(), None).await.unwrap();
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
     let unread = world.emulator.create_project("slow-to-read", None).await.unwrap();
     world.emulator.faults().add(Rule::new(Fault::Unavailable).on("GET", "/projects").for_project(&unread));
     let server = world.serve_with(hasty()).await;
@@ -309,7 +321,7 @@ async fn too_many_at_once_set_the_brake_until_an_operator_lifts_it() {
     let world = World::with_pool(1).await;
     let mut orphans = Vec::new();
     for _ in 0..COUNT {
-        orphans.push(world.emulator.create_project(&our_name(), None).await.unwrap());
+        orphans.push(world.emulator.create_project(&our_name(&world).await, None).await.unwrap());
     }
     let server = world.serve_with(hasty()).await;
     until("the brake is on", || async { world.ledger.brake().await.unwrap().is_some() }).await;
@@ -343,7 +355,7 @@ async fn too_many_at_once_set_the_brake_until_an_operator_lifts_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orphan_that_neon_refuses_to_delete_is_an_operators_and_not_tried_again() {
     let world = World::with_pool(0).await;
-    let orphan = world.emulator.create_project(&our_name(), None).await.unwrap();
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
     let branches = format!("/projects/{orphan}/branches");
     let found: Value = world.neon(Method::GET, &branches).send().await.unwrap().json().await.unwrap();
     let branch = format!("{branches}/{}", found["branches"][0]["id"].as_str().unwrap());
@@ -363,8 +375,8 @@ async fn an_orphan_that_neon_refuses_to_delete_is_an_operators_and_not_tried_aga
 async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something() {
     let world = World::with_pool(0).await;
     let (empty, used) = (
-        world.emulator.create_project(&our_name(), None).await.unwrap(),
-        world.emulator.create_project(&our_name(), None).await.unwrap(),
+        world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
+        world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
     );
     let uri = format!("/projects/{used}/connection_uri?database_name=neondb&role_name=neondb_owner");
     until("it can be connected to", || async {
@@ -410,7 +422,7 @@ async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_ignored_stays_even_if_a_list_misses_it_once() {
     let world = World::with_pool(0).await;
-    let orphan = world.emulator.create_project(&our_name(), None).await.unwrap();
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
     let mut settings = hasty();
     settings.findings.quarantine = 3.0;
     let server = world.serve_with(settings).await;
@@ -440,6 +452,11 @@ async fn a_quota_changed_on_neon_is_put_right_until_it_looks_like_a_fight() {
         let all = world.emulator.inventory().await.unwrap();
         all.into_iter().find(|one| one.id == project).unwrap().quota.and_then(|quota| quota.logical_size_bytes)
     };
+    let database = claim["database"]["id"].as_str().unwrap();
+    until("Neon has confirmed the claim's own quota", || async {
+        !world.ledger.database(database.parse().unwrap()).await.unwrap().row.pending
+    })
+    .await;
     let ours = storage().await;
     let theirs = Quota { logical_size_bytes: Some(7_000_000_000), ..Quota::default() };
     for round in 1..=2 {
@@ -471,7 +488,6 @@ async fn a_quota_changed_on_neon_is_put_right_until_it_looks_like_a_fight() {
     let (status, answer) =
         decide(&server, &operator, "accept-finding", &[("id", &id), ("reason", "a bigger plan")]).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    let database = claim["database"]["id"].as_str().unwrap();
     let detail = world.ledger.database(database.parse().unwrap()).await.unwrap();
     assert_eq!((detail.quota.logical_size_bytes, detail.quota.compute_time_seconds), (theirs.logical_size_bytes, None));
     sweeps_pass(&world, 3).await;
@@ -483,7 +499,7 @@ async fn a_quota_changed_on_neon_is_put_right_until_it_looks_like_a_fight() {
 #[tokio::test(flavor = "multi_thread")]
 async fn creations_that_came_to_a_halt_are_adopted_or_replaced() {
     let world = World::with_pool(0).await;
-    let (halted, failed) = (our_name(), our_name());
+    let (halted, failed) = (our_name(&world).await, our_name(&world).await);
     let project = world.emulator.create_project(&halted, None).await.unwrap();
     let remains = world.emulator.create_project(&failed, None).await.unwrap();
     let row = insert_row(&world, &halted, "creating", "2 hours", "2 hours").await;
@@ -509,7 +525,7 @@ async fn creations_that_came_to_a_halt_are_adopted_or_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_is_adopted_while_its_deletion_is_being_prepared_survives() {
     let world = World::with_pool(0).await;
-    let name = our_name();
+    let name = our_name(&world).await;
     let orphan = world.emulator.create_project(&name, None).await.unwrap();
     // The last look takes long enough for a row to appear meanwhile.
     world.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 3_000 }).on("GET", "/projects/{project_id}"));

@@ -187,6 +187,7 @@ async fn the_breaker_keeps_its_evidence_alerts_once_and_closes_after_one_probe()
     let world = World::with_pool(0).await;
     let server = world.serve().await;
     let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    until("there is a mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
     world.emulator.faults().add(Rule::new(Fault::status(500)).on("POST", "/projects"));
     world.ledger.set_target("standard", 8, &by_test()).await.unwrap();
     server.state.engine.nudge_refill();
@@ -259,7 +260,7 @@ async fn what_neon_changes_in_place_reaches_every_unclaimed_database_and_no_clai
     })
     .await;
     let claimed = claim["database"]["neon_project_id"].as_str().unwrap();
-    for project in world.emulator.projects().await.unwrap() {
+    for project in world.living_on_neon().await {
         let expected = if project.id == claimed { (0.25, 536_870_912) } else { (2.0, 10_737_418_240) };
         assert_eq!((project.max_cu, project.quota.logical_size_bytes.unwrap()), expected, "{}", project.id);
     }
@@ -288,7 +289,7 @@ async fn a_claim_during_a_roll_out_still_gets_its_own_quotas() {
     let server = world.serve().await;
     let project = claim["database"]["neon_project_id"].as_str().unwrap();
     until("the owner has the quota of their plan", || async {
-        let projects = world.emulator.projects().await.unwrap();
+        let projects = world.living_on_neon().await;
         let quota = projects.into_iter().find(|found| found.id == project).unwrap().quota;
         quota.logical_size_bytes == Some(10_737_418_240)
     })

@@ -114,12 +114,17 @@ impl World {
 
     /// A replica whose engine has other times.
     pub async fn serve_with(&self, settings: EngineSettings) -> Server {
-        self.start(true, settings, |_| {}).await
+        self.serve_beside(&self.database_url, settings).await
     }
 
     /// A replica that leaves the duties to others.
     pub async fn serve_without_duties(&self) -> Server {
         self.start(false, EngineSettings::default(), |_| {}).await
+    }
+
+    /// A replica whose ledger is this database, at the same Neon.
+    pub async fn serve_beside(&self, ledger_url: &str, settings: EngineSettings) -> Server {
+        self.start_on(ledger_url, true, settings, |_| {}).await
     }
 
     async fn start(
@@ -128,11 +133,21 @@ impl World {
         settings: EngineSettings,
         configure: impl FnOnce(&mut NeonConfig),
     ) -> Server {
+        self.start_on(&self.database_url, run_duties, settings, configure).await
+    }
+
+    async fn start_on(
+        &self,
+        ledger_url: &str,
+        run_duties: bool,
+        settings: EngineSettings,
+        configure: impl FnOnce(&mut NeonConfig),
+    ) -> Server {
         let mut config = Cli::try_parse_from(["flotilla", "serve"]).unwrap().config;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         config.public_url = Some(url.clone());
-        let ledger = Ledger::connect(&self.database_url, 20).await.unwrap();
+        let ledger = Ledger::connect(ledger_url, 20).await.unwrap();
         let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap());
         let timings = Arc::new(ClaimTimings::default());
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -204,7 +219,8 @@ impl World {
     /// What Neon has, whatever its lists say.
     pub async fn living_on_neon(&self) -> Vec<ProjectTruth> {
         let mut projects = self.emulator.projects().await.unwrap();
-        projects.retain(|project| !project.deleted);
+        // The mark is nobody's database.
+        projects.retain(|project| !project.deleted && !project.name.starts_with("flotilla-mark-"));
         projects
     }
 }

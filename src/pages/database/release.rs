@@ -45,7 +45,7 @@ fn TryAgain(actions: Actions) -> impl IntoView {
 /// Why it cannot be released in this state.
 fn cannot(state: DatabaseState) -> Option<String> {
     match state {
-        DatabaseState::Available | DatabaseState::Claimed | DatabaseState::Failed => None,
+        DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Claimed | DatabaseState::Failed => None,
         DatabaseState::Requested | DatabaseState::Creating | DatabaseState::Verifying => {
             Some(String::from("It is still being created."))
         }

@@ -58,6 +58,12 @@ fn judge(detail: &DatabaseDetail) -> Verdict {
             "Neon refuses to delete it.",
             "It was released, but its project stays on Neon, and costs, until the cause is removed there. If a branch is protected, take the protection off on Neon's console; then try again below, or wait for the engine to do so.",
         ),
+        DatabaseState::Withheld => verdict(
+            Tone::Warning,
+            Glyph::Pause,
+            "It is withheld: it is not handed out by itself.",
+            detail.withheld_reason.clone().unwrap_or_default(),
+        ),
         DatabaseState::Releasing => verdict(
             Tone::Warning,
             Glyph::Trash,
@@ -300,6 +306,7 @@ mod tests {
             host: None,
             database_name: None,
             role_name: None,
+            withheld_reason: None,
             available_at: None,
             deleted_at: None,
             recoverable_until: None,

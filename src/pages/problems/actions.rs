@@ -14,6 +14,7 @@ const DELETE: &str = "delete-finding";
 const RECOVER: &str = "recover-finding";
 const REAPPLY: &str = "reapply-finding";
 const ACCEPT: &str = "accept-finding";
+const TAKE_BACK: &str = "take-back-finding";
 
 /// Belongs to the page, so that it outlives a refresh.
 #[derive(Clone, Copy)]
@@ -28,6 +29,7 @@ pub struct FindingActions {
     recover: ServerAction<rpc::RecoverFinding>,
     reapply: ServerAction<rpc::ReapplyFinding>,
     accept: ServerAction<rpc::AcceptFinding>,
+    take_back: ServerAction<rpc::TakeBackFinding>,
 }
 
 impl FindingActions {
@@ -43,6 +45,7 @@ impl FindingActions {
             recover: ServerAction::new(),
             reapply: ServerAction::new(),
             accept: ServerAction::new(),
+            take_back: ServerAction::new(),
         };
         let answers = actions.answers;
         answers.follow(ADOPT, "It is on its way to the pool.", actions.adopt.value());
@@ -52,6 +55,7 @@ impl FindingActions {
         answers.follow(RECOVER, "The project is back on Neon.", actions.recover.value());
         answers.follow(REAPPLY, "Neon has the ledger's quota again.", actions.reapply.value());
         answers.follow(ACCEPT, "Neon's quota is the wanted one now.", actions.accept.value());
+        answers.follow(TAKE_BACK, "Its owner has it again.", actions.take_back.value());
         actions
     }
 }
@@ -72,6 +76,7 @@ pub fn Buttons(finding: Finding) -> impl IntoView {
                 FindingAction::Delete => (DELETE, "Delete now", Glyph::Trash, "btn btn-sm btn-outline btn-error"),
                 FindingAction::Recover => (RECOVER, "Recover on Neon", Glyph::Refresh, "btn btn-sm btn-primary"),
                 FindingAction::Reapply => (REAPPLY, "Send ours again", Glyph::ArrowRight, "btn btn-sm"),
+                FindingAction::TakeBack => (TAKE_BACK, "Give back to its owner", Glyph::User, "btn btn-sm btn-primary"),
                 FindingAction::Accept => (ACCEPT, "Accept Neon's", Glyph::Check, "btn btn-sm"),
             };
             view! { <OpenDialog dialog text glyph class why_not /> }
@@ -123,6 +128,13 @@ pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
             <ActionForm action=actions.accept>
                 <Decision dialog=ACCEPT about=about() button="Accept Neon's" pending=actions.accept.pending()>
                     <p class="text-sm">"The limits under “Neon's list” become those that the ledger wants. The change stands in the database's history with your name and reason."</p>
+                </Decision>
+            </ActionForm>
+        </Dialog>
+        <Dialog id=TAKE_BACK refusal title="Give this database back to its owner?">
+            <ActionForm action=actions.take_back>
+                <Decision dialog=TAKE_BACK about=about() button="Give back" pending=actions.take_back.pending()>
+                    <p class="text-sm">"It counts as claimed again by the owner who held it last, with the connection string that it had. That is refused if the owner holds another database in this pool by now."</p>
                 </Decision>
             </ActionForm>
         </Dialog>

@@ -7,6 +7,7 @@ mod evidence;
 mod finding;
 mod findings;
 mod overview;
+mod safety;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -14,6 +15,7 @@ use leptos_router::hooks::use_query_map;
 use self::brake::{BrakeActions, BrakeNotice, StrayDialog};
 use self::findings::Findings;
 use self::overview::{Overview, Troubled};
+use self::safety::SafeModeNotice;
 use super::{
     failure::{Failure, UnreadableFilter},
     path,
@@ -82,6 +84,7 @@ pub fn ProblemsPage() -> impl IntoView {
 fn Everything(live: Live<Screen>, filter: Memo<FindingFilter>, actions: BrakeActions) -> impl IntoView {
     view! {
         <div class="flex flex-col gap-4">
+            <SafeModeNotice mode=Signal::derive(move || live.with(|screen| screen.problems.safe_mode.clone()).flatten()) />
             <BrakeNotice brake=Signal::derive(move || live.with(|screen| screen.problems.brake.clone()).flatten()) actions />
             {move || live.with(|screen| view! { <Overview problems=screen.problems.clone() /> })}
             {move || {

@@ -92,11 +92,19 @@ fn SweepLine(sweep: Option<SweepFacts>) -> impl IntoView {
         Some(sweep) => view! {
             <span class="text-xs text-muted tabular-nums">
                 "Last complete sweep " <Timestamp at=sweep.finished_at />
-                {format!(": {} projects, {} ours", grouped(sweep.projects), grouped(sweep.ours))}
+                {format!(": {} projects, {} ours{}", grouped(sweep.projects), grouped(sweep.ours), others(sweep))}
             </span>
         }
         .into_any(),
         None => view! { <span class="text-xs text-muted">"No sweep has been complete yet"</span> }.into_any(),
+    }
+}
+
+/// Another installation's projects are never ours to judge.
+fn others(sweep: SweepFacts) -> String {
+    match sweep.others {
+        0 => String::new(),
+        count => format!(", {} of another installation", grouped(count)),
     }
 }
 
@@ -109,9 +117,10 @@ fn Healthy(problems: Problems) -> impl IntoView {
             <p class="tabular-nums">
                 "The last complete sweep over Neon's list ended " <Timestamp at=sweep.finished_at />
                 {format!(
-                    ". It showed {} projects; {} of them are ours, and every one has its row in the ledger. Every living row has its project, with the quota that the ledger wants.",
+                    ". It showed {} projects; {} of them are ours{}, and every one has its row in the ledger. Every living row has its project, with the quota that the ledger wants.",
                     grouped(sweep.projects),
                     grouped(sweep.ours),
+                    others(sweep),
                 )}
             </p>
         }

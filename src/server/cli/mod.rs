@@ -1,6 +1,7 @@
 //! The command line: what `flotilla` can be told to do, one file per command that has something of its own to do.
 
 mod doctor;
+mod ledger;
 mod migrate;
 mod openapi;
 pub mod operator;
@@ -50,6 +51,9 @@ pub enum Command {
     Migrate,
     /// Check that everything holds which must always hold, in the ledger and on Neon; ends with 1 if not, with 2 if it could not be checked
     Doctor(doctor::Options),
+    /// After the ledger was restored, or copied: rebuild it from Neon, or give it an identity of its own
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Manage the pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -77,6 +81,7 @@ impl Cli {
             }
             Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Ledger(command) => ledger::run(&config, command).await,
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,

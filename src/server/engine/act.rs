@@ -55,6 +55,10 @@ impl Engine {
         self.within_patience(Duty::Release, |neon| async move {
             match self.inner.release_one(&neon, id).await? {
                 Some(outcome) => Ok(outcome.map_err(NotDone::from)),
+                None if self.inner.ledger.safe_mode().await?.is_some() => {
+                    let reason = String::from("Safe mode: nothing is deleted until an operator has ended it.");
+                    Ok(Err(NotDone { reason, is_refused: true }))
+                }
                 None => Ok(Ok(())),
             }
         })

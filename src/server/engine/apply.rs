@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint, owner_tag::name_with_owner};
 use crate::{
     server::{
         ledger::{Backoff, By, DueChange, LedgerError},
@@ -58,7 +58,9 @@ impl Inner {
     ) -> Result<Result<(), NeonError>, LedgerError> {
         let by = By::duty(Duty::Apply.name());
         crash::here(CrashPoint::ChangeLeased);
-        match make_change(neon, row).await {
+        // Told with every change: the sealed part differs each time, what it says does not.
+        let name = row.owner.as_ref().map(|owner| name_with_owner(&self.secrets, row.id, &row.project_name, owner));
+        match make_change(neon, row, name.as_deref()).await {
             Ok(endpoint_state) => {
                 self.ledger.record_applied(row, endpoint_state, &by).await?;
                 crash::here(CrashPoint::ChangeRecorded);
@@ -83,9 +85,13 @@ impl Inner {
 }
 
 /// Every call of it may be repeated. Answers the endpoint's state that a wish leads to.
-async fn make_change(neon: &NeonClient, row: &DueChange) -> Result<Option<&'static str>, NeonError> {
+async fn make_change(
+    neon: &NeonClient,
+    row: &DueChange,
+    name: Option<&str>,
+) -> Result<Option<&'static str>, NeonError> {
     if row.settings_differ {
-        neon.update_quota(&row.project_id, &row.quota.into()).await?;
+        neon.update_project(&row.project_id, &row.quota.into(), name).await?;
         crash::here(CrashPoint::QuotaTaken);
     }
     if row.compute_differs {

@@ -75,6 +75,10 @@ crash_points! {
         DeletionRecorded: "The row is `deleted`.",
         ReleasePostponed: "The release is due again later.",
     }
+    "mark" {
+        MarkWritten: "The ledger knows the next mark; Neon does not.",
+        MarkTold: "Neon has the mark; the ledger does not know that.",
+    }
     "sync" {
         SweepBegun: "The sweep is on record; no page has been asked for.",
         PageListed: "Neon has answered with a page; nothing of it is written down.",

@@ -19,6 +19,7 @@ const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Duty {
+    Mark,
     Refill,
     Provision,
     Apply,
@@ -35,7 +36,8 @@ pub enum Duty {
 }
 
 impl Duty {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::Mark,
         Self::Refill,
         Self::Provision,
         Self::Apply,
@@ -53,6 +55,7 @@ impl Duty {
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Mark => "mark",
             Self::Refill => "refill",
             Self::Provision => "provision",
             Self::Apply => "apply",
@@ -71,6 +74,9 @@ impl Duty {
 
     pub fn purpose(self) -> &'static str {
         match self {
+            Self::Mark => {
+                "Makes sure that this ledger is the current one, and the only one of this installation, before anything is handed out."
+            }
             Self::Refill => "Asks for new databases where a pool has fewer than its target.",
             Self::Provision => {
                 "Creates them on Neon, makes sure that they answer, suspends them and puts them into the pool."
@@ -96,7 +102,9 @@ impl Duty {
     /// The longest time between two runs.
     fn interval(self) -> Duration {
         match self {
-            Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => Duration::from_secs(1),
+            Self::Mark | Self::Refill | Self::Provision | Self::Apply | Self::Release | Self::Sync => {
+                Duration::from_secs(1)
+            }
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
@@ -116,16 +124,17 @@ impl Duty {
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        !matches!(self, Self::Provision | Self::Apply | Self::Release | Self::Watch)
+        !matches!(self, Self::Mark | Self::Provision | Self::Apply | Self::Release | Self::Watch)
     }
 
     /// Also runs in replicas that only serve.
     pub(super) fn runs_everywhere(self) -> bool {
-        matches!(self, Self::Watch)
+        matches!(self, Self::Mark | Self::Watch)
     }
 
     async fn run(self, engine: &Arc<Inner>) -> Report {
         match self {
+            Self::Mark => engine.mark().await,
             Self::Refill => engine.refill().await,
             Self::Provision => engine.provision().await,
             Self::Apply => engine.apply().await,

@@ -23,13 +23,17 @@ mod budget;
 pub mod crash;
 mod doctor;
 mod duty;
+mod fitness;
 mod forecast;
+mod mark;
 mod measure;
 mod observe;
+mod owner_tag;
 mod provision;
 mod reconcile;
 mod refill;
 mod release;
+mod repair;
 mod report;
 mod roll;
 mod sample;
@@ -63,6 +67,7 @@ pub use crash::CrashPoint;
 pub use doctor::{Doctor, Extent};
 pub use duty::Duty;
 pub use reconcile::FindingError;
+pub use repair::{Repair, RepairReport};
 pub use report::Report;
 pub use settings::EngineSettings;
 pub use timings::ClaimTimings;
@@ -115,6 +120,7 @@ struct Inner {
     creation_results: provision::Results,
     looks: observe::Looks,
     claim_served: Notify,
+    mark_progress: mark::Progress,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
     measure_progress: measure::Progress,
@@ -147,6 +153,7 @@ impl Engine {
             creation_results: provision::Results::default(),
             looks: observe::Looks::default(),
             claim_served: Notify::new(),
+            mark_progress: mark::Progress::default(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
             measure_progress: measure::Progress::default(),

@@ -10,8 +10,10 @@ pub struct EngineSettings {
     /// Between the end of a sweep over Neon's list and the next, at least.
     pub sweep_rest: Duration,
     pub findings: FindingRules,
-    /// An unknown project that was active within this time is in use by somebody: it is not deleted by itself.
-    pub in_use_within: Duration,
+    /// A project that was just made, or looked into, is active by itself for so long: its compute starts, and is suspended after five minutes.
+    pub own_activity_lasts: Duration,
+    /// How often the mark on Neon is renewed: two calls.
+    pub mark_every: Duration,
 }
 
 impl Default for EngineSettings {
@@ -30,8 +32,11 @@ impl Default for EngineSettings {
                 sweep_is_fresh: 3_600.0,
                 cap_least: 10,
                 cap_share: 0.001,
+                cap_day: 50,
+                own_activity: 120.0,
             },
-            in_use_within: Duration::from_secs(1_800),
+            own_activity_lasts: Duration::from_secs(600),
+            mark_every: Duration::from_secs(30),
         }
     }
 }

@@ -188,11 +188,12 @@ impl Inner {
         let Some(page) = page else { return Ok(true) };
         let listed: Vec<ListedProject> = page.items.iter().map(listed).collect();
         let changed = self.sights.record_listed(&listed).await?;
-        let ours = self.note_page(by, page).await?;
+        let owners = self.note_page(by, page).await?;
         crash::here(CrashPoint::PageTakenIn);
         let counts = SweptPage {
             projects: page.items.len() as i64,
-            ours,
+            ours: owners.ours,
+            others: owners.others,
             changed: changed as i64,
             unavailable: page.unavailable.len() as i64,
         };

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event};
 use crate::types::{EndpointWish, Quota};
 
 /// A row whose wishes are to be taken to Neon, leased to the caller.
@@ -27,6 +27,9 @@ pub struct DueChange {
     pub attempts: i32,
     /// Of the request that wished for it last, as the event says.
     pub request_id: Option<String>,
+    /// The name that the ledger gave the project, and whose it is if it is claimed.
+    pub project_name: String,
+    pub owner: Option<FoundOwner>,
 }
 
 impl Ledger {
@@ -56,7 +59,7 @@ impl Ledger {
         let rows = sqlx::query!(
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE state IN ('available', 'claimed') AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
+                 WHERE state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                    AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
@@ -66,7 +69,9 @@ impl Ledger {
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
                          (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
-                            AND kind NOT IN ('database.revealed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id"#,
+                            AND kind NOT IN ('database.revealed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id,
+                         d.neon_project_name AS project_name, CASE WHEN d.state = 'claimed' AND d.origin = 'pool' THEN d.owner_id END AS owner_id, d.plan,
+                         (SELECT email FROM owners WHERE id = d.owner_id) AS email"#,
             only,
             limit,
             lease_seconds,
@@ -102,6 +107,8 @@ impl Ledger {
                 },
                 attempts: row.attempts,
                 request_id: row.request_id,
+                project_name: row.project_name,
+                owner: (|| Some(FoundOwner { id: row.owner_id?, email: row.email?, plan: row.plan? }))(),
             })
             .collect())
     }

@@ -90,6 +90,9 @@ impl Ledger {
                 _ => break,
             }
         }
+        if self.until_proven().await? {
+            return Box::pin(self.claim(new, claimant)).await;
+        }
         self.queue(new, claimant).await
     }
 
@@ -122,6 +125,7 @@ impl Ledger {
         claimant: &Claimant,
     ) -> Result<Option<(Claim, i64)>, sqlx::Error> {
         let by = &claimant.by;
+        let (replica, proof) = self.proof();
         let taken = sqlx::query!(
             r#"WITH pool AS (
                  SELECT id, name, birth_plan FROM pools
@@ -134,10 +138,12 @@ impl Ledger {
                earlier AS (
                  SELECT FROM claims, pool WHERE owner_id = $1 AND pool_id = pool.id AND released_at IS NULL AND status <> 'cancelled'
                  UNION ALL SELECT FROM claims WHERE client = $15 AND idempotency_key = $7),
+               proven AS (
+                 SELECT FROM valid_proofs WHERE replica = $17 AND nonce = $18),
                picked AS (
                  SELECT d.id FROM databases AS d
                  WHERE d.pool_id = (SELECT id FROM pool) AND d.state = 'available' AND d.available_order > $9
-                   AND EXISTS (SELECT FROM plan) AND NOT EXISTS (SELECT FROM earlier)
+                   AND EXISTS (SELECT FROM plan) AND NOT EXISTS (SELECT FROM earlier) AND EXISTS (SELECT FROM proven)
                    -- First come, first served: those who wait go before.
                    AND NOT EXISTS (SELECT FROM claims WHERE pool_id = (SELECT id FROM pool) AND status = 'waiting')
                  ORDER BY d.available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
@@ -185,6 +191,8 @@ impl Ledger {
             claimant.pools.as_deref(),
             claimant.client,
             claimant.address,
+            replica,
+            proof,
         )
         .fetch_optional(&self.db)
         .await?;
@@ -337,6 +345,7 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn serve_waiting(&self, pool_id: i32, by: &By) -> Result<Option<ServedClaim>, LedgerError> {
+        let (replica, proof) = self.proof();
         let served = sqlx::query_as!(
             ServedClaim,
             r#"WITH next AS (
@@ -344,6 +353,7 @@ impl Ledger {
                  ORDER BY c.requested_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)
+                   AND EXISTS (SELECT FROM valid_proofs WHERE replica = $5 AND nonce = $6)
                  ORDER BY available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
@@ -368,6 +378,8 @@ impl Ledger {
             by.actor,
             by.via.as_str(),
             by.request_id,
+            replica,
+            proof,
         )
         .fetch_optional(&self.db)
         .await?;

@@ -94,7 +94,7 @@ impl Ledger {
                       d.requested_at, d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at,
                       (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS "pending!",
                       d.state_since, d.pg_version, d.neon_project_name, d.neon_branch_id, d.neon_endpoint_id, d.host, d.database_name, d.role_name,
-                      d.available_at, d.deleted_at, d.recoverable_until, d.release_refused_at, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
+                      d.withheld_reason, d.available_at, d.deleted_at, d.recoverable_until, d.release_refused_at, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
                       d.quota_transfer_bytes, d.used_active_seconds, d.used_compute_seconds, d.used_written_bytes, d.used_transfer_bytes,
                       d.period_start, d.period_end, d.min_cu, d.max_cu, d.suspend_timeout_seconds, d.wanted_endpoint, d.last_error, d.last_error_at,
                       d.next_attempt_at, d.attempts, now() AS "as_of!"
@@ -140,6 +140,7 @@ impl Ledger {
             host: d.host,
             database_name: d.database_name,
             role_name: d.role_name,
+            withheld_reason: d.withheld_reason,
             available_at: d.available_at,
             deleted_at: d.deleted_at,
             recoverable_until: d.recoverable_until,

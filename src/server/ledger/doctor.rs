@@ -49,13 +49,13 @@ impl Ledger {
                  SELECT l.project_id, l.name, CASE
                    WHEN by_id.state = 'deleted' THEN CASE WHEN by_id.deleted_at < $3 THEN 'zombie' END
                    WHEN by_id.id IS NOT NULL THEN NULL
-                   WHEN by_name.id IS NULL THEN CASE WHEN l.name LIKE 'flotilla-%' THEN 'orphan' END
+                   WHEN by_name.id IS NULL THEN CASE WHEN name_belongs_to(l.name) IN ('ours', 'unsigned') THEN 'orphan' END
                    WHEN by_name.neon_project_id IS NOT NULL THEN 'twin'
                    WHEN by_name.state = 'deleted' AND by_name.deleted_at < $3 THEN 'zombie'
                  END AS kind
                  FROM unnest($1::text[], $2::text[]) AS l (project_id, name)
                  LEFT JOIN databases AS by_id ON by_id.neon_project_id = l.project_id
-                 LEFT JOIN databases AS by_name ON by_name.neon_project_name = l.name) AS judged
+                 LEFT JOIN databases AS by_name ON by_name.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '')) AS judged
                WHERE kind IS NOT NULL"#,
             &ids,
             &names,
@@ -73,7 +73,7 @@ impl Ledger {
     pub async fn living_since(&self, since: Time, after: Uuid, limit: i64) -> Result<Vec<(Uuid, String)>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT id, neon_project_id AS "project_id!" FROM databases
-               WHERE id > $1 AND state IN ('verifying', 'available', 'claimed') AND state_since < $2 AND neon_project_id IS NOT NULL ORDER BY id LIMIT $3"#,
+               WHERE id > $1 AND state IN ('verifying', 'available', 'claimed') AND origin <> 'copied' AND state_since < $2 AND neon_project_id IS NOT NULL ORDER BY id LIMIT $3"#,
             after,
             since,
             limit

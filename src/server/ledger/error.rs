@@ -20,6 +20,9 @@ pub enum LedgerError {
     /// The token may not do this, whatever its scopes.
     #[error("{0}")]
     Forbidden(String),
+    /// It is not known whether this ledger is the one that knows who owns what.
+    #[error("nothing is handed out")]
+    NotHandingOut,
     #[error("PostgreSQL does not answer")]
     Away,
     #[error(transparent)]

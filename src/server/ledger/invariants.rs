@@ -137,7 +137,8 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn living_projects(&self) -> Result<Vec<String>, LedgerError> {
         let ids = sqlx::query_scalar!(
-            r#"SELECT neon_project_id AS "id!" FROM databases WHERE state IN ('verifying', 'available', 'claimed') AND neon_project_id IS NOT NULL"#
+            r#"SELECT neon_project_id AS "id!" FROM databases
+               WHERE state IN ('verifying', 'available', 'withheld', 'claimed') AND neon_project_id IS NOT NULL AND origin <> 'copied'"#
         )
         .fetch_all(&self.db)
         .await?;

@@ -17,7 +17,9 @@ mod endpoints;
 mod error;
 mod events;
 mod findings;
+mod fitness;
 mod fleet;
+mod installation;
 mod invariants;
 mod leases;
 mod listing;
@@ -33,6 +35,7 @@ mod provision;
 mod quotas;
 mod refill;
 mod release;
+mod repair;
 mod samples;
 mod seed;
 mod sessions;
@@ -51,6 +54,7 @@ use std::{
 };
 
 use claims::Watermarks;
+use installation::HeldProof;
 use sqlx::{Connection, PgPool, postgres::PgPoolOptions};
 
 use super::trace;
@@ -67,9 +71,11 @@ pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
 pub use findings::{
-    AdoptedProject, Concluded, DueFinding, FindingRules, Mended, Retired, SightedBy, SightedProject, Taken,
+    AdoptedProject, Concluded, DueFinding, FindingRules, Mended, PageOwners, Retired, SightedBy, SightedProject, Taken,
 };
+pub use fitness::{Lookable, ShownName};
 pub use fleet::TIMING_BUCKETS;
+pub use installation::{Installation, ProofState};
 pub use invariants::{Invariant, Violation};
 pub use leases::Backoff;
 pub use observations::{ListedProject, Observation};
@@ -79,6 +85,7 @@ pub use pools::NewPool;
 pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
+pub use repair::{FoundOwner, KnownRow, RebuiltProject, Withheld};
 pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use sizes::DueSize;
@@ -101,6 +108,8 @@ pub struct Ledger {
     watermarks: Arc<Watermarks>,
     /// PostgreSQL does not answer.
     away: Arc<AtomicBool>,
+    /// That this process has seen the ledger to be current.
+    held_proof: Arc<HeldProof>,
 }
 
 impl Ledger {
@@ -116,7 +125,7 @@ impl Ledger {
             ("jit", "off"),
         ]);
         let db = pool_of(connections).connect_with(options).await?;
-        Ok(Self { db, watermarks: Arc::default(), away: Arc::default() })
+        Ok(Self { db, watermarks: Arc::default(), away: Arc::default(), held_proof: Arc::default() })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.

@@ -93,7 +93,7 @@ impl Ledger {
                            ELSE d.observed_endpoint_state END AS endpoint_state
                FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS l (project_id, last_active_at, synthetic_size_bytes)
                JOIN databases AS d ON d.neon_project_id = l.project_id
-               WHERE d.state IN ('available', 'claimed'))
+               WHERE d.state IN ('available', 'withheld', 'claimed'))
              UPDATE databases AS d
              SET last_active_at = l.last_active_at, synthetic_size_bytes = l.synthetic_size_bytes, observed_endpoint_state = l.endpoint_state, observed_at = now()
              FROM listed AS l

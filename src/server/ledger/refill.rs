@@ -25,7 +25,7 @@ impl Ledger {
                  SELECT p.target + p.surge + (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting')
                         - (SELECT coalesce(sum(count), 0) FROM fleet_counts
                            WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying', 'available'))::bigint AS missing) AS n
-               WHERE p.paused_at IS NULL AND (p.breaker_until IS NULL OR p.breaker_until < now()) AND n.missing > 0"#
+               WHERE (SELECT hands_out FROM installation) AND p.paused_at IS NULL AND (p.breaker_until IS NULL OR p.breaker_until < now()) AND n.missing > 0"#
         )
         .fetch_all(&self.db)
         .await?;
@@ -42,7 +42,7 @@ impl Ledger {
                  INSERT INTO databases (id, pool_id, region_id, pg_version, neon_project_name, min_cu, max_cu, suspend_timeout_seconds,
                    quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes,
                    template_revision, birth_plan)
-                 SELECT wanted.id, p.id, p.region_id, p.pg_version, 'flotilla-' || wanted.id, p.min_cu, p.max_cu, p.suspend_timeout_seconds,
+                 SELECT wanted.id, p.id, p.region_id, p.pg_version, project_name(wanted.id), p.min_cu, p.max_cu, p.suspend_timeout_seconds,
                    plan.quota_logical_size_bytes, plan.quota_active_seconds, plan.quota_compute_seconds, plan.quota_written_bytes,
                    plan.quota_transfer_bytes, p.template_revision, p.birth_plan
                  FROM unnest($2::uuid[]) AS wanted (id), pools AS p JOIN plans AS plan ON plan.name = p.birth_plan WHERE p.id = $1

@@ -27,15 +27,20 @@ impl Ledger {
     pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: DatabaseState", owner_id FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            r#"SELECT pool_id, state AS "state: DatabaseState", owner_id, origin FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        if row.origin == "copied" {
+            return Err(LedgerError::Conflict(String::from(
+                "This database belongs to the installation from which this ledger was copied. Release it there.",
+            )));
+        }
         match row.state {
             DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
-            DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Failed => {}
+            DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Failed => {}
             state => {
                 return Err(LedgerError::Conflict(format!(
                     "A database that is {} cannot be released yet. Wait until it is available.",
@@ -99,7 +104,7 @@ impl Ledger {
             DueRelease,
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE state = 'releasing' AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                 WHERE state = 'releasing' AND origin <> 'copied' AND (SELECT safe_mode_since IS NULL FROM installation) AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id

@@ -17,6 +17,8 @@ pub struct Standing {
     /// Those that are not resolved.
     pub findings: Vec<(FindingKind, FindingStatus, i64)>,
     pub brake_is_on: bool,
+    /// This ledger may not know who owns what.
+    pub is_in_safe_mode: bool,
     /// The doctor's last run, with the last verdict of every check.
     pub examination: Option<Examination>,
     /// Claimed databases that cannot be used as they should, by why.
@@ -49,6 +51,7 @@ impl Ledger {
             neon_last_ok_at: neon.last_ok_at,
             findings: self.finding_counts().await?,
             brake_is_on: self.brake().await?.is_some(),
+            is_in_safe_mode: self.safe_mode().await?.is_some(),
             examination: self.last_examination().await?,
             blocked: self.blocked_by_reason().await?,
             releases_refused: self.releases_refused().await?,

@@ -40,6 +40,13 @@ impl Ledger {
         if let Some(since) = neon.failing_since {
             problems.push(outage(since, neon.last_error.unwrap_or_default(), available, now));
         }
+        problems.extend(self.safe_mode().await?.map(|mode| Problem {
+            level: StatusLevel::Bad,
+            text: mode.sentence().to_owned(),
+            since: Some(mode.since),
+            doing: mode.doing(),
+            href: String::from(PROBLEMS),
+        }));
         problems.extend(self.brake().await?.map(|brake| Problem {
             level: StatusLevel::Bad,
             text: format!("The brake is on: {}", brake.sentence()),

@@ -11,6 +11,8 @@ pub struct SweptPage {
     pub projects: i64,
     /// Of these, named by us or known to the ledger.
     pub ours: i64,
+    /// Named by another installation.
+    pub others: i64,
     /// Rows that were written.
     pub changed: i64,
     /// Projects that Neon could not read in time: the page, and so the sweep, proves nothing about absence.
@@ -59,13 +61,14 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn record_swept_page(&self, sweep: i64, page: SweptPage) -> Result<bool, LedgerError> {
         let done = sqlx::query!(
-            "UPDATE sweeps SET pages = pages + 1, projects = projects + $2, ours = ours + $5, changed = changed + $3, unavailable = unavailable + $4
+            "UPDATE sweeps SET pages = pages + 1, projects = projects + $2, ours = ours + $5, others = others + $6, changed = changed + $3, unavailable = unavailable + $4
              WHERE id = $1 AND finished_at IS NULL",
             sweep,
             page.projects,
             page.changed,
             page.unavailable,
-            page.ours
+            page.ours,
+            page.others
         )
         .execute(&self.db)
         .await?;

@@ -78,6 +78,8 @@ fn write_problems(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> 
     write_findings(sheet, &standing.findings)?;
     let help = "Whether the brake is on: nothing is done about findings until an operator lifts it.";
     sheet.value("flotilla_reconcile_brake_on", help, flag(standing.brake_is_on))?;
+    let help = "Whether the ledger may not know who owns what: nothing is deleted until an operator ends it.";
+    sheet.value("flotilla_safe_mode", help, flag(standing.is_in_safe_mode))?;
     if let Some(examination) = &standing.examination {
         write_examination(sheet, examination)?;
     }

@@ -18,9 +18,24 @@ pub struct Branch {
     pub logical_size_bytes: Option<i64>,
     #[serde(rename = "default", default, deserialize_with = "wire::or_default")]
     pub is_default: bool,
+    /// Neither it nor its project can be deleted.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    pub protected: bool,
 }
 
 impl NeonClient {
+    /// The first branches of a project; one of ours has a single one.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn branches(&self, project: &str) -> Result<Vec<Branch>, NeonError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            branches: Vec<Branch>,
+        }
+        self.call(Call::to(Route::LIST_BRANCHES, &[project])).await.map(|Answer { branches }| branches)
+    }
+
     /// One branch, with its logical size.
     ///
     /// # Errors

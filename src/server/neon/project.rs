@@ -156,6 +156,35 @@ impl NeonClient {
         Err(NeonError::Garbled { detail: String::from("the list of projects does not end") })
     }
 
+    /// The projects whose names begin so; empty only if Neon's whole list was read and has none.
+    ///
+    /// # Errors
+    /// As [`Self::find_project_by_name`].
+    pub async fn find_projects_by_prefix(&self, prefix: &str) -> Result<Vec<ProjectItem>, NeonError> {
+        let (mut cursor, mut unavailable, mut found) = (None, 0, Vec::new());
+        for _ in 0..MAX_LOOKUP_PAGES {
+            let page = self.page(cursor.as_deref(), MAX_PAGE, Some(prefix)).await?;
+            found.extend(page.items.into_iter().filter(|project| project.name.starts_with(prefix)));
+            unavailable += page.unavailable.len();
+            cursor = page.next;
+            match (&cursor, unavailable) {
+                (Some(_), _) => {}
+                (None, 0) => return Ok(found),
+                (None, unavailable) => return Err(NeonError::Incomplete { unavailable }),
+            }
+        }
+        Err(NeonError::Garbled { detail: String::from("the list of projects does not end") })
+    }
+
+    /// Gives the project another name. Safe to repeat.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn rename_project(&self, project: &str, name: &str) -> Result<Project, NeonError> {
+        let body = json!({"project": {"name": name}});
+        self.call(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await.map(|ProjectAnswer { project }| project)
+    }
+
     /// One page of the account's projects, deleted ones left out. `limit` is at most [`MAX_PAGE`]; the order is Neon's.
     ///
     /// # Errors
@@ -172,12 +201,20 @@ impl NeonClient {
         self.call(Call::to(Route::GET_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
     }
 
-    /// Sets all five limits, and answers with the project as Neon has it now.
+    /// Sets all five limits, and the name if there is one, and answers with the project as Neon has it now.
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn update_quota(&self, project: &str, quota: &NeonQuota) -> Result<Project, NeonError> {
-        let body = json!({"project": {"settings": {"quota": quota}}});
+    pub async fn update_project(
+        &self,
+        project: &str,
+        quota: &NeonQuota,
+        name: Option<&str>,
+    ) -> Result<Project, NeonError> {
+        let mut body = json!({"project": {"settings": {"quota": quota}}});
+        if let Some(name) = name {
+            body["project"]["name"] = json!(name);
+        }
         self.call(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await.map(|ProjectAnswer { project }| project)
     }
 

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 
-use super::is_ours;
+use super::bears_our_prefix;
 use crate::{
     server::{
         engine::{CrashPoint, Duty, Inner, Report, crash},
         ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired, Taken},
-        neon::{Class, NeonClient, NeonError, Project},
+        neon::{Class, NeonClient, NeonError},
     },
     types::{FindingKind, Quota, Resolution, Time},
 };
@@ -30,6 +30,8 @@ pub(super) enum Step {
     /// A person must decide; until when Neon can bring the project back.
     Handed(String, Option<Time>),
     Failed(NeonError),
+    /// Not now, for a reason of our own.
+    Postponed(String, Backoff),
 }
 
 impl Step {
@@ -83,8 +85,9 @@ impl Inner {
 
     async fn act_on(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {
         match due.kind {
-            FindingKind::Orphan | FindingKind::Twin | FindingKind::Zombie => {
-                self.delete_unknown(neon, due, true, by).await
+            FindingKind::Orphan | FindingKind::Twin => self.delete_unknown(neon, due, true, by).await,
+            FindingKind::Zombie => {
+                Ok(Step::Handed(String::from("It was deleted, and lives again: somebody has brought it back."), None))
             }
             FindingKind::Ghost => self.look_for_ghost(neon, due, by).await,
             FindingKind::HalfBorn => self.end_creation(neon, due, by).await,
@@ -112,19 +115,30 @@ impl Inner {
                 report.error = Some(error.to_string());
                 self.ledger.postpone_finding(due, &error.to_string(), backoff(&error)).await?;
             }
+            Step::Postponed(why, backoff) => {
+                report.postponed += 1;
+                self.ledger.postpone_finding(due, &why, backoff).await?;
+                report.error = Some(why);
+            }
         }
         Ok(())
     }
 
-    /// Deletes a project that the ledger does not know, or says is deleted, if that is still so. By itself the engine leaves alone what somebody uses.
+    /// Deletes a project that the ledger does not know, or says is deleted, if that is still so. By itself the engine deletes only what is proven to be empty.
     pub(super) async fn delete_unknown(
         &self,
         neon: &NeonClient,
         due: &DueFinding,
-        spare_what_is_used: bool,
+        by_itself: bool,
         by: &By,
     ) -> Result<Step, LedgerError> {
         let Some(project_id) = &due.project_id else { return Ok(Step::gone("It names no project.")) };
+        if self.ledger.safe_mode().await?.is_some() {
+            return Ok(Step::Handed(
+                String::from("Safe mode: nothing is deleted until an operator has ended it."),
+                None,
+            ));
+        }
         let project = match neon.get_project(project_id).await {
             Ok(project) => project,
             Err(NeonError::NotFound { .. }) if due.was_acted_on => {
@@ -133,11 +147,11 @@ impl Inner {
             Err(NeonError::NotFound { .. }) => return Ok(Step::gone("Neon no longer has the project.")),
             Err(error) => return Ok(Step::Failed(error)),
         };
-        if !is_ours(&project.name) || Some(&project.name) != due.project_name.as_ref() {
+        if !bears_our_prefix(&project.name) || Some(&project.name) != due.project_name.as_ref() {
             return Ok(Step::Handed(format!("It bears another name now: {}.", project.name), None));
         }
-        if spare_what_is_used && self.is_in_use(&project) {
-            return Ok(Step::Handed(String::from("Somebody uses it: it was active just now."), None));
+        if by_itself && let Some(step) = self.why_not_by_itself(neon, due, &project).await? {
+            return Ok(step);
         }
         if !self.ledger.mark_deleting(due, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));
@@ -158,11 +172,6 @@ impl Inner {
             Err(error) if error.is_refusal() => Ok(Step::Handed(error.to_string(), None)),
             Err(error) => Ok(Step::Failed(error)),
         }
-    }
-
-    fn is_in_use(&self, project: &Project) -> bool {
-        let within = TimeDelta::from_std(self.settings.in_use_within).unwrap_or(TimeDelta::MAX);
-        project.last_active_at.is_some_and(|at| Utc::now() - at < within)
     }
 
     /// The list did not show the project of a living database: is it really gone?

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::act::{LEASE_SECONDS, Step, backoff};
+use super::proof::{LookError, is_empty};
 use crate::{
     server::{
         engine::{Duty, Engine},
         ledger::{AdoptedProject, By, DueFinding, LedgerError, Mended},
-        neon::{Class, NeonClient, NeonError, ProbeError, holds_nothing, project},
+        neon::{Class, NeonClient, NeonError, ProbeError},
     },
     types::{Finding, FindingAction, Outcome, Resolution},
 };
@@ -47,15 +48,12 @@ impl Engine {
     async fn adopt(&self, due: &DueFinding, by: &By) -> Result<(), FindingError> {
         let neon = self.for_support();
         let project = neon.get_project(due.project_id.as_deref().unwrap_or_default()).await?;
-        let endpoint = neon.endpoints(&project.id).await?.into_iter().find(|endpoint| endpoint.is_writable());
-        let Some(endpoint) = endpoint else {
-            return Err(FindingError::Refused(String::from(
-                "It has no writable endpoint, so nobody could connect to it.",
-            )));
-        };
-        let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
-        let uri = neon.connection_uri(&project.id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-        if !holds_nothing(&uri, PATIENCE).await? {
+        let is_empty = is_empty(&neon, &project.id).await.map_err(|error| match error {
+            LookError::Neon(error) => FindingError::Neon(error),
+            LookError::Probe(error) => FindingError::Probe(error),
+            error @ LookError::NoEndpoint => FindingError::Refused(error.to_string()),
+        })?;
+        if !is_empty {
             return Err(FindingError::Refused(String::from(
                 "There are tables in it, so it may hold somebody's data and cannot go into the pool. Delete it, or ignore it with a reason.",
             )));
@@ -94,6 +92,10 @@ impl Engine {
                 self.inner.ledger.hand_over_finding(&due, &why, None).await?;
                 Err(FindingError::Refused(why))
             }
+            Step::Postponed(why, backoff) => {
+                self.inner.ledger.postpone_finding(&due, &why, backoff).await?;
+                Ok(Outcome::Pending(why))
+            }
             Step::Awaits(what) => Ok(Outcome::Pending(what.to_owned())),
         }
     }
@@ -114,6 +116,23 @@ impl Engine {
         self.let_go_after(&due, &recovered).await?;
         recovered?;
         self.inner.ledger.record_recovered(&due, by).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Gives a deleted database that is alive again on Neon back to its owner.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn take_back_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, _) = self.take(id, FindingAction::TakeBack).await?;
+        let found = self.for_support().get_project(due.project_id.as_deref().unwrap_or_default()).await;
+        let taken = match found {
+            Ok(_) => self.inner.ledger.take_back(&due, by).await.map_err(FindingError::from),
+            Err(error) => Err(error.into()),
+        };
+        self.let_go_after(&due, &taken).await?;
+        taken?;
+        self.inner.nudge(Duty::Apply);
         Ok(Outcome::Done)
     }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     server::{
         engine::{Inner, sync::SeenProjects},
-        ledger::{Concluded, LedgerError, SightedBy, SightedProject},
+        ledger::{Concluded, LedgerError, PageOwners, SightedBy, SightedProject},
         neon::{ProjectItem, ProjectPage},
     },
     types::Quota,
@@ -22,12 +22,13 @@ const GHOSTS_AT_MOST: usize = 10_000;
 const PUT_BEHIND_AT_MOST: usize = 500;
 
 impl Inner {
-    /// Compares a page of the list with the ledger. Returns how many of its projects are ours.
+    /// Compares a page of the list with the ledger, and takes out of the pool what somebody uses.
     pub(in crate::server::engine) async fn note_page(
         &self,
         by: SightedBy,
         page: &ProjectPage,
-    ) -> Result<i64, LedgerError> {
+    ) -> Result<PageOwners, LedgerError> {
+        self.withhold_used(page).await?;
         let sighted: Vec<SightedProject> = page.items.iter().map(sighted).collect();
         self.sights.record_sightings(by, &sighted, &self.settings.findings).await
     }
@@ -40,7 +41,14 @@ impl Inner {
     ) -> Result<Concluded, LedgerError> {
         self.find_ghosts(by, seen).await?;
         self.ledger.record_stuck(by, &self.settings.findings).await?;
-        self.ledger.conclude_sweep(by, &self.settings.findings).await
+        let concluded = self.ledger.conclude_sweep(by, &self.settings.findings).await?;
+        if let Some(name) = self.ledger.newer_than_the_ledger(by).await? {
+            let evidence =
+                format!("Neon has the project {name}, made after the newest database that this ledger knows.");
+            self.notice(&evidence).await?;
+        }
+        self.look_at_next_in_line().await?;
+        Ok(concluded)
     }
 
     async fn find_ghosts(&self, by: SightedBy, seen: &SeenProjects) -> Result<(), LedgerError> {

@@ -86,17 +86,21 @@ async fn count_sightings(db: &mut PgConnection, batch: Batch) -> Result<(), Ledg
     Ok(())
 }
 
-/// Seen often enough: into quarantine. An owner's ghost is asked about at once, because that only reads.
+/// Seen often enough: into quarantine. A ghost is asked about at once, because that only reads.
 async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> Result<u64, LedgerError> {
     let done = sqlx::query!(
         "UPDATE findings AS f
          SET status = 'quarantined', timeline = f.timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint)),
              action_due_at = greatest(now() + make_interval(secs => $2), f.first_seen_at + make_interval(secs => CASE
                WHEN f.kind = 'drifted' THEN $3::float8
-               WHEN f.kind = 'ghost' AND EXISTS (SELECT FROM databases WHERE id = f.database_id AND state = 'claimed') THEN 0
+               WHEN f.kind = 'ghost' AND EXISTS (SELECT FROM databases WHERE id = f.database_id AND state IN ('claimed', 'available', 'withheld')) THEN 0
                ELSE $4::float8 END))
          WHERE f.id BETWEEN $8 AND $9 AND f.last_sweep = $1 AND f.status = 'suspected' AND f.sightings >= $5 AND f.kind <> 'stray'
-           AND NOT (f.kind = 'drifted' AND (NOT $6 OR f.earlier >= $7))",
+           AND NOT (f.kind = 'drifted' AND (NOT $6 OR f.earlier >= $7))
+           -- Somebody has brought it back.
+           AND f.kind <> 'zombie'
+           -- Not signed by us, or signed for an owner.
+           AND NOT (f.kind IN ('orphan', 'twin') AND (name_belongs_to(f.project_name) <> 'ours' OR f.project_name ~ '-o[A-Za-z0-9_-]+$'))",
         batch.by.sweep,
         rules.grace,
         rules.drift_settles,
@@ -112,16 +116,19 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
     Ok(done.rows_affected())
 }
 
-/// Seen often enough, and nothing may be done by itself.
+/// Seen often enough, and nothing may be done by itself. A person may once the quarantine is over.
 async fn hand_over(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> Result<u64, LedgerError> {
     let done = sqlx::query!(
         "UPDATE findings
-         SET status = 'needs_operator', timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint))
+         SET status = 'needs_operator', action_due_at = greatest(now() + make_interval(secs => $5), first_seen_at + make_interval(secs => $6)),
+             timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint))
          WHERE id BETWEEN $3 AND $4 AND last_sweep = $1 AND status = 'suspected' AND sightings >= $2",
         batch.by.sweep,
         rules.sightings,
         batch.first,
-        batch.last
+        batch.last,
+        rules.grace,
+        rules.quarantine
     )
     .execute(db)
     .await?;

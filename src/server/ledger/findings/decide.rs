@@ -119,7 +119,7 @@ impl Ledger {
         let row = sqlx::query!(
             "UPDATE findings SET lease_until = now() + make_interval(secs => $3), leased_by = $2, allowed_at = now()
              WHERE id = $1 AND status <> 'acting' AND (lease_until IS NULL OR lease_until < now())
-             RETURNING attempts, acted_at",
+             RETURNING attempts, acted_at, probed_at",
             id,
             lease,
             lease_seconds
@@ -136,6 +136,7 @@ impl Ledger {
             database_id: finding.database_id,
             attempts: row.attempts,
             was_acted_on: row.acted_at.is_some(),
+            probed_at: row.probed_at,
         };
         Ok((due, finding))
     }
@@ -226,6 +227,58 @@ impl Ledger {
         Ok(row.id)
     }
 
+    /// Gives a deleted database whose project is alive on Neon back to the owner who had it.
+    ///
+    /// # Errors
+    /// `Conflict` when it had no owner, or the owner holds another one by now.
+    pub async fn take_back(&self, due: &DueFinding, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let row = sqlx::query!(
+            "UPDATE databases SET state = 'claimed', deleted_at = NULL, recoverable_until = NULL, releasing_at = NULL
+             WHERE id = $1 AND state = 'deleted' AND owner_id IS NOT NULL AND sealed_credentials IS NOT NULL AND neon_project_id = $2
+             RETURNING pool_id, owner_id",
+            due.database_id,
+            due.project_id
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(holds_another)?;
+        let Some(row) = row else {
+            return Err(LedgerError::Conflict(String::from(
+                "Nobody held this database, so there is nobody to give it back to. Delete it, or ignore it.",
+            )));
+        };
+        let claims = sqlx::query!("UPDATE claims SET released_at = NULL WHERE database_id = $1", due.database_id)
+            .execute(&mut *tx)
+            .await
+            .map_err(holds_another)?;
+        if claims.rows_affected() == 0 {
+            return Err(LedgerError::Conflict(String::from(
+                "Its claim is not known any more. Ignore the finding, and look into the project on Neon.",
+            )));
+        }
+        sqlx::query!(
+            "UPDATE findings
+             SET status = 'resolved', resolved_at = now(), resolution = 'taken_back', lease_until = NULL, leased_by = NULL,
+                 timeline = timeline || jsonb_build_object('at', now(), 'what', 'Given back to its owner.', 'by', $2::text, 'reason', $3::text)
+             WHERE id = $1",
+            due.id,
+            by.actor,
+            by.reason
+        )
+        .execute(&mut *tx)
+        .await?;
+        let event = NewEvent {
+            kind: "database.taken_back",
+            database_id: due.database_id,
+            pool_id: Some(row.pool_id),
+            before: Some(json!({ "state": "deleted" })),
+            after: Some(json!({ "state": "claimed", "owner": row.owner_id, "finding": due.id })),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// The project lives again on Neon. A ghost is over; what the engine had deleted stays, ignored with the reason.
     ///
     /// # Errors
@@ -266,6 +319,19 @@ impl Ledger {
         };
         insert_event(&mut *tx, &event, by).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+fn holds_another(error: sqlx::Error) -> LedgerError {
+    match &error {
+        sqlx::Error::Database(inner)
+            if matches!(inner.constraint(), Some("databases_one_per_owner" | "claims_one_live_per_owner")) =>
+        {
+            LedgerError::Conflict(String::from(
+                "The owner holds another database in this pool by now. Release that one first, or ignore this finding.",
+            ))
+        }
+        _ => LedgerError::Sql(error),
     }
 }
 

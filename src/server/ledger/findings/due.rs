@@ -21,6 +21,8 @@ pub struct DueFinding {
     pub attempts: i32,
     /// Neon may have been told to delete the project before; the answer was lost.
     pub was_acted_on: bool,
+    /// When the engine has last looked into the project.
+    pub probed_at: Option<Time>,
 }
 
 /// What there is to do.
@@ -72,9 +74,10 @@ impl Ledger {
                WHERE (f.status = 'quarantined' AND f.last_sweep >= latest.id OR f.status = 'acting' AND f.leased_by IS NOT NULL)
                  AND f.action_due_at <= now() AND latest.concluded_at > now() - make_interval(secs => $4) AND (f.lease_until IS NULL OR f.lease_until < now())
                  AND NOT EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL)
+                 AND NOT EXISTS (SELECT FROM installation WHERE safe_mode_since IS NOT NULL)
                ORDER BY f.action_due_at LIMIT $1 FOR NO KEY UPDATE OF f SKIP LOCKED)
              UPDATE findings AS f SET lease_until = now() + make_interval(secs => $2), leased_by = $3 FROM due WHERE f.id = due.id
-             RETURNING f.id, f.kind, f.project_id, f.project_name, f.database_id, f.attempts, f.acted_at",
+             RETURNING f.id, f.kind, f.project_id, f.project_name, f.database_id, f.attempts, f.acted_at, f.probed_at",
             limit,
             lease_seconds,
             lease,
@@ -95,6 +98,7 @@ impl Ledger {
                     database_id: row.database_id,
                     attempts: row.attempts,
                     was_acted_on: row.acted_at.is_some(),
+                    probed_at: row.probed_at,
                 })
             })
             .collect();
@@ -112,9 +116,9 @@ impl Ledger {
             "UPDATE findings AS f
              SET status = 'acting', acted_at = now(), attempts = attempts + 1,
                  timeline = timeline || jsonb_build_object('at', now(), 'what', 'Neon was told to delete the project.')
-             WHERE id = $1 AND leased_by = $2 AND status <> 'resolved' AND NOT EXISTS (
+             WHERE id = $1 AND leased_by = $2 AND status <> 'resolved' AND (SELECT safe_mode_since IS NULL FROM installation) AND NOT EXISTS (
                SELECT FROM databases AS d WHERE d.state <> 'deleted'
-                 AND (d.neon_project_id = f.project_id OR d.neon_project_name = f.project_name AND d.neon_project_id IS NULL))",
+                 AND (d.neon_project_id = f.project_id OR d.neon_project_name = regexp_replace(f.project_name, '-o[A-Za-z0-9_-]+$', '') AND d.neon_project_id IS NULL))",
             due.id,
             due.lease
         )
@@ -126,6 +130,36 @@ impl Ledger {
         insert_event(&mut *tx, &event_of(due, "finding.delete"), by).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// How many more projects that no row knows may be deleted by the engine itself within these 24 hours.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn deletions_left(&self, rules: &FindingRules) -> Result<i64, LedgerError> {
+        let done = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM findings
+               WHERE acted_at > now() - interval '24 hours' AND kind IN ('orphan', 'twin') AND allowed_at IS NULL"#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(rules.cap_day - done)
+    }
+
+    /// The engine is about to look into the project: activity from now on may be its own.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn note_probe(&self, due: &DueFinding) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "UPDATE findings SET probed_at = now(), timeline = timeline || jsonb_build_object('at', now(), 'what', 'The engine looks into it.')
+             WHERE id = $1 AND leased_by = $2",
+            due.id,
+            due.lease
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
     }
 
     /// It is over. `false` when the lease was lost.

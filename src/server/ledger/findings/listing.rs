@@ -24,6 +24,7 @@ impl Ledger {
         let status = self.status().await?;
         Ok(Problems {
             problems: status.problems,
+            safe_mode: self.safe_mode().await?,
             brake: self.brake().await?,
             counts: self.finding_counts().await?,
             last_sweep: self.last_concluded().await?,
@@ -119,7 +120,7 @@ impl Ledger {
     pub(in crate::server::ledger) async fn last_concluded(&self) -> Result<Option<SweepFacts>, LedgerError> {
         Ok(sqlx::query_as!(
             SweepFacts,
-            r#"SELECT id, finished_at AS "finished_at!", projects, ours FROM sweeps WHERE concluded_at IS NOT NULL ORDER BY id DESC LIMIT 1"#
+            r#"SELECT id, finished_at AS "finished_at!", projects, ours, others FROM sweeps WHERE concluded_at IS NOT NULL ORDER BY id DESC LIMIT 1"#
         )
         .fetch_optional(&self.db)
         .await?)

@@ -23,7 +23,7 @@ pub use conclude::Concluded;
 pub use decide::AdoptedProject;
 pub use due::{DueFinding, Mended, Taken};
 pub use retire::Retired;
-pub use sight::SightedProject;
+pub use sight::{PageOwners, SightedProject};
 
 use crate::types::Time;
 
@@ -58,4 +58,8 @@ pub struct FindingRules {
     /// Acted on in one pass: at least this many, or this share of the fleet.
     pub cap_least: i64,
     pub cap_share: f64,
+    /// Projects that no row knows, deleted within 24 hours at most.
+    pub cap_day: i64,
+    /// Activity within this time after a database was verified, or a project looked into, is our own.
+    pub own_activity: f64,
 }

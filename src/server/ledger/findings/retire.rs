@@ -43,14 +43,14 @@ impl Ledger {
         .await?;
         match row {
             Some(Row { state: DatabaseState::Claimed, .. }) => return Ok(Retired::Claimed),
-            Some(Row { state: DatabaseState::Available, pool_id, .. }) => {
+            Some(Row { state: state @ (DatabaseState::Available | DatabaseState::Withheld), pool_id, .. }) => {
                 release(&mut tx, id).await?;
                 tell(
                     &mut tx,
                     "database.released",
                     id,
                     pool_id,
-                    json!({ "state": "available" }),
+                    json!({ "state": state.as_str() }),
                     json!({ "state": "releasing", "why": why }),
                     by,
                 )

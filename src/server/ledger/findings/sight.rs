@@ -14,11 +14,18 @@ pub struct SightedProject {
     pub fields: Value,
 }
 
+/// Of the projects of a page, those that are ours, and those of other installations.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageOwners {
+    pub ours: i64,
+    pub others: i64,
+}
+
 /// More than so many stuck creations are one problem, not many.
 const STUCK_AT_MOST: i64 = 1_000;
 
 impl Ledger {
-    /// Compares a page with the ledger and writes down what does not fit. Returns how many of its projects are ours.
+    /// Compares a page with the ledger and writes down what does not fit. Another installation's projects are counted and not judged.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -27,15 +34,16 @@ impl Ledger {
         by: SightedBy,
         page: &[SightedProject],
         rules: &FindingRules,
-    ) -> Result<i64, LedgerError> {
+    ) -> Result<PageOwners, LedgerError> {
         let ids: Vec<String> = page.iter().map(|project| project.id.clone()).collect();
         let names: Vec<String> = page.iter().map(|project| project.name.clone()).collect();
         let fields: Vec<Value> = page.iter().map(|project| project.fields.clone()).collect();
-        let ours = sqlx::query_scalar!(
+        let owners = sqlx::query_as!(
+            PageOwners,
             r#"WITH listed AS (
                  SELECT DISTINCT ON (project_id) * FROM unnest($1::text[], $2::text[], $3::jsonb[]) AS l (project_id, name, fields) ORDER BY project_id),
                judged AS (
-                 SELECT l.*, coalesce(k.id, n.id) AS database_id,
+                 SELECT l.*, coalesce(k.id, n.id) AS database_id, b.whose,
                    CASE
                      WHEN k.state = 'deleted' AND k.state_since < $5 THEN 'zombie'
                      WHEN l.fields ? 'quota' AND k.state IN ('available', 'claimed') AND k.state_since < $5 AND k.wanted_revision = k.applied_revision
@@ -50,8 +58,8 @@ impl Ledger {
                      WHEN n.state = 'failed' AND n.state_since < $5 THEN 'half-born'
                      WHEN n.state = 'deleted' AND n.state_since < $5 THEN 'zombie'
                      WHEN n.id IS NOT NULL THEN NULL
-                     WHEN l.name ~ '^flotilla-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'orphan'
-                     ELSE 'stray' END AS kind,
+                     WHEN b.whose IN ('ours', 'unsigned') THEN 'orphan'
+                     WHEN b.whose = 'stray' THEN 'stray' END AS kind,
                    CASE WHEN coalesce(k.id, n.id) IS NOT NULL THEN jsonb_build_object(
                      'state', coalesce(k.state, n.state), 'since', coalesce(k.state_since, n.state_since), 'project_id', coalesce(k.neon_project_id, n.neon_project_id),
                      'quota', jsonb_build_object('logical_size_bytes', coalesce(k.quota_logical_size_bytes, n.quota_logical_size_bytes),
@@ -60,7 +68,8 @@ impl Ledger {
                        'written_data_bytes', coalesce(k.quota_written_bytes, n.quota_written_bytes),
                        'data_transfer_bytes', coalesce(k.quota_transfer_bytes, n.quota_transfer_bytes))) END AS ledger
                  FROM listed AS l LEFT JOIN databases AS k ON k.neon_project_id = l.project_id
-                 LEFT JOIN databases AS n ON n.neon_project_name = l.name AND k.id IS NULL),
+                 LEFT JOIN databases AS n ON n.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '') AND k.id IS NULL,
+                 LATERAL (SELECT CASE WHEN k.id IS NULL AND n.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS b),
                told AS (
                  INSERT INTO findings AS f (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes, earlier)
                  SELECT kind, project_id, project_id, name, database_id, $4, $4, jsonb_build_object('neon', fields, 'ledger', ledger),
@@ -73,7 +82,7 @@ impl Ledger {
                  ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
                  SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, project_name = EXCLUDED.project_name, database_id = EXCLUDED.database_id,
                      evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes)
-               SELECT count(*) FILTER (WHERE kind IS DISTINCT FROM 'stray') AS "ours!" FROM judged"#,
+               SELECT count(*) FILTER (WHERE whose IS NULL OR whose IN ('ours', 'unsigned')) AS "ours!", count(*) FILTER (WHERE whose = 'other') AS "others!" FROM judged"#,
             &ids,
             &names,
             &fields,
@@ -84,7 +93,7 @@ impl Ledger {
         )
         .fetch_one(&self.db)
         .await?;
-        Ok(ours)
+        Ok(owners)
     }
 
     /// The next `limit` databases behind `after` whose project must be in a list that was begun at `by.started_at`, in the order of their ids.
@@ -99,7 +108,7 @@ impl Ledger {
     ) -> Result<Vec<(Uuid, String)>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT id, neon_project_id AS "project_id!" FROM databases
-               WHERE id > $1 AND state IN ('verifying', 'available', 'claimed') AND neon_project_id IS NOT NULL AND state_since < $2 ORDER BY id LIMIT $3"#,
+               WHERE id > $1 AND state IN ('verifying', 'available', 'withheld', 'claimed') AND neon_project_id IS NOT NULL AND origin <> 'copied' AND state_since < $2 ORDER BY id LIMIT $3"#,
             after,
             by.started_at,
             limit
@@ -119,7 +128,7 @@ impl Ledger {
              SELECT 'ghost', neon_project_id, neon_project_id, neon_project_name, id, $1, $1,
                     jsonb_build_object('ledger', jsonb_build_object('state', state, 'since', state_since, 'project_id', neon_project_id,
                       'last_active_at', last_active_at, 'observed_at', observed_at)), synthetic_size_bytes
-             FROM databases WHERE id = ANY ($3) AND state IN ('verifying', 'available', 'claimed') AND state_since < $2
+             FROM databases WHERE id = ANY ($3) AND state IN ('verifying', 'available', 'withheld', 'claimed') AND state_since < $2
              ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
              SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes",
             by.sweep,

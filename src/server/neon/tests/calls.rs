@@ -87,8 +87,10 @@ async fn the_zero_time_is_no_time_and_the_counters_are_read() {
         "consumption_period_start": "2025-09-01T00:00:00Z", "consumption_period_end": "2025-10-01T00:00:00Z", "compute_last_active_at": "2025-09-10T08:03:00Z", "slug": "new-field",
     }}))]).await;
     let client = client(&stub.url);
-    let updated =
-        client.update_quota("p-1", &NeonQuota { active_time_seconds: Some(60), ..NeonQuota::default() }).await.unwrap();
+    let updated = client
+        .update_project("p-1", &NeonQuota { active_time_seconds: Some(60), ..NeonQuota::default() }, None)
+        .await
+        .unwrap();
     assert_eq!((updated.period_start, updated.last_active_at, updated.synthetic_size_bytes), (None, None, None));
     let quota = &stub.seen()[0].body["project"]["settings"]["quota"];
     assert_eq!((&quota["active_time_seconds"], &quota["logical_size_bytes"]), (&json!(60), &json!(0)));

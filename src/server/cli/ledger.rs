@@ -1,0 +1,100 @@
+//! `flotilla ledger`: after a restore, or for a copy.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use super::output;
+use crate::server::{
+    config::Config,
+    engine::{Repair, RepairReport},
+    ledger::By,
+    start::{self, OpenLedger},
+};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show what can be rebuilt from Neon in a ledger that was restored, and what a person must decide; changes nothing without --apply
+    Repair(RepairOptions),
+    /// Make this ledger an installation of its own: for a copy that is to run beside the original. Its databases belong to the original and are not touched any more
+    NewIdentity {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct RepairOptions {
+    /// Give back and rebuild what can be
+    #[arg(long)]
+    apply: bool,
+    /// End safe mode: what is still withheld stays so, deletions go on
+    #[arg(long)]
+    end: bool,
+}
+
+/// # Errors
+/// With a text that says what to do.
+pub async fn run(config: &Config, command: Command) -> Result<()> {
+    let open = OpenLedger::open(config).await?;
+    let outcome = carry_out(config, &open, command).await;
+    open.close().await?;
+    outcome
+}
+
+async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
+    let ledger = &open.ledger;
+    match command {
+        Command::NewIdentity { yes: false } => {
+            let id = ledger.installation().await?.id;
+            Ok(output::remark(&format!(
+                "This is installation {id}. With --yes it gets a new id: only for a copy. None of the databases that it has is touched any more, by nobody here; its pools are filled with new ones."
+            ))?)
+        }
+        Command::NewIdentity { yes: true } => {
+            let id = ledger.new_identity(&By::cli()).await?;
+            Ok(output::remark(&format!(
+                "This is installation {id} now. The original recovers within two minutes; run `flotilla ledger repair` there."
+            ))?)
+        }
+        Command::Repair(options) => {
+            let repair = Repair {
+                ledger: ledger.clone(),
+                neon: start::neon_client(config)?,
+                secrets: Arc::new(start::secrets(config)?),
+            };
+            let report = repair.run(options.apply, &By::cli()).await?;
+            print(&report, options.apply)?;
+            if options.end {
+                ledger.end_safe_mode(&By::cli()).await?;
+                output::remark("Safe mode is over: deletions go on.")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn print(report: &RepairReport, applied: bool) -> Result<()> {
+    let (given, rebuilt) = match applied {
+        true => ("Given back to their owners", "Rebuilt with their owners"),
+        false => ("Would be given back to their owners", "Would be rebuilt with their owners"),
+    };
+    for (title, lines) in
+        [(given, &report.given_back), (rebuilt, &report.rebuilt), ("For a person to decide", &report.decisions)]
+    {
+        output::result(&format!("{title}: {}", lines.len()))?;
+        for line in lines {
+            output::result(&format!("  {line}"))?;
+        }
+    }
+    output::result(&format!(
+        "Withheld without a sign of use: {}. Release them when the rest is settled.",
+        report.unused
+    ))?;
+    if !applied {
+        output::remark("Nothing was changed. Run it with --apply to do it, and with --end when all is settled.")?;
+    }
+    Ok(())
+}
