@@ -64,7 +64,7 @@ pub fn UnreadableFilter(message: String, everything: &'static str, text: &'stati
     set_status(422);
     view! {
         <div class="panel" role="alert">
-            <EmptyState glyph=Glyph::Alert title="This address cannot be read, so nothing is listed">
+            <EmptyState glyph=Glyph::Alert title="This filter cannot be read, so nothing is listed">
                 <p class="break-words">{message}</p>
                 <a class="btn btn-sm mt-3" href=everything>
                     {text}

@@ -67,7 +67,9 @@ impl<'a> QueryReader<'a> {
     /// One of these words.
     pub fn choice<T: Copy>(&mut self, name: &'static str, all: &[T], word: fn(T) -> &'static str) -> Option<T> {
         let words: Vec<&str> = all.iter().map(|value| word(*value)).collect();
-        self.parsed(&[name], &words.join(", "), |text| all.iter().copied().find(|value| word(*value) == text))
+        self.parsed(&[name], &format!("one of {}", words.join(", ")), |text| {
+            all.iter().copied().find(|value| word(*value) == text)
+        })
     }
 
     /// A whole number in these bounds.

@@ -354,6 +354,9 @@ async fn a_token_bound_to_pools_claims_from_no_other() {
     assert_eq!(claim(&server, &bound, body, None).await.0, StatusCode::CREATED);
     let (_, elsewhere) = server.claim("bob").await;
     assert_eq!(read(&server, &bound, &elsewhere).await["status"], 404);
+    let path = format!("/api/v1/claims/{}", elsewhere["id"].as_str().unwrap());
+    let (status, _) = answer(server.anonymous(Method::DELETE, &path).bearer_auth(&bound)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     for wrong in [
         NewToken { pools: vec![String::from("europe")], ..NewToken::new("all", &[Scope::Claim, Scope::Read]) },
         NewToken { pools: vec![String::from("mars")], ..NewToken::new("mars", &[Scope::Claim]) },

@@ -140,7 +140,9 @@ impl Ledger {
     pub async fn cancel_claim(&self, id: Uuid, claimant: &Claimant) -> Result<Claim, LedgerError> {
         sqlx::query!(
             r#"WITH cancelled AS (
-                 UPDATE claims SET status = 'cancelled' WHERE id = $1 AND status = 'waiting' AND client = $2 RETURNING id, pool_id, owner_id)
+                 UPDATE claims SET status = 'cancelled' WHERE id = $1 AND status = 'waiting' AND client = $2
+                   AND ($6::text[] IS NULL OR pool_id IN (SELECT pools.id FROM pools WHERE pools.name = ANY ($6)))
+                 RETURNING id, pool_id, owner_id)
                INSERT INTO events (kind, pool_id, actor, via, before, after, request_id)
                SELECT 'claim.cancelled', pool_id, $3, $4, '{"status": "waiting"}',
                       jsonb_build_object('status', 'cancelled', 'claim', id, 'owner', owner_id), $5
@@ -150,14 +152,16 @@ impl Ledger {
             claimant.by.actor,
             claimant.by.via.as_str(),
             claimant.by.request_id,
+            claimant.pools.as_deref(),
         )
         .execute(&self.db)
         .await?;
         let found = sqlx::query!(
-            r#"SELECT status AS "status: ClaimStatus", released_at IS NOT NULL AS "is_released!", (client = $2) IS TRUE AS "is_own!"
-               FROM claims WHERE id = $1"#,
+            r#"SELECT c.status AS "status: ClaimStatus", c.released_at IS NOT NULL AS "is_released!", (c.client = $2) IS TRUE AS "is_own!"
+               FROM claims AS c JOIN pools AS p ON p.id = c.pool_id WHERE c.id = $1 AND ($3::text[] IS NULL OR p.name = ANY ($3))"#,
             id,
-            claimant.client
+            claimant.client,
+            claimant.pools.as_deref(),
         )
         .fetch_optional(&self.db)
         .await?

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     bearer::Token,
-    extract::{Body, Id},
+    extract::{Body, Id, Whole},
     problem::Problem,
     validate::Validation,
 };
@@ -32,7 +32,7 @@ use crate::{
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Seconds that a caller may wait in the call for a database out of an empty pool.
-const LONGEST_WAIT_SECONDS: u8 = 30;
+const LONGEST_WAIT_SECONDS: i64 = 30;
 
 /// A database for an owner.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,8 +44,8 @@ pub struct ClaimRequest {
     #[schema(min_length = 1, max_length = 32, pattern = "name")]
     pool: Option<String>,
     /// How long this call may wait if the pool is empty. Without it the answer comes at once, with the status `waiting`.
-    #[schema(minimum = 0, maximum = 30, default = 0)]
-    wait_seconds: Option<u8>,
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 30, default = 0)]
+    wait_seconds: Option<Whole>,
     /// Whether an owner who is known already becomes what is written here. Without it they stay as they are, and `ignored` names what differs.
     #[schema(default = false)]
     update_owner: Option<bool>,
@@ -56,11 +56,11 @@ pub struct ClaimRequest {
 #[serde(deny_unknown_fields)]
 pub struct ClaimOwner {
     /// Your own id of this user: the same id gets the same database.
-    #[schema(min_length = 1, max_length = 255, pattern = "id", example = "user_8812")]
+    #[schema(pattern = "id", example = "user_8812")]
     id: String,
     #[schema(min_length = 3, max_length = 320, pattern = "email", example = "ada@example.com")]
     email: String,
-    #[schema(max_length = 200, pattern = "line")]
+    #[schema(pattern = "line 200")]
     organisation: Option<String>,
     /// The name of a plan, which sets the quotas. Of a known owner their own plan counts; of a new one this, or the pool's if absent.
     #[schema(min_length = 1, max_length = 32, pattern = "name")]
@@ -134,7 +134,7 @@ pub async fn create_claim(
     Body(request): Body<ClaimRequest>,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
-    let wait = Duration::from_secs(request.wait_seconds.unwrap_or_default().into());
+    let wait = wait(request.wait_seconds);
     let new = read(request, key)?;
     let claimant = token.claimant();
     let recorded = state.ledger.claim(&new, &claimant).await;
@@ -205,7 +205,7 @@ fn read(request: ClaimRequest, idempotency_key: Option<String>) -> Result<NewCla
         validation.read("owner.organisation", text::label(&owner.organisation.unwrap_or_default(), 0..=200));
     let mut name = |field, name: Option<String>| name.map(|name| validation.read(field, text::label(&name, 1..=32)));
     let (plan, pool) = (name("owner.plan", owner.plan), name("pool", pool));
-    if wait_seconds.is_some_and(|seconds| seconds > LONGEST_WAIT_SECONDS) {
+    if wait_seconds.is_some_and(|Whole(seconds)| !(0..=LONGEST_WAIT_SECONDS).contains(&seconds)) {
         validation.wrong("wait_seconds", format!("Write 0 to {LONGEST_WAIT_SECONDS} seconds."));
     }
     validation.finish()?;
@@ -221,6 +221,10 @@ fn read(request: ClaimRequest, idempotency_key: Option<String>) -> Result<NewCla
     ]);
     let owner = NewOwner { id, email, organisation, plan };
     Ok(NewClaim { owner, pool, update_owner, idempotency_key, parameters_hash })
+}
+
+fn wait(seconds: Option<Whole>) -> Duration {
+    Duration::from_secs(seconds.and_then(|Whole(seconds)| seconds.try_into().ok()).unwrap_or_default())
 }
 
 /// What was written of the owner, and is not so.

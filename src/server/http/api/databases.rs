@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reason": "account closed" }))]
 pub struct Reason {
-    #[schema(max_length = 500, pattern = "reason")]
+    #[schema(pattern = "reason")]
     pub reason: Option<String>,
 }
 

@@ -9,7 +9,10 @@ use axum::{
     },
     http::{StatusCode, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
 use uuid::Uuid;
 
 use super::{problem::Problem, validate::Validation};
@@ -18,8 +21,25 @@ use crate::{
     types::{QueryReader, Unreadable, text},
 };
 
+/// Up to here a floating-point number holds every whole number.
+const EXACT_IN_FLOATS: f64 = 9_007_199_254_740_992.0;
 /// More than any route has.
 const MOST_PARAMETERS: usize = 50;
+
+/// A whole number. JSON does not tell `5.0` from `5`, so neither does this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole(pub i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let from_float = || {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT_IN_FLOATS)?;
+            Some(float as i64)
+        };
+        number.as_i64().or_else(from_float).map(Self).ok_or_else(|| D::Error::custom("expected a whole number"))
+    }
+}
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -162,6 +182,18 @@ mod tests {
         let problem = serde_json::to_value(field_at_fault(text)).expect("JSON");
         assert_eq!(problem["errors"][0]["field"], "owner.email");
         assert_eq!(problem["errors"][0]["message"], "invalid type: integer `5`, expected a string at line 1");
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let whole = |text: &str| serde_json::from_str::<Whole>(text).ok().map(|whole| whole.0);
+        assert_eq!(
+            (whole("5"), whole("5.0"), whole("-5e2"), whole("9007199254740992.0")),
+            (Some(5), Some(5), Some(-500), Some(1 << 53))
+        );
+        for wrong in ["5.5", "1e300", "18446744073709551615", "\"5\"", "null"] {
+            assert_eq!(whole(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -20,20 +20,21 @@ const INVISIBLE: &str = r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180
 /// Room, which does not count at the ends of a text.
 const ROOM: &str = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
-/// What the routes call a pattern by, and the pattern: the rules of `types/text.rs` as far as a regular expression can tell them.
+/// What the routes call a pattern by, and the pattern: the rules of `types/text.rs` as far as a regular expression can tell them. How long a text
+/// may be stands in the pattern too, since room at its ends does not count.
 fn pattern(name: &str) -> Option<String> {
     let seen = format!("[^{CONTROLS}{INVISIBLE}]");
     let plain = format!("[^{CONTROLS}{INVISIBLE}{ROOM}]");
-    let trimmed = |inner: &str| Some(format!("^[{ROOM}]*{inner}[{ROOM}]*$"));
-    match name {
-        "id" => trimmed(&format!("{plain}({seen}*{plain})?")),
-        "email" => trimmed(&format!("{plain}+@{plain}*[^@{CONTROLS}{INVISIBLE}{ROOM}]")),
-        "line" => trimmed(&format!("[^{CONTROLS}]*")),
-        "searched" => trimmed(&format!("([^{CONTROLS}{ROOM}][^{CONTROLS}]+[^{CONTROLS}{ROOM}])?")),
-        "reason" => trimmed(&format!(r"([^{CONTROLS}]|\r?\n)*")),
-        "name" => Some(String::from("^[a-z][a-z0-9-]*$")),
-        "printable" => Some(String::from("^[!-~]([ -~]*[!-~])?$")),
-        "cursor" => Some(String::from(r"^[0-9a-f]{8}\.[0-9]{1,18}\.[0-9a-f]{32}$")),
+    let trimmed = |inner: String| Some(format!("^[{ROOM}]*{inner}[{ROOM}]*$"));
+    match name.split_once(' ').unwrap_or((name, "")) {
+        ("id", _) => trimmed(format!("{plain}({seen}{{0,253}}{plain})?")),
+        ("email", _) => trimmed(format!("{plain}+@{plain}*[^@{CONTROLS}{INVISIBLE}{ROOM}]")),
+        ("line", longest) => trimmed(format!("[^{CONTROLS}]{{0,{longest}}}")),
+        ("searched", _) => trimmed(format!("([^{CONTROLS}{ROOM}][^{CONTROLS}]{{1,198}}[^{CONTROLS}{ROOM}])?")),
+        ("reason", _) => trimmed(format!(r"([^{CONTROLS}]|\r?\n){{0,500}}")),
+        ("name", _) => Some(String::from("^[a-z][a-z0-9-]*$")),
+        ("printable", _) => Some(String::from("^[!-~]([ -~]*[!-~])?$")),
+        ("cursor", _) => Some(String::from(r"^[0-9a-f]{8}\.[0-9]{1,18}\.[0-9a-f]{32}$")),
         _ => None,
     }
 }
@@ -61,6 +62,12 @@ pub fn completed(document: OpenApi) -> Value {
     for (_, path) in document["paths"].as_object_mut().into_iter().flatten() {
         for (_, operation) in path.as_object_mut().into_iter().flatten() {
             add_problems(operation);
+            // As in a form that is sent empty: what is empty is as absent.
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+                if parameter["in"] == "query" {
+                    parameter["allowEmptyValue"] = json!(true);
+                }
+            }
         }
     }
     write_for_readers(&mut document);
@@ -167,6 +174,8 @@ mod tests {
                     operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
                     "{name} has a summary"
                 );
+                let parameters = operation.get("parameters");
+                assert!(parameters.is_none_or(serde_json::Value::is_array), "{name}: {parameters:?}");
                 for status in ["401", "403", "500", "503"] {
                     let content = &operation["responses"][status]["content"]["application/problem+json"];
                     assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");

@@ -23,10 +23,10 @@ pub struct OwnerPatch {
     #[schema(min_length = 3, max_length = 320, pattern = "email")]
     email: Option<String>,
     /// Empty for none.
-    #[schema(max_length = 200, pattern = "line")]
+    #[schema(pattern = "line 200")]
     organisation: Option<String>,
     /// Why, for the history.
-    #[schema(max_length = 500, pattern = "reason")]
+    #[schema(pattern = "reason")]
     reason: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub struct OwnerPatch {
 /// Their e-mail address or organisation. Their databases, plan and quotas stay as they are.
 #[utoipa::path(
     patch, path = "/api/v1/owners/{id}", operation_id = "changeOwner", tag = "owners", security(("token" = ["manage"])),
-    params(("id" = String, Path, description = "Your own id of this user, percent-encoded", min_length = 1, max_length = 255, pattern = "id")),
+    params(("id" = String, Path, description = "Your own id of this user, percent-encoded", pattern = "id")),
     request_body = OwnerPatch,
     responses((status = 200, description = "The owner as they are now", body = Owner))
 )]

@@ -32,15 +32,15 @@ pub struct Problem {
     #[schema(minimum = 400, maximum = 599, example = 422)]
     status: u16,
     /// What went wrong this time, and what to do.
-    #[schema(example = "owner.email: Write an e-mail address.")]
-    detail: String,
+    #[schema(value_type = String, example = "owner.email: Write an e-mail address.")]
+    detail: Box<str>,
     /// For programs, where one type has several causes: of a conflict `released`, `cancelled` or `served`, what has become of the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "released")]
     code: Option<&'static str>,
     /// Under which the request is found in logs and in the history.
-    #[schema(example = "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d")]
-    request_id: String,
+    #[schema(value_type = String, example = "0199f3c2-6d4e-7c3a-9a52-0f6f0e6c1b7d")]
+    request_id: Box<str>,
     /// The fields that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
@@ -109,9 +109,9 @@ impl Problem {
             kind: kind.map_or(fallback, |kind| kind.0),
             title: kind.map_or_else(|| error_page::words(status).0, |kind| kind.2),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             code: None,
-            request_id: RequestId::current(),
+            request_id: RequestId::current().into_boxed_str(),
             errors: Vec::new(),
             retry_after_seconds: None,
         }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     bearer::Token,
     databases::{ChangeAnswer, changed},
-    extract::{Body, Id},
+    extract::{Body, Id, Whole},
     problem::Problem,
     validate::Validation,
 };
@@ -42,7 +42,7 @@ pub struct QuotaChange {
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
     /// Why, for the history.
-    #[schema(max_length = 500, pattern = "reason")]
+    #[schema(pattern = "reason")]
     reason: Option<String>,
 }
 
@@ -102,7 +102,7 @@ fn check(change: &QuotaChange) -> Result<(), Problem> {
 
 /// Tells `null` from absent: a field that is there is `Some`, whatever it holds.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
-    Option::<i64>::deserialize(deserializer).map(Some)
+    Ok(Some(Option::<Whole>::deserialize(deserializer)?.map(|Whole(limit)| limit)))
 }
 
 #[cfg(test)]
