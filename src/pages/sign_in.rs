@@ -52,7 +52,6 @@ pub fn SignInPage() -> impl IntoView {
 fn explain(error: &str) -> &'static str {
     match error {
         "wrong" => "E-mail or password is wrong.",
-        "throttled" => "Too many failed attempts. Wait 15 minutes, then try again.",
         "busy" => "Too many people are signing in at this moment. Try again in a few seconds.",
         "link" => "This link has been used or never existed. Ask for a new one, or sign in with your password.",
         "expired" => "You were signed out because you were away. Sign in again.",

@@ -5,10 +5,12 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
 use clap::{Args, builder::NonEmptyStringValueParser};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::telemetry::LogFormat;
@@ -45,9 +47,24 @@ pub struct Config {
     #[arg(long, env = "FLOTILLA_PUBLIC_URL", global = true, value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Believe the last address in X-Forwarded-For: only behind a proxy that sets it
-    #[arg(long, env = "FLOTILLA_BEHIND_PROXY", global = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub behind_proxy: bool,
+    /// Networks of the proxies in front of Flotilla, as 10.0.0.0/8,2001:db8::/32: what they write into X-Forwarded-For is believed
+    #[arg(
+        long,
+        env = "FLOTILLA_TRUSTED_PROXIES",
+        global = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NETWORKS"
+    )]
+    pub trusted_proxies: Networks,
+
+    /// Connections at a time at most
+    #[arg(long, env = "FLOTILLA_CONNECTIONS", hide = true, global = true, default_value_t = 4_096, value_parser = clap::value_parser!(u16).range(16..), value_name = "N")]
+    pub connections: u16,
+
+    /// Connections of one address at a time at most, not counting trusted proxies and those that have shown a valid token or session
+    #[arg(long, env = "FLOTILLA_CONNECTIONS_PER_ADDRESS", hide = true, global = true, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub connections_per_address: u16,
 
     /// API key of the Neon organisation
     #[arg(long, env = "NEON_API_KEY", hide_env_values = true, global = true, value_name = "KEY")]
@@ -126,6 +143,30 @@ pub enum QuotaDrift {
     #[default]
     Reapply,
     Show,
+}
+
+/// Networks in the notation 10.0.0.0/8; an address alone is a network of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let network = |text: &str| {
+            text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                format!("“{text}” is no network. Write networks as 10.0.0.0/8 or 2001:db8::/32, with commas between")
+            })
+        };
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl Config {
@@ -219,6 +260,19 @@ mod tests {
                 && config.secret_key().is_none()
                 && config.neon_org_id().is_none()
         );
+    }
+
+    #[test]
+    fn trusted_proxies_are_networks_and_anything_else_is_named() {
+        let trusted = config(&["--trusted-proxies", "10.0.0.0/8, 192.0.2.7,2001:db8::/32"]).trusted_proxies;
+        let trusts = |address: &str| trusted.contains(address.parse().expect("an address"));
+        assert!(trusts("10.1.2.3") && trusts("192.0.2.7") && trusts("2001:db8::1") && trusts("::ffff:10.1.2.3"));
+        assert!(!trusts("192.0.2.8") && !trusts("2001:db9::1"));
+        assert_eq!(config(&["--trusted-proxies", ""]).trusted_proxies, Networks::default());
+        let Err(error) = Only::try_parse_from(["flotilla", "--trusted-proxies", "10.0.0.0/8,proxy.example"]) else {
+            panic!("accepted")
+        };
+        assert!(error.to_string().contains("“proxy.example” is no network"), "{error}");
     }
 
     #[test]

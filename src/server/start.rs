@@ -14,12 +14,13 @@ use super::{
     config::{Config, QuotaDrift},
     engine::{ClaimTimings, Engine, EngineSettings, Parts},
     http,
-    ledger::Ledger,
+    ledger::{Ledger, SchemaState},
     metrics::Metrics,
     neon::{NeonClient, NeonConfig},
     secrets::Secrets,
 };
 
+const NO_ANSWER: &str = "The ledger's PostgreSQL does not answer. Check DATABASE_URL";
 /// The database of the ledger in the private PostgreSQL.
 const DATABASE: &str = "postgres";
 /// How long the engine may take to put down what it holds; its leases run out by themselves.
@@ -35,23 +36,30 @@ pub struct OpenLedger {
 }
 
 impl OpenLedger {
-    /// Connects to the configured PostgreSQL, or starts the private one, and brings the schema up to date.
+    /// Connects to the configured PostgreSQL, or starts the private one, and sees to the schema.
     ///
     /// # Errors
     /// With a text that says what to do.
-    pub async fn open(config: &Config) -> Result<Self> {
+    pub async fn open(config: &Config, older: OlderLedger) -> Result<Self> {
         let (url, postgres) = match config.database_url() {
-            Some(url) => (url.to_owned(), None),
+            Some(url) => {
+                refuse_transaction_pooling(url).await?;
+                (url.to_owned(), None)
+            }
             None => {
                 let postgres = start_postgres(config).await?;
                 (postgres.url(DATABASE), Some(postgres))
             }
         };
-        let ledger = Ledger::connect(&url, config.database_connections)
-            .await
-            .context("The ledger's PostgreSQL does not answer. Check DATABASE_URL")?;
-        ledger.migrate().await.context("The ledger's schema could not be brought up to date")?;
-        Ok(Self { ledger, url, postgres })
+        let ledger = Ledger::connect(&url, config.database_connections).await.context(NO_ANSWER)?;
+        let open = Self { ledger, url, postgres };
+        match see_to_schema(&open.ledger, older).await {
+            Ok(()) => Ok(open),
+            Err(error) => {
+                open.close().await?;
+                Err(error)
+            }
+        }
     }
 
     /// Where the ledger is. Holds the password.
@@ -73,6 +81,38 @@ impl OpenLedger {
     }
 }
 
+/// What to do about a ledger that an older Flotilla has set up. An empty one is set up in any case, a newer one refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OlderLedger {
+    /// Bring it up to date: for what runs the fleet.
+    Migrate,
+    /// Leave it alone: for what only looks at it, or changes a little.
+    Refuse,
+}
+
+async fn see_to_schema(ledger: &Ledger, older: OlderLedger) -> Result<()> {
+    match (ledger.schema_state().await?, older) {
+        (SchemaState::Current, _) => Ok(()),
+        (SchemaState::Newer { unknown }, _) => bail!(
+            "The ledger was set up by a newer Flotilla: it has migration {unknown}, which this one does not know. Use the newer Flotilla; nothing was changed"
+        ),
+        (SchemaState::Older { missing }, OlderLedger::Refuse) => bail!(
+            "The ledger was set up by an older Flotilla: it lacks {missing} of this one's migrations. Run `flotilla migrate` first; nothing was changed"
+        ),
+        _ => ledger.migrate().await.context("The ledger's schema could not be brought up to date"),
+    }
+}
+
+async fn refuse_transaction_pooling(url: &str) -> Result<()> {
+    if Ledger::is_pooled_by_transaction(url).await.context(NO_ANSWER)? {
+        bail!(
+            "DATABASE_URL leads to a connection pooler in transaction mode, where the ledger would lose its settings and locks. Set pool_mode = session for \
+             this database, or name PostgreSQL itself"
+        );
+    }
+    Ok(())
+}
+
 async fn start_postgres(config: &Config) -> Result<Postgres> {
     let settings = Settings { stop_timeout: POSTGRES_GRACE, ..Settings::new(config.data_dir.join("postgres")) };
     spawn_blocking(move || Postgres::start(&settings))
@@ -92,9 +132,9 @@ pub struct Role {
 /// Runs until a signal, or until `shutdown`, and then stops in order.
 ///
 /// # Errors
-/// When something could not start, or the server failed.
+/// When something could not start.
 pub async fn run(config: Config, role: Role, shutdown: CancellationToken) -> Result<()> {
-    let open = OpenLedger::open(&config).await?;
+    let open = OpenLedger::open(&config, OlderLedger::Migrate).await?;
     let outcome = run_on(config, &open.ledger, role, shutdown).await;
     open.close().await?;
     outcome
@@ -113,19 +153,17 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
     let metrics =
         for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener, shutdown.clone())));
     let work = async {
-        let outcome = match listener {
+        match listener {
             Some(listener) => {
                 tracing::info!("Flotilla answers at {}", state.config.public_url());
-                http::serve(state.clone(), listener, shutdown.clone()).await.context("The server failed")
+                http::serve(state.clone(), listener, shutdown.clone()).await;
             }
             None => {
                 tracing::info!("the engine runs");
                 shutdown.cancelled().await;
-                Ok(())
             }
-        };
+        }
         shutdown.cancel();
-        outcome
     };
     let engine = async {
         shutdown.cancelled().await;
@@ -135,11 +173,11 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
             );
         }
     };
-    let (outcome, ()) = tokio::join!(work, engine);
+    tokio::join!(work, engine);
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    outcome
+    Ok(())
 }
 
 async fn bind(config: &Config) -> Result<TcpListener> {

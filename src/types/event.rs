@@ -25,6 +25,21 @@ pub struct Event {
     pub request_id: Option<String>,
 }
 
+/// What somebody asked for without the role or scope that it takes, over some time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Denial {
+    /// An operator's e-mail or an API token's name.
+    pub actor: String,
+    /// `console` or `api`.
+    pub via: String,
+    /// A server function or a route.
+    pub action: String,
+    /// What it takes, as `role operator` or `scope manage`.
+    pub missing: String,
+    pub times: i64,
+    pub last_at: DateTime<Utc>,
+}
+
 impl Event {
     /// `before → after` in words, field by field: `state: creating → verifying`.
     pub fn changes(&self) -> Vec<(String, String, String)> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseState, Event, PoolSummary, Time};
+use super::{DatabaseState, Denial, Event, PoolSummary, Time};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetHealth {
@@ -28,6 +28,8 @@ pub struct FleetHealth {
     pub history: Vec<FleetPoint>,
     /// Newest first, bounded.
     pub events: Vec<Event>,
+    /// Of the last 24 hours, the latest first, bounded.
+    pub denials: Vec<Denial>,
     pub as_of: Time,
 }
 

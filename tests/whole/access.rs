@@ -10,7 +10,7 @@ use flotilla::{
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_of_the_api_refuses_strangers_and_other_scopes() {
@@ -129,5 +129,38 @@ async fn actions_need_their_role_and_come_from_our_own_pages() {
     }
     let unsigned = server.anonymous(Method::POST, "/rpc/suspend").form(&form).send().await.unwrap();
     assert!(!unsigned.status().is_success());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_in_a_loop_is_counted_and_does_not_flood_the_history() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let cookie = server.sign_in(Role::Viewer).await;
+    let reader = token::create(&world.ledger, &NewToken::new("reader", &[Scope::Read])).await.unwrap();
+    let events = || async { server.state.ledger.fleet_health().await.unwrap().events };
+    let before = events().await;
+    for _ in 0..200 {
+        let form = [("name", "standard"), ("reason", "again and again")];
+        let request = server.anonymous(Method::POST, "/rpc/pause-pool").header(header::COOKIE, &cookie).form(&form);
+        let answer = request.header("sec-fetch-site", "same-origin").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let body = json!({ "owner": { "id": "a", "email": "a@b.example" } });
+        let request = server.anonymous(Method::POST, "/api/v1/claims").bearer_auth(&reader).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    }
+    until("every refusal is counted", || async {
+        let denials = server.state.ledger.fleet_health().await.unwrap().denials;
+        denials.iter().map(|denial| denial.times).collect::<Vec<_>>() == [200, 200]
+    })
+    .await;
+    assert_eq!(events().await, before, "the history is as it was");
+    let page =
+        server.anonymous(Method::GET, "/").header(header::COOKIE, &cookie).send().await.unwrap().text().await.unwrap();
+    for words in
+        ["Refused in the last 24 hours", "/rpc/pause-pool", "POST /api/v1/claims", "role operator", "scope claim"]
+    {
+        assert!(page.contains(words), "{words}");
+    }
     server.stop().await;
 }

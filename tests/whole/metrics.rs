@@ -198,6 +198,6 @@ async fn a_private_address_answers_without_a_token_also_when_the_ledger_is_gone(
     assert_eq!(without.value("flotilla_ledger_up"), 0.0);
     assert!(!without.0.keys().any(|series| series.starts_with("flotilla_pool_")), "nothing stale is told");
     shutdown.cancel();
-    served.await.unwrap().unwrap();
+    served.await.unwrap();
     server.stop().await;
 }

@@ -44,6 +44,8 @@ pub struct World {
     /// What each server may ask of it.
     pub calls_per_minute: u32,
     pub secret_key: String,
+    /// Settings of each server, as on the command line.
+    pub arguments: Vec<&'static str>,
 }
 
 /// A server with its engine.
@@ -53,7 +55,7 @@ pub struct Server {
     pub token: String,
     client: Client,
     shutdown: CancellationToken,
-    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    served: tokio::task::JoinHandle<()>,
 }
 
 impl World {
@@ -99,6 +101,7 @@ impl World {
             emulator,
             calls_per_minute: 700,
             secret_key: Secrets::generate_key(),
+            arguments: Vec::new(),
         }
     }
 
@@ -143,7 +146,8 @@ impl World {
         settings: EngineSettings,
         configure: impl FnOnce(&mut NeonConfig),
     ) -> Server {
-        let mut config = Cli::try_parse_from(["flotilla", "serve"]).unwrap().config;
+        let arguments = ["flotilla", "serve"].into_iter().chain(self.arguments.iter().copied());
+        let mut config = Cli::try_parse_from(arguments).unwrap().config;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         config.public_url = Some(url.clone());
@@ -299,7 +303,7 @@ fn stocked(number: usize, secrets: &Secrets) -> SeedRow {
 impl Server {
     pub async fn stop(self) {
         self.shutdown.cancel();
-        self.served.await.unwrap().unwrap();
+        self.served.await.unwrap();
         self.state.engine.stop().await;
     }
 
@@ -343,8 +347,9 @@ impl Server {
             .unwrap();
         let answer = self.client.get(link).send().await.unwrap();
         assert!(answer.status().is_redirection(), "{}", answer.status());
-        let cookie = answer.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
-        cookie.split(';').next().unwrap().to_owned()
+        let mut cookies = answer.headers().get_all(header::SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
+        let session = cookies.find(|cookie| cookie.starts_with("flotilla=")).unwrap();
+        session.split(';').next().unwrap().to_owned()
     }
 
     /// Databases of the default pool that are ready.

@@ -1,11 +1,13 @@
 //! Fleet health: problems first, then the numbers, each linked to what is behind it.
 
 mod counts;
+mod denials;
 mod tiles;
 
 use leptos::prelude::*;
 
 use self::counts::States;
+use self::denials::Denials;
 use self::tiles::Tiles;
 pub use self::tiles::{cover_tone, hours_text};
 use super::failure::Failure;
@@ -53,9 +55,12 @@ fn Health(live: Live<FleetHealth>) -> impl IntoView {
                         {move || live.with(|health| health.pools.iter().map(|pool| view! { <PoolStrip pool=pool.clone() /> }).collect_view())}
                     </Panel>
                 </div>
-                <Panel title="Latest events" flush=true class="min-w-0">
-                    {move || live.with(|health| view! { <History events=health.events.clone() with_subject=true /> })}
-                </Panel>
+                <div class="flex min-w-0 flex-col gap-4">
+                    {move || live.with(|health| view! { <Denials denials=health.denials.clone() /> })}
+                    <Panel title="Latest events" flush=true>
+                        {move || live.with(|health| view! { <History events=health.events.clone() with_subject=true /> })}
+                    </Panel>
+                </div>
             </div>
         </div>
     }

@@ -1,15 +1,14 @@
-//! The operator behind a server function, and what they may do. Refusals are remembered as events.
+//! The operator behind a server function, and what they may do. Refusals are counted.
 
 use axum::http::request::Parts;
 use leptos::prelude::use_context;
-use serde_json::json;
 
 use crate::{
     server::{
         AppState,
         error::internal,
         http::RequestId,
-        ledger::{By, NewEvent, Via},
+        ledger::{By, Denied, Via},
     },
     types::{AppError, Operator, Permission, text},
 };
@@ -48,7 +47,8 @@ pub fn permit(permission: Permission) -> Result<Caller, AppError> {
     match caller.operator.why_not(permission) {
         None => Ok(caller),
         Some(why_not) => {
-            caller.remember_denial(permission, parts.uri.path());
+            let missing = format!("role {}", permission.role().as_str());
+            caller.state.ledger.count_denial(Denied { action: parts.uri.path().to_owned(), missing }, &caller.by());
             Err(AppError::Forbidden(why_not))
         }
     }
@@ -73,24 +73,6 @@ impl Caller {
             reason: None,
             request_id: Some(self.request_id.clone()),
         }
-    }
-
-    /// Beside the request: a refusal need not wait for the ledger.
-    fn remember_denial(&self, permission: Permission, path: &str) {
-        let (ledger, by) = (self.state.ledger.clone(), self.by());
-        let after = json!({ "permission": format!("{permission:?}"), "role": self.operator.role, "path": path });
-        tokio::spawn(async move {
-            let event = NewEvent {
-                kind: "operator.denied",
-                database_id: None,
-                pool_id: None,
-                before: None,
-                after: Some(after),
-            };
-            if let Err(error) = ledger.record_event(&event, &by).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
-            }
-        });
     }
 }
 

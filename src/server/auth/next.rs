@@ -16,7 +16,7 @@ pub fn sign_in_before(path_and_query: &str) -> String {
     format!("/sign-in?next={}", encoded(path_and_query))
 }
 
-/// The sign-in page that says what went wrong: `wrong`, `throttled`, `busy`, `link` (used, too old or unknown) or `expired`
+/// The sign-in page that says what went wrong: `wrong`, `busy`, `link` (used, too old or unknown) or `expired`
 /// (the session).
 pub fn sign_in_failed(code: &str, next: &str) -> String {
     match page_or_home(next) {

@@ -12,7 +12,7 @@ use crate::{
         config::Config,
         engine::{Doctor, Extent},
         ledger::By,
-        start::{self, OpenLedger},
+        start::{self, OlderLedger, OpenLedger},
     },
     types::{CheckVerdict, Examination},
 };
@@ -58,7 +58,7 @@ async fn examine(config: &Config, options: &Options) -> Result<Examination> {
             Err(error) => Extent::WithoutClient(format!("{error:#}")),
         },
     };
-    let open = OpenLedger::open(config).await?;
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let found = Doctor::new(open.ledger.clone()).examine(extent, &By::cli().actor).await;
     open.close().await?;
     Ok(found?)

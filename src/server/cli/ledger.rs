@@ -10,7 +10,7 @@ use crate::server::{
     config::Config,
     engine::{Repair, RepairReport},
     ledger::By,
-    start::{self, OpenLedger},
+    start::{self, OlderLedger, OpenLedger},
 };
 
 #[derive(Subcommand)]
@@ -38,7 +38,7 @@ pub struct RepairOptions {
 /// # Errors
 /// With a text that says what to do.
 pub async fn run(config: &Config, command: Command) -> Result<()> {
-    let open = OpenLedger::open(config).await?;
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let outcome = carry_out(config, &open, command).await;
     open.close().await?;
     outcome

@@ -3,9 +3,12 @@
 use anyhow::Result;
 
 use super::output;
-use crate::server::{config::Config, start::OpenLedger};
+use crate::server::{
+    config::Config,
+    start::{OlderLedger, OpenLedger},
+};
 
 pub async fn run(config: &Config) -> Result<()> {
-    OpenLedger::open(config).await?.close().await?;
+    OpenLedger::open(config, OlderLedger::Migrate).await?.close().await?;
     Ok(output::remark("The ledger's schema is up to date.")?)
 }

@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Run the engine alone, beside servers that were started with --no-engine
     Engine,
-    /// Bring the ledger's schema up to date and exit; every other command does so too
+    /// Bring the ledger's schema up to date and exit; serve, engine and demo do so too, other commands refuse a ledger of an older Flotilla
     Migrate,
     /// Check that everything holds which must always hold, in the ledger and on Neon; ends with 1 if not, with 2 if it could not be checked
     Doctor(doctor::Options),

@@ -16,7 +16,7 @@ use crate::{
         config::Config,
         ledger::{By, Ledger, NewOperator},
         secrets,
-        start::OpenLedger,
+        start::{OlderLedger, OpenLedger},
     },
     types::Role,
 };
@@ -69,7 +69,7 @@ pub struct Add {
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
-    let open = OpenLedger::open(config).await?;
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let outcome = carry_out(config, &open.ledger, command).await;
     open.close().await?;
     outcome

@@ -7,7 +7,7 @@ use super::output;
 use crate::server::{
     config::Config,
     ledger::{By, Ledger, NewPool},
-    start::OpenLedger,
+    start::{OlderLedger, OpenLedger},
 };
 use crate::types::{Policy, SizingRate};
 
@@ -73,7 +73,7 @@ pub enum PolicyCommand {
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
-    let open = OpenLedger::open(config).await?;
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let outcome = carry_out(&open.ledger, command).await;
     open.close().await?;
     outcome

@@ -12,7 +12,7 @@ use crate::{
         config::Config,
         ledger::{By, Ledger, NewApiToken, TokenReplacement},
         secrets,
-        start::OpenLedger,
+        start::{OlderLedger, OpenLedger},
     },
     types::text,
 };
@@ -74,7 +74,7 @@ impl NewToken {
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
-    let open = OpenLedger::open(config).await?;
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let outcome = carry_out(&open.ledger, command).await;
     open.close().await?;
     outcome

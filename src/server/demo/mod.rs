@@ -27,7 +27,7 @@ use super::{
     ledger::{By, Ledger, LedgerError, NewOperator, TokenStanding},
     neon,
     secrets::{self, Secrets},
-    start::{self, OpenLedger, Role},
+    start::{self, OlderLedger, OpenLedger, Role},
 };
 use crate::types::Role as OperatorRole;
 
@@ -65,7 +65,7 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
         "Flotilla demonstration. Everything stays on this machine; Ctrl-C stops it, the next start has the same fleet.",
     )?;
     remark("  1/4 PostgreSQL …")?;
-    let open = OpenLedger::open(&config).await?;
+    let open = OpenLedger::open(&config, OlderLedger::Migrate).await?;
     let outcome = run_on(config, &options, &open).await;
     open.close().await?;
     outcome

@@ -1,5 +1,7 @@
 //! The page for what went wrong before or beside the console: no script, no data, one way out.
 
+use std::time::Duration;
+
 use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -13,6 +15,15 @@ pub fn answer(status: StatusCode) -> Response {
     let mut response = (status, Html(document(title, text, &RequestId::current()))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
+}
+
+/// Too many attempts to sign in have failed.
+pub fn too_soon(wait: Duration) -> Response {
+    let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let text = format!("Too many attempts to sign in have failed. Go back and try again in {seconds} {unit}.");
+    let page = Html(document("Too many attempts", &text, &RequestId::current()));
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, header::HeaderValue::from(seconds))], page).into_response()
 }
 
 fn document(title: &str, text: &str, request_id: &str) -> String {
@@ -36,6 +47,7 @@ pub fn words(status: StatusCode) -> (&'static str, &'static str) {
         405 => {
             ("Method not allowed", "This address does not answer to this method; the Allow header names those it does.")
         }
+        408 => ("Too slow", "The request did not arrive within 10 seconds. Send it again."),
         413 => ("Too large", "The request is larger than 64 KiB."),
         414 => ("Address too long", "The address is longer than 8 KiB."),
         415 => ("Wrong content type", "Send the body as application/json."),

@@ -3,11 +3,11 @@
 use axum::{
     Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 
+use super::limits;
 use crate::server::AppState;
 
 pub fn router() -> Router<AppState> {
@@ -18,10 +18,11 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether the ledger answers and knows the fleet, within the time that a probe would wait.
+/// Whether the ledger answers, as it was last seen by a connection of its own: a probe neither queues behind requests nor costs a query, so that whoever
+/// asks often takes nothing away.
 async fn ready(State(state): State<AppState>) -> Response {
-    match tokio::time::timeout(std::time::Duration::from_secs(2), state.ledger.ping()).await {
-        Ok(Ok(())) => "ok\n".into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("1"))]).into_response(),
+    match state.ledger.must_be_there() {
+        Ok(()) => "ok\n".into_response(),
+        Err(_) => limits::come_back(),
     }
 }

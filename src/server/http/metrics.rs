@@ -11,7 +11,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{api, health, limits};
+use super::{api, connections, health, limits};
 use crate::server::{AppState, auth::Scope, metrics};
 
 /// For the address that everybody reaches.
@@ -21,16 +21,17 @@ pub fn router(state: &AppState) -> Router<AppState> {
 }
 
 /// Answers scrapes and probes, and nothing else, on an address that only monitoring reaches.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) {
+    let watch = tokio::spawn(state.ledger.clone().watch(shutdown.clone()));
+    let (config, metrics) = (state.config.clone(), state.metrics.clone());
+    let limits = connections::Limits::of(&config);
     let router = Router::new()
         .route("/metrics", get(scrape))
         .merge(health::router())
-        .layer(from_fn_with_state(limits::Gate::default(), limits::bounded))
+        .layer(from_fn_with_state(limits::Gate::new(metrics.clone()), limits::bounded))
         .with_state(state);
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    connections::serve(router, listener, config, limits, metrics, shutdown).await;
+    watch.abort();
 }
 
 async fn scrape(State(state): State<AppState>) -> Response {

@@ -7,6 +7,7 @@ mod access_log;
 mod address;
 mod api;
 mod assets;
+mod connections;
 mod cross_site;
 mod error_page;
 mod headers;
@@ -20,12 +21,9 @@ mod rpc;
 mod session;
 mod sign_in;
 
-use std::{net::SocketAddr, time::Duration};
-
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    serve::ListenerExt,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,31 +35,15 @@ pub use request_id::RequestId;
 
 use super::AppState;
 
-/// How long requests under way may take after the signal to stop.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// Answers requests until `shutdown`, and then for at most [`GRACE`] those that are under way.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+/// Answers requests until `shutdown`, and then for a moment those that are under way.
+pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) {
     let watch = tokio::spawn(state.ledger.clone().watch(shutdown.clone()));
     let sweep = tokio::spawn(session::sweep_until(state.clone(), shutdown.clone()));
-    // Small answers must not wait for company.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
-        }
-    });
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let outcome = tokio::select! {
-        outcome = server => outcome,
-        () = grace(&shutdown) => Ok(()),
-    };
+    let (config, metrics) = (state.config.clone(), state.metrics.clone());
+    let limits = connections::Limits::of(&config);
+    connections::serve(router(state), listener, config, limits, metrics, shutdown).await;
     sweep.abort();
     watch.abort();
-    outcome
 }
 
 /// Every route with every layer. The layer added last sees a request first.
@@ -78,19 +60,16 @@ pub fn router(state: AppState) -> Router {
         .merge(metrics::router(&state))
         .merge(assets::router(&state.config))
         .layer(limits::compression())
-        .layer(from_fn_with_state(limits::Gate::default(), limits::bounded))
+        .layer(from_fn_with_state(limits::Gate::new(state.metrics.clone()), limits::bounded))
+        .layer(limits::body())
         .merge(health::router())
         .layer(from_fn_with_state(state.clone(), cross_site::refuse_blind_cookies))
         .layer(cross_site::layer(&state.config))
         .layer(CatchPanicLayer::custom(own_errors::after_panic))
         .layer(from_fn(own_errors::dress))
         .layer(from_fn_with_state(state.config.clone(), headers::add))
+        .layer(from_fn_with_state(state.config.clone(), address::notice_proxies))
         .layer(from_fn_with_state(state.metrics.clone(), access_log::log))
         .layer(from_fn(request_id::assign))
         .with_state(state)
-}
-
-async fn grace(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(GRACE).await;
 }

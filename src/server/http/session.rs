@@ -10,7 +10,7 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::limits;
+use super::{connections, limits};
 use crate::{
     server::{
         AppState,
@@ -39,7 +39,10 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
         return next.run(request).await;
     };
     match find(&state, token_hash).await {
-        Ok(Some(signed_in)) => request.extensions_mut().insert(signed_in),
+        Ok(Some(signed_in)) => {
+            connections::make_known(request.extensions());
+            request.extensions_mut().insert(signed_in)
+        }
         Ok(None) => {
             request.extensions_mut().insert(Ended);
             None

@@ -1,6 +1,8 @@
 //! Signing in with a password or a one-time link, and signing out. The page itself belongs to the console; what goes wrong
 //! is told to it as a code in the query.
 
+use std::time::Duration;
+
 use axum::{
     Extension, Form, Router,
     extract::{DefaultBodyLimit, Path, State},
@@ -12,7 +14,7 @@ use axum_extra::extract::cookie::CookieJar;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{address, request_id::RequestId, session};
+use super::{address, error_page, request_id::RequestId, session};
 use crate::{
     server::{
         AppState,
@@ -21,7 +23,8 @@ use crate::{
             next::{self, page_or_home},
             password::{self, PasswordError},
         },
-        ledger::{By, LedgerError, LinkUse, NewSession, Via},
+        ledger::{By, LedgerError, LinkUse, NewSession, SignInAttempt, Via},
+        metrics::Refused,
         secrets,
     },
     types::{Operator, text},
@@ -56,7 +59,8 @@ impl<'de> Deserialize<'de> for SecretPassword {
 enum Refusal {
     /// No such account, or not its password: the same to whoever asks.
     Wrong,
-    Throttled,
+    /// Too many have failed; the next attempt is looked at after this time.
+    TooSoon(Duration),
     Busy,
     Ledger(LedgerError),
 }
@@ -74,22 +78,36 @@ async fn sign_in(
     Form(form): Form<Credentials>,
 ) -> Response {
     let Credentials { email, password: SecretPassword(password), next } = form;
-    match check(&state, &parts, &email, password).await {
-        Ok(operator) => match open(&state, &parts, &operator, &request_id).await {
-            Ok(jar) => (jar, Redirect::to(page_or_home(&next))).into_response(),
-            Err(error) => refuse(Refusal::Ledger(error), &next),
-        },
-        Err(refusal) => refuse(refusal, &next),
+    match let_in(&state, &parts, &email, password, &request_id).await {
+        Ok(jar) => (jar, Redirect::to(page_or_home(&next))).into_response(),
+        Err(refusal) => refuse(&state, refusal, &next),
     }
 }
 
-/// The operator whose password this is. The attempt counts as failed until it has succeeded.
-async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretString) -> Result<Operator, Refusal> {
+/// Opens a session for whoever has the right password. The attempt counts as failed until it has succeeded.
+async fn let_in(
+    state: &AppState,
+    parts: &Parts,
+    email: &str,
+    password: SecretString,
+    request_id: &RequestId,
+) -> Result<CookieJar, Refusal> {
     let email = text::email(email).map_err(|_| Refusal::Wrong)?.to_lowercase();
-    if !state.ledger.may_attempt_sign_in(&email, &address::of(parts, &state.config)).await? {
-        return Err(Refusal::Throttled);
+    let device_hash = cookie::device_hash(&parts.headers, &state.config);
+    let attempt = SignInAttempt { email: &email, address: &address::of(parts, &state.config), device_hash };
+    if let Some(wait) = state.ledger.begin_sign_in(&attempt).await? {
+        return Err(Refusal::TooSoon(wait));
     }
-    let candidate = state.ledger.sign_in_candidate(&email).await?;
+    let operator = check(state, &email, password).await?;
+    let opening = Opening::new(state, parts);
+    let by = by(&operator, request_id);
+    state.ledger.open_session(&operator, &attempt, &opening.session(parts), &by).await?;
+    Ok(opening.cookies(state))
+}
+
+/// The operator whose password this is.
+async fn check(state: &AppState, email: &str, password: SecretString) -> Result<Operator, Refusal> {
+    let candidate = state.ledger.sign_in_candidate(email).await?;
     let (operator, kept) =
         candidate.map_or((None, None), |candidate| (Some(candidate.operator), candidate.password_hash));
     let is_right = password::is_right(password, kept).await.map_err(|error| match error {
@@ -102,16 +120,39 @@ async fn check(state: &AppState, parts: &Parts, email: &str, password: SecretStr
     operator.filter(|_| is_right).ok_or(Refusal::Wrong)
 }
 
-/// Opens a fresh session in place of the one this browser may have had.
-async fn open(
-    state: &AppState,
-    parts: &Parts,
-    operator: &Operator,
-    request_id: &RequestId,
-) -> Result<CookieJar, LedgerError> {
-    let token = secrets::random_token(cookie::PREFIX);
-    state.ledger.open_session(operator, &new_session(state, parts, &token), &by(operator, request_id)).await?;
-    Ok(CookieJar::new().add(cookie::opening(token, &state.config)))
+/// A fresh session in place of the one this browser may have had, and the cookie by which the browser is known next time.
+struct Opening {
+    token: String,
+    device_token: String,
+    replaces: Option<[u8; 32]>,
+    replaces_device: Option<[u8; 32]>,
+}
+
+impl Opening {
+    fn new(state: &AppState, parts: &Parts) -> Self {
+        Self {
+            token: secrets::random_token(cookie::PREFIX),
+            device_token: secrets::random_token(cookie::DEVICE_PREFIX),
+            replaces: cookie::session_hash(&parts.headers, &state.config),
+            replaces_device: cookie::device_hash(&parts.headers, &state.config),
+        }
+    }
+
+    fn session<'a>(&self, parts: &'a Parts) -> NewSession<'a> {
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        NewSession {
+            token_hash: secrets::hash_token(&self.token),
+            user_agent: user_agent.map(|text| &text[..text.len().min(300)]),
+            replaces: self.replaces,
+            device_hash: secrets::hash_token(&self.device_token),
+            replaces_device: self.replaces_device,
+        }
+    }
+
+    fn cookies(self, state: &AppState) -> CookieJar {
+        let session = cookie::opening(self.token, &state.config);
+        CookieJar::new().add(session).add(cookie::remembering(self.device_token, &state.config))
+    }
 }
 
 /// Uses the link up. Only a person's click does: not a mail scanner's HEAD, not a browser's prefetch, and not somebody who is
@@ -132,17 +173,15 @@ async fn use_link(
     if !secrets::is_well_formed(&token) {
         return failed("link", "");
     }
-    let session = secrets::random_token(cookie::PREFIX);
+    let opening = Opening::new(&state, &parts);
     let used = state
         .ledger
-        .use_sign_in_link(&secrets::hash_token(&token), &new_session(&state, &parts, &session), &request_id.to_string())
+        .use_sign_in_link(&secrets::hash_token(&token), &opening.session(&parts), &request_id.to_string())
         .await;
     match used {
-        Ok(LinkUse::SignedIn(_)) => {
-            (CookieJar::new().add(cookie::opening(session, &state.config)), Redirect::to(next::HOME)).into_response()
-        }
+        Ok(LinkUse::SignedIn(_)) => (opening.cookies(&state), Redirect::to(next::HOME)).into_response(),
         Ok(LinkUse::Expired | LinkUse::Invalid) => failed("link", ""),
-        Err(error) => refuse(Refusal::Ledger(error), ""),
+        Err(error) => session::unavailable(error),
     }
 }
 
@@ -154,18 +193,9 @@ async fn sign_out(
     if let Some(Extension(SignedIn { operator, token_hash })) = signed_in
         && let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await
     {
-        return refuse(Refusal::Ledger(error), "");
+        return session::unavailable(error);
     }
     (CookieJar::new().add(cookie::closing(&state.config)), Redirect::to("/sign-in")).into_response()
-}
-
-fn new_session<'a>(state: &AppState, parts: &'a Parts, token: &str) -> NewSession<'a> {
-    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    NewSession {
-        token_hash: secrets::hash_token(token),
-        user_agent: user_agent.map(|text| &text[..text.len().min(300)]),
-        replaces: cookie::session_hash(&parts.headers, &state.config),
-    }
 }
 
 fn by(operator: &Operator, request_id: &RequestId) -> By {
@@ -179,10 +209,13 @@ fn is_prefetch(parts: &Parts) -> bool {
         .any(|value| value.as_bytes().starts_with(b"prefetch"))
 }
 
-fn refuse(refusal: Refusal, next: &str) -> Response {
+fn refuse(state: &AppState, refusal: Refusal, next: &str) -> Response {
     match refusal {
         Refusal::Wrong => failed("wrong", next),
-        Refusal::Throttled => failed("throttled", next),
+        Refusal::TooSoon(wait) => {
+            state.metrics.refused(Refused::SignIn);
+            error_page::too_soon(wait)
+        }
         Refusal::Busy => failed("busy", next),
         Refusal::Ledger(error) => session::unavailable(error),
     }

@@ -18,14 +18,6 @@ pub struct NewEvent<'a> {
 }
 
 impl Ledger {
-    /// Records something that changed no other row: a sign-in, a refusal.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn record_event(&self, event: &NewEvent<'_>, by: &By) -> Result<(), LedgerError> {
-        Ok(insert_event(&self.db, event, by).await?)
-    }
-
     /// The newest events of the fleet that people made or that changed a pool; the engine's own steps of each database are left out.
     pub(super) async fn last_events(&self, limit: i64) -> Result<Vec<Event>, LedgerError> {
         let events = sqlx::query_as!(

@@ -5,6 +5,7 @@ use super::{Ledger, LedgerError};
 use crate::types::{BlockReason, Blocked, ClaimTime, DatabaseState, FleetHealth, FleetPoint, MOST_COUNTED};
 
 const EVENTS_SHOWN: i64 = 12;
+const DENIALS_SHOWN: i64 = 5;
 /// Upper bounds of the buckets of `claim_timings`, in milliseconds: 0.25, 0.5, 1, 2, …
 pub const TIMING_BUCKETS: usize = 20;
 
@@ -64,6 +65,7 @@ impl Ledger {
             sampled_at: last.map(|point| point.at),
             history,
             events: self.last_events(EVENTS_SHOWN).await?,
+            denials: self.latest_denials(DENIALS_SHOWN).await?,
             as_of: chrono::Utc::now(),
         })
     }

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod apply;
+mod attempts;
 mod breaker;
 mod budget;
 mod claim_record;
@@ -11,6 +12,7 @@ mod credentials;
 mod databases;
 mod decisions;
 mod demand;
+mod denials;
 mod doctor;
 mod duties;
 mod endpoints;
@@ -29,6 +31,7 @@ mod observations;
 mod operators;
 mod owners;
 mod policies;
+mod pooler;
 mod pools;
 mod presence;
 mod provision;
@@ -37,6 +40,7 @@ mod refill;
 mod release;
 mod repair;
 mod samples;
+mod schema;
 mod seed;
 mod sessions;
 mod sizes;
@@ -55,17 +59,22 @@ use std::{
 
 use claims::Watermarks;
 use installation::HeldProof;
-use sqlx::{Connection, PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    Connection, Executor, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use super::trace;
 
 pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::DueChange;
+pub use attempts::SignInAttempt;
 pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claim_record::{Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, ConnectionOmitted};
 pub use claims::{NewClaim, NewOwner, ServedClaim};
 pub use decisions::SelfSized;
+pub use denials::Denied;
 pub use doctor::{ListedName, Stray};
 pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
@@ -86,6 +95,7 @@ pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
 pub use repair::{FoundOwner, KnownRow, RebuiltProject, Withheld};
+pub use schema::SchemaState;
 pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use sizes::DueSize;
@@ -101,6 +111,12 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// A connection that was used so lately is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
+/// Made after connecting, since a pooler in front of PostgreSQL refuses to start a connection with settings that it does not know. Ours are those of the
+/// session, so it must be ours alone: see [`Ledger::is_pooled_by_transaction`].
+const SETTINGS: &str = "SET statement_timeout = '15s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; SET jit = off";
+const QUICK: &str = "SET statement_timeout = '15s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; SET jit = off; \
+                     SET synchronous_commit = off";
+
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
@@ -110,6 +126,7 @@ pub struct Ledger {
     away: Arc<AtomicBool>,
     /// That this process has seen the ledger to be current.
     held_proof: Arc<HeldProof>,
+    denials: Arc<denials::Pending>,
 }
 
 impl Ledger {
@@ -118,20 +135,14 @@ impl Ledger {
     /// # Errors
     /// When PostgreSQL does not answer within 10 seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, LedgerError> {
-        let options = url.parse::<sqlx::postgres::PgConnectOptions>()?.application_name("flotilla").options([
-            ("statement_timeout", "15s"),
-            ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "30s"),
-            ("jit", "off"),
-        ]);
-        let db = pool_of(connections).connect_with(options).await?;
-        Ok(Self { db, watermarks: Arc::default(), away: Arc::default(), held_proof: Arc::default() })
+        let db = pool_of(connections, SETTINGS).connect_with(options(url)?).await?;
+        Ok(Self { db, watermarks: Arc::default(), away: Arc::default(), denials: Arc::default(), held_proof: Arc::default() })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
     #[must_use]
     pub fn with_connections(&self, connections: u32) -> Self {
-        let db = pool_of(connections).connect_lazy_with((*self.db.connect_options()).clone());
+        let db = pool_of(connections, SETTINGS).connect_lazy_with((*self.db.connect_options()).clone());
         Self { db, ..self.clone() }
     }
 
@@ -139,37 +150,32 @@ impl Ledger {
     /// up nobody's claim. If PostgreSQL itself crashes, the newest of these commits may be lost, all others are kept.
     #[must_use]
     pub fn with_quick_connections(&self, connections: u32) -> Self {
-        let options = (*self.db.connect_options()).clone().options([("synchronous_commit", "off")]);
-        Self { db: pool_of(connections).connect_lazy_with(options), ..self.clone() }
+        let db = pool_of(connections, QUICK).connect_lazy_with((*self.db.connect_options()).clone());
+        Self { db, ..self.clone() }
     }
 
-    /// Brings the schema up to date. Several replicas may call this at once: one migrates, the others wait for it.
-    ///
-    /// # Errors
-    /// When a migration fails, or was changed after it was applied.
-    pub async fn migrate(&self) -> Result<(), LedgerError> {
-        Ok(sqlx::migrate!().run(&self.db).await?)
-    }
-
-    /// Whether PostgreSQL answers and knows the fleet.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), LedgerError> {
-        sqlx::query!("SELECT 1 AS one FROM pools LIMIT 1").fetch_optional(&self.db).await?;
-        Ok(())
-    }
-
-    /// Closes the connections, waiting for those in use.
+    /// Writes what is left to write and closes the connections, waiting for those in use.
     pub async fn close(&self) {
+        self.write_last_denials().await;
         self.db.close().await;
     }
 }
 
+/// Nothing but what every pooler knows: `extra_float_digits` is none of it, and PostgreSQL's own default writes numbers in full.
+fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(url.parse::<PgConnectOptions>()?.application_name("flotilla").extra_float_digits(None))
+}
+
 /// A connection that has rested is asked whether it still lives before it is used; asking each time would be a round trip per statement.
-fn pool_of(connections: u32) -> PgPoolOptions {
+fn pool_of(connections: u32, settings: &'static str) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(settings).await?;
+                Ok(())
+            })
+        })
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|connection, about| {

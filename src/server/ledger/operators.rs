@@ -107,6 +107,7 @@ impl Ledger {
         .ok_or_else(|| no_such_operator(email))?;
         sqlx::query!("DELETE FROM sessions WHERE operator_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM sign_in_links WHERE operator_id = $1", id).execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM sign_in_devices WHERE operator_id = $1", id).execute(&mut *tx).await?;
         insert_event(&mut *tx, &about(email, "operator.disabled", None, None), by).await?;
         Ok(tx.commit().await?)
     }

@@ -80,7 +80,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets samples and sign-in failures that no screen asks for any more.
+    /// Forgets samples that no screen asks for any more.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -88,7 +88,6 @@ impl Ledger {
         sqlx::query!("DELETE FROM pool_samples WHERE at < now() - interval '30 days'").execute(&self.db).await?;
         sqlx::query!("DELETE FROM fleet_samples WHERE at < now() - interval '90 days'").execute(&self.db).await?;
         sqlx::query!("DELETE FROM claim_timings WHERE at < now() - interval '30 days'").execute(&self.db).await?;
-        sqlx::query!("DELETE FROM sign_in_failures WHERE at < now() - interval '1 day'").execute(&self.db).await?;
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
-//! Sessions, one-time links and failed sign-ins. Of every secret only the SHA-256 is here.
+//! Sessions, one-time links and the browsers that have signed in before. Of every secret only the SHA-256 is here.
 
 use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, operators};
+use super::{By, Ledger, LedgerError, NewEvent, SignInAttempt, events::insert_event, operators};
 use crate::types::Operator;
 
 /// How long a session may be idle, and how long it may last in any case.
@@ -21,7 +21,15 @@ pub struct NewSession<'a> {
     pub user_agent: Option<&'a str>,
     /// The session that this browser had before; it ends.
     pub replaces: Option<[u8; 32]>,
+    /// The browser's new device cookie, by which it is known at its next sign-in.
+    pub device_hash: [u8; 32],
+    /// The one that it had before; it counts no more.
+    pub replaces_device: Option<[u8; 32]>,
 }
+
+/// Browsers of one operator that are remembered at most, and for how long.
+const DEVICES: i64 = 20;
+const DEVICE_DAYS: i32 = 180;
 
 /// A session that holds.
 #[derive(Clone, Debug)]
@@ -40,11 +48,6 @@ pub enum LinkUse {
     /// Used before, never made, or its operator is disabled.
     Invalid,
 }
-
-/// How many sign-ins may fail within [`FAILURE_WINDOW`] before the next is refused unseen.
-const FAILURES_PER_ACCOUNT: i64 = 10;
-const FAILURES_PER_ADDRESS: i64 = 30;
-pub const FAILURE_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 impl Ledger {
     /// The session of this cookie, with its operator as they are now, so that a change of role or a disabling acts at once.
@@ -83,18 +86,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Opens a session for somebody whose password was right, and forgets the failures before it.
+    /// Opens a session for somebody whose password was right: the attempt has not failed, and those before it are forgotten.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn open_session(
         &self,
         operator: &Operator,
+        attempt: &SignInAttempt<'_>,
         session: &NewSession<'_>,
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        sqlx::query!("DELETE FROM sign_in_failures WHERE email = $1", operator.email).execute(&mut *tx).await?;
+        attempt.forgive(&mut tx).await?;
         begin_session(&mut tx, operator, session, by, "password").await?;
         Ok(tx.commit().await?)
     }
@@ -191,32 +195,24 @@ impl Ledger {
         Ok(LinkUse::SignedIn(operator))
     }
 
-    /// Counts an attempt to sign in as failed, before its password is looked at; success forgets it again. `false` when too many have
-    /// failed for this account or from this address already. Attempts at one account queue here, so the count is exact.
+    /// Whether this operator has signed in before in the browser that has this device cookie.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn may_attempt_sign_in(&self, email: &str, address: &str) -> Result<bool, LedgerError> {
-        let mut tx = self.db.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", email).execute(&mut *tx).await?;
-        let noted = sqlx::query!(
-            "WITH recent AS (
-               SELECT count(*) FILTER (WHERE email = $1) AS of_account, count(*) FILTER (WHERE address = $2) AS from_address
-               FROM sign_in_failures WHERE at > now() - make_interval(secs => $3) AND (email = $1 OR address = $2))
-             INSERT INTO sign_in_failures (email, address) SELECT $1, $2 FROM recent WHERE of_account < $4 AND from_address < $5",
+    pub(super) async fn is_device_of(&self, device_hash: &[u8; 32], email: &str) -> Result<bool, LedgerError> {
+        let is_known = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM sign_in_devices AS d JOIN operators AS o ON o.id = d.operator_id
+                 WHERE d.token_hash = $1 AND o.email = $2 AND d.signed_in_at > now() - make_interval(days => $3)) AS "is_known!""#,
+            device_hash.as_slice(),
             email,
-            address,
-            FAILURE_WINDOW.as_secs_f64(),
-            FAILURES_PER_ACCOUNT,
-            FAILURES_PER_ADDRESS,
+            DEVICE_DAYS,
         )
-        .execute(&mut *tx)
+        .fetch_one(&self.db)
         .await?;
-        tx.commit().await?;
-        Ok(noted.rows_affected() > 0)
+        Ok(is_known)
     }
 
-    /// Removes sessions that have ended, links long past and failures that no longer count.
+    /// Removes sessions that have ended, links long past, and browsers and attempts that no longer count.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -232,11 +228,13 @@ impl Ledger {
             .execute(&self.db)
             .await?;
         sqlx::query!(
-            "DELETE FROM sign_in_failures WHERE at <= now() - make_interval(secs => $1)",
-            FAILURE_WINDOW.as_secs_f64()
+            "DELETE FROM sign_in_devices WHERE signed_in_at <= now() - make_interval(days => $1)",
+            DEVICE_DAYS
         )
         .execute(&self.db)
         .await?;
+        self.forget_old_attempts().await?;
+        self.forget_old_denials().await?;
         Ok(ended.rows_affected())
     }
 }
@@ -260,8 +258,34 @@ async fn begin_session(
     )
     .execute(&mut **tx)
     .await?;
+    remember_device(tx, operator.id, session).await?;
     mark_signed_in(tx, operator.id).await?;
     insert_event(&mut **tx, &event("operator.signed_in", Some(json!({ "by": how }))), by).await
+}
+
+/// Each sign-in renews the browser's device cookie; of an operator's many browsers the latest are remembered.
+async fn remember_device(
+    tx: &mut sqlx::PgTransaction<'_>,
+    operator_id: Uuid,
+    session: &NewSession<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM sign_in_devices WHERE operator_id = $1 AND (token_hash = $2 OR token_hash IN
+           (SELECT token_hash FROM sign_in_devices WHERE operator_id = $1 ORDER BY signed_in_at DESC OFFSET $3))",
+        operator_id,
+        session.replaces_device.as_ref().map(|hash| hash.as_slice()),
+        DEVICES - 1,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO sign_in_devices (token_hash, operator_id) VALUES ($1, $2)",
+        session.device_hash.as_slice(),
+        operator_id
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn mark_signed_in(tx: &mut sqlx::PgTransaction<'_>, id: Uuid) -> Result<(), sqlx::Error> {

@@ -12,7 +12,7 @@ mod scrape;
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 pub use scrape::{CONTENT_TYPE, text};
 
@@ -35,6 +35,8 @@ pub struct Metrics {
     duty_runs: IntCounterVec,
     duty_seconds: HistogramVec,
     request_seconds: HistogramVec,
+    refused: IntCounterVec,
+    connections: IntGauge,
     started_at: f64,
 }
 
@@ -48,6 +50,10 @@ impl Metrics {
             "Claims by how they were answered: served, waiting, repeated, refused or failed. A claim that waited is counted again when it is served.",
         );
         let duty_runs = Opts::new("flotilla_duty_runs_total", "Runs of duties in this process by outcome.");
+        let refused =
+            Opts::new("flotilla_http_refused_total", "What was turned away at the door, by the limit that it met.");
+        let connections = IntGauge::new("flotilla_http_connections", "Connections that are open.")?;
+        registry.register(Box::new(connections.clone()))?;
         let metrics = Self {
             claims: counter(&registry, claims, &["kind", "outcome"])?,
             claim_seconds: histogram(
@@ -72,6 +78,8 @@ impl Metrics {
                 &REQUEST_BUCKETS,
                 &["method", "route", "status"],
             )?,
+            refused: counter(&registry, refused, &["limit"])?,
+            connections,
             registry,
             started_at: chrono::Utc::now().timestamp_millis() as f64 / 1_000.0,
         };
@@ -85,6 +93,9 @@ impl Metrics {
             [("warm", "served"), ("warm", "repeated"), ("cold", "waiting"), ("cold", "served"), ("none", "failed")]
         {
             self.claims.with_label_values(&[kind, outcome]);
+        }
+        for limit in Refused::ALL {
+            self.refused.with_label_values(&[limit.as_str()]);
         }
         for kind in ["warm", "cold"] {
             self.claim_seconds.with_label_values(&[kind]);
@@ -126,10 +137,53 @@ impl Metrics {
         self.duty_seconds.with_label_values(&[duty.name()]).observe(took.as_secs_f64());
     }
 
+    /// Somebody was turned away, or had to make way.
+    pub fn refused(&self, limit: Refused) {
+        self.refused.with_label_values(&[limit.as_str()]).inc();
+    }
+
+    /// How often that has happened.
+    pub fn refusals(&self, limit: Refused) -> u64 {
+        self.refused.with_label_values(&[limit.as_str()]).get()
+    }
+
+    pub fn connections_open(&self, count: usize) {
+        self.connections.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// `route` is a template, never an address.
     pub fn request_answered(&self, method: &str, route: &str, status: u16, took: Duration) {
         let labels = [known(method), route, class(status)];
         self.request_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// A limit that somebody met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Connections in all.
+    Connection,
+    /// Connections of one address.
+    ConnectionOfAddress,
+    /// Time for a request's body.
+    Body,
+    /// Requests under way.
+    Request,
+    /// Attempts to sign in.
+    SignIn,
+}
+
+impl Refused {
+    const ALL: [Self; 5] = [Self::Connection, Self::ConnectionOfAddress, Self::Body, Self::Request, Self::SignIn];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connections",
+            Self::ConnectionOfAddress => "connections_of_address",
+            Self::Body => "body_time",
+            Self::Request => "requests",
+            Self::SignIn => "sign_in",
+        }
     }
 }
 

@@ -1,20 +1,19 @@
 //! The token of a request: looked at before anything else of it, in one query.
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 
 use super::problem::Problem;
 use crate::{
     server::{
         AppState,
         auth::{API_TOKEN_PREFIX, Scope},
-        http::{address, request_id::RequestId},
-        ledger::{By, Claimant, Ledger, LiveToken, NewEvent, TokenStanding, Via},
+        http::{address, connections, request_id::RequestId},
+        ledger::{By, Claimant, Denied, LiveToken, TokenStanding, Via},
         secrets,
     },
     types::text,
@@ -64,6 +63,7 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
         Ok(live) => live,
         Err(problem) => return problem.into_response(),
     };
+    connections::make_known(request.extensions());
     let (parts, body) = request.into_parts();
     let token = Token {
         name: live.name,
@@ -74,7 +74,7 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
     };
     let mut request = Request::from_parts(parts, body);
     if !scope.is_granted_by(&live.scopes) {
-        remember_denial(&state.ledger, &token, scope);
+        state.ledger.count_denial(denied(&request, scope), &token.by());
         return Problem::forbidden(format!("The token “{}” lacks the scope {}.", token.name, scope.as_str()))
             .into_response();
     }
@@ -120,16 +120,9 @@ fn shown(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token)
 }
 
-/// Beside the request: a refusal need not wait for the ledger.
-fn remember_denial(ledger: &Ledger, token: &Token, scope: Scope) {
-    let (ledger, by) = (ledger.clone(), token.by());
-    tokio::spawn(async move {
-        let after = Some(json!({ "scope": scope.as_str() }));
-        let event = NewEvent { kind: "token.denied", database_id: None, pool_id: None, before: None, after };
-        if let Err(error) = ledger.record_event(&event, &by).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
-        }
-    });
+fn denied(request: &Request, scope: Scope) -> Denied {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    Denied { action: format!("{} {route}", request.method()), missing: format!("scope {}", scope.as_str()) }
 }
 
 #[cfg(test)]

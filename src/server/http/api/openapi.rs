@@ -134,7 +134,7 @@ fn add_problems(operation: &mut Value) {
     let statuses = KINDS.iter().filter(|(_, status, ..)| match status {
         404 => in_path,
         409 => in_path || has_body,
-        400 | 413 | 415 => has_body,
+        400 | 408 | 413 | 415 => has_body,
         422 => in_path || in_query || in_header || has_body,
         405 => false,
         _ => true,

@@ -60,7 +60,7 @@ pub struct FieldError {
 }
 
 /// Every kind: its type, its status, its title, and what to do about it.
-pub const KINDS: [(&str, u16, &str, &str); 13] = [
+pub const KINDS: [(&str, u16, &str, &str); 14] = [
     ("/api/docs#malformed", 400, "Malformed request", "The body is no JSON. Nothing was done."),
     (
         "/api/docs#unauthorised",
@@ -71,6 +71,7 @@ pub const KINDS: [(&str, u16, &str, &str); 13] = [
     ("/api/docs#forbidden", 403, "Forbidden", "The token lacks the scope that this call needs. Make one that has it."),
     ("/api/docs#not-found", 404, "Not found", "There is nothing under this address or id."),
     ("/api/docs#method-not-allowed", 405, "Method not allowed", "The Allow header of the answer names the methods."),
+    ("/api/docs#too-slow", 408, "Too slow", "A request must arrive within 10 seconds. Send it again."),
     (
         "/api/docs#conflict",
         409,

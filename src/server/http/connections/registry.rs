@@ -1,0 +1,192 @@
+//! Who is connected: strangers by age and network, and how many are known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+use crate::server::{
+    http::address,
+    metrics::{Metrics, Refused},
+};
+
+/// The open connections of one listener.
+pub struct Connections {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    /// Cancelled when every connection must end.
+    ended: CancellationToken,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    last: u64,
+    known: BTreeSet<u64>,
+    /// Numbers rise, so the first is the oldest.
+    strangers: BTreeMap<u64, Stranger>,
+    by_network: HashMap<IpAddr, BTreeSet<u64>>,
+}
+
+struct Stranger {
+    /// None behind a trusted proxy.
+    network: Option<IpAddr>,
+    close: CancellationToken,
+}
+
+/// A connection, counted until this is dropped.
+pub struct Guest {
+    pub connection: OpenConnection,
+    /// Cancelled when it must make way.
+    pub close: CancellationToken,
+}
+
+/// In the extensions of every request: the connection that it came by.
+#[derive(Clone)]
+pub struct OpenConnection {
+    number: u64,
+    connections: Arc<Connections>,
+}
+
+impl Connections {
+    pub fn new(limits: Limits, metrics: Arc<Metrics>, ended: CancellationToken) -> Self {
+        Self { limits, metrics, ended, open: Mutex::default() }
+    }
+
+    /// Counts a new connection, for which an older stranger may have to make way; none when all are known.
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Option<Guest> {
+        let network = (!is_proxy).then(|| address::network(peer));
+        let mut open = self.open();
+        let of_network = network.and_then(|network| open.by_network.get(&network));
+        if let Some(oldest) =
+            of_network.filter(|of_network| of_network.len() >= self.limits.per_network).and_then(BTreeSet::first)
+        {
+            let oldest = *oldest;
+            self.metrics.refused(Refused::ConnectionOfAddress);
+            open.displace(oldest);
+        }
+        if open.count() >= self.limits.all {
+            self.metrics.refused(Refused::Connection);
+            let oldest = *open.strangers.first_key_value()?.0;
+            open.displace(oldest);
+        }
+        open.last += 1;
+        let (number, close) = (open.last, self.ended.child_token());
+        open.strangers.insert(number, Stranger { network, close: close.clone() });
+        if let Some(network) = network {
+            open.by_network.entry(network).or_default().insert(number);
+        }
+        self.metrics.connections_open(open.count());
+        Some(Guest { connection: OpenConnection { number, connections: self.clone() }, close })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn count(&self) -> usize {
+        self.known.len() + self.strangers.len()
+    }
+
+    fn displace(&mut self, number: u64) {
+        if let Some(stranger) = self.remove_stranger(number) {
+            stranger.close.cancel();
+        }
+    }
+
+    fn remove_stranger(&mut self, number: u64) -> Option<Stranger> {
+        let stranger = self.strangers.remove(&number)?;
+        if let Some(network) = stranger.network
+            && let Some(of_network) = self.by_network.get_mut(&network)
+        {
+            of_network.remove(&number);
+            if of_network.is_empty() {
+                self.by_network.remove(&network);
+            }
+        }
+        Some(stranger)
+    }
+}
+
+impl OpenConnection {
+    /// Somebody has shown a valid token or session on it: it need not make way any more.
+    pub fn become_known(&self) {
+        let mut open = self.connections.open();
+        if open.remove_stranger(self.number).is_some() {
+            open.known.insert(self.number);
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let OpenConnection { number, connections } = &self.connection;
+        let mut open = connections.open();
+        if open.remove_stranger(*number).is_none() {
+            open.known.remove(number);
+        }
+        connections.metrics.connections_open(open.count());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn house(all: usize, per_network: usize) -> Arc<Connections> {
+        let time = Duration::from_secs(1);
+        let limits = Limits { all, per_network, header: time, header_of_proxy: time, unread: time };
+        Arc::new(Connections::new(limits, Arc::new(Metrics::new().unwrap()), CancellationToken::new()))
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn of_one_network_the_oldest_stranger_makes_way() {
+        let house = house(100, 2);
+        let other = house.admit(ip("198.51.100.1"), false).unwrap();
+        let guests: Vec<Guest> = ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
+            .iter()
+            .map(|of| house.admit(ip(of), false).unwrap())
+            .collect();
+        let closed: Vec<bool> = guests.iter().map(|guest| guest.close.is_cancelled()).collect();
+        assert_eq!(closed, [true, false, false]);
+        assert!(!other.close.is_cancelled());
+        assert_eq!(house.open().count(), 3);
+    }
+
+    #[test]
+    fn the_known_and_a_trusted_proxy_are_not_counted_by_address() {
+        let house = house(100, 1);
+        let known = house.admit(ip("192.0.2.1"), false).unwrap();
+        known.connection.become_known();
+        let proxied: Vec<Guest> = (0..10).map(|_| house.admit(ip("192.0.2.1"), true).unwrap()).collect();
+        let stranger = house.admit(ip("192.0.2.1"), false).unwrap();
+        assert!(![&known, &stranger].into_iter().chain(&proxied).any(|guest| guest.close.is_cancelled()));
+    }
+
+    #[test]
+    fn in_a_full_house_strangers_make_way_and_the_known_stay() {
+        let house = house(2, 10);
+        let known = house.admit(ip("192.0.2.1"), false).unwrap();
+        known.connection.become_known();
+        let stranger = house.admit(ip("192.0.2.2"), false).unwrap();
+        let next = house.admit(ip("192.0.2.3"), false).unwrap();
+        assert!(stranger.close.is_cancelled() && !known.close.is_cancelled());
+        next.connection.become_known();
+        assert!(house.admit(ip("192.0.2.4"), false).is_none(), "all are known");
+        drop((known, stranger, next));
+        assert_eq!(house.open().count(), 0);
+        assert!(house.open().by_network.is_empty());
+    }
+}
