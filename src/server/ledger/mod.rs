@@ -136,7 +136,13 @@ impl Ledger {
     /// When PostgreSQL does not answer within 10 seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, LedgerError> {
         let db = pool_of(connections, SETTINGS).connect_with(options(url)?).await?;
-        Ok(Self { db, watermarks: Arc::default(), away: Arc::default(), denials: Arc::default(), held_proof: Arc::default() })
+        Ok(Self {
+            db,
+            watermarks: Arc::default(),
+            away: Arc::default(),
+            denials: Arc::default(),
+            held_proof: Arc::default(),
+        })
     }
 
     /// The same ledger by connections of its own, so that whoever uses them does not wait for others.
