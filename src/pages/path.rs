@@ -86,6 +86,9 @@ pub fn databases(filter: &DatabaseFilter, position: &PagePosition) -> String {
     if let Some(percent) = filter.storage_percent {
         url.add("storage", &percent.to_string());
     }
+    if let Some(day) = filter.claimed_since {
+        url.add("claimed_since", &day.to_string());
+    }
     if filter.sort != DatabaseSort::default() {
         url.add("sort", filter.sort.as_str());
     }
@@ -114,12 +117,12 @@ pub fn problems(filter: &FindingFilter) -> String {
 
 /// The first page of the databases in one state.
 pub fn databases_in(state: DatabaseState) -> String {
-    databases(&DatabaseFilter { state: Some(state), ..DatabaseFilter::default() }, &PagePosition::First)
+    databases(&DatabaseFilter::in_state(state), &PagePosition::First)
 }
 
 /// The first page of the databases that are stopped by a quota or switched off.
 pub fn blocked() -> String {
-    databases(&DatabaseFilter { blocked: true, ..DatabaseFilter::default() }, &PagePosition::First)
+    databases(&DatabaseFilter::blocked(), &PagePosition::First)
 }
 
 /// The first page of the databases of a pool, all or in one state.
@@ -171,11 +174,15 @@ mod tests {
             text: Some(String::from("a b&c=ü")),
             blocked: true,
             storage_percent: Some(80),
+            claimed_since: "2026-11-29".parse().ok(),
             sort: DatabaseSort::Size,
             ..DatabaseFilter::default()
         };
         let url = databases(&filter, &PagePosition::After(String::from("x+y")));
-        assert_eq!(url, "/databases?state=claimed&text=a%20b%26c%3D%C3%BC&blocked=1&storage=80&sort=size&after=x%2By");
+        assert_eq!(
+            url,
+            "/databases?state=claimed&text=a%20b%26c%3D%C3%BC&blocked=1&storage=80&claimed_since=2026-11-29&sort=size&after=x%2By"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The state of the table of databases, which is the query of its URL: what is filtered, in which order, which page.
 
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::{DatabaseRow, DatabaseState, QueryReader, Time};
@@ -53,9 +54,40 @@ pub struct DatabaseFilter {
     /// Claimed databases with at least this share of the storage quota used, in per cent (80 or more).
     #[serde(default)]
     pub storage_percent: Option<u16>,
-    /// Leaves deleted databases out unless they are asked for by `state`.
+    /// Databases that were claimed on this day (in UTC) or later, whatever became of them.
+    #[serde(default)]
+    pub claimed_since: Option<NaiveDate>,
+    /// Leaves deleted databases out unless they are asked for by `state` or `claimed_since`.
     #[serde(default)]
     pub sort: DatabaseSort,
+}
+
+impl DatabaseFilter {
+    pub fn in_state(state: DatabaseState) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+
+    /// Stopped by a quota, or switched off.
+    pub fn blocked() -> Self {
+        Self { blocked: true, ..Self::default() }
+    }
+
+    /// 80 % of the storage quota or more, the full ones included.
+    pub fn near_storage_quota() -> Self {
+        Self { storage_percent: Some(80), ..Self::default() }
+    }
+
+    /// Last claimed first.
+    pub fn claimed_since(day: NaiveDate) -> Self {
+        Self { claimed_since: Some(day), sort: DatabaseSort::Claimed, ..Self::default() }
+    }
+}
+
+/// How many databases a filter finds: a number on a screen, and the table that it links to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    pub filter: DatabaseFilter,
+    pub count: i64,
 }
 
 /// A page of the table. The cursors are opaque; they go into the URL as `after` and `before`.
@@ -104,6 +136,9 @@ impl DatabaseQuery {
             storage_percent: query
                 .number(&["storage_percent", "storage"], 80..=1_000)
                 .and_then(|percent| percent.try_into().ok()),
+            claimed_since: query.parsed(&["claimed_since"], "a day such as 2026-03-01", |text| {
+                text.parse().ok().filter(|day: &NaiveDate| (2000..=9999).contains(&day.year()))
+            }),
             sort: query.choice("sort", &DatabaseSort::ALL, DatabaseSort::as_str).unwrap_or_default(),
         };
         let position = match (query.text(&["after"], 100), query.text(&["before"], 100)) {
@@ -151,12 +186,19 @@ mod tests {
     #[test]
     fn the_whole_state_is_read_by_either_name() {
         for storage in ["storage", "storage_percent"] {
-            let query =
-                read(&[("state", "claimed"), ("blocked", "1"), (storage, "80"), ("sort", "size"), ("after", "x")]);
+            let query = read(&[
+                ("state", "claimed"),
+                ("blocked", "1"),
+                (storage, "80"),
+                ("claimed_since", "2026-11-29"),
+                ("sort", "size"),
+                ("after", "x"),
+            ]);
             let query = query.expect("readable");
             assert_eq!(query.filter.state, Some(DatabaseState::Claimed));
             assert!(query.filter.blocked);
             assert_eq!(query.filter.storage_percent, Some(80));
+            assert_eq!(query.filter.claimed_since.map(|day| day.to_string()).as_deref(), Some("2026-11-29"));
             assert_eq!(query.filter.sort, DatabaseSort::Size);
             assert_eq!(query.position, PagePosition::After(String::from("x")));
         }
@@ -169,6 +211,8 @@ mod tests {
             ("storage_percent", "7"),
             ("storage_percent", "99999"),
             ("sort", "colour"),
+            ("claimed_since", "lately"),
+            ("claimed_since", "-9999-01-01"),
             ("blocked", "maybe"),
             ("text", "a\0b"),
             ("pool", "x".repeat(33).as_str()),

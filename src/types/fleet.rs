@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseState, Denial, Event, PoolSummary, Time};
+use super::{Counted, DatabaseState, Denial, Event, PoolSummary, Time};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetHealth {
     /// Every state once, in the order of life.
     pub states: Vec<(DatabaseState, i64)>,
     pub pools: Vec<PoolSummary>,
-    pub claims_today: i64,
-    pub claims_yesterday_by_now: i64,
+    /// Databases that were claimed since midnight, and as many hours after the midnight before.
+    pub claimed_today: Counted,
+    pub claimed_yesterday_by_now: i64,
     /// Claims served from the pool, of all in the last 24 hours, in per cent. `None` without claims.
     pub warm_percent: Option<f64>,
     pub claim_time: Option<ClaimTime>,
-    pub blocked: i64,
-    /// Claimed, not blocked, with 80 % or more of the storage quota used.
-    pub near_quota: i64,
+    pub blocked: Counted,
+    pub near_quota: Counted,
     /// Claimed databases that may be near it, and were never measured; counted up to [`MOST_COUNTED`](super::MOST_COUNTED).
     pub never_measured: i64,
     pub active: i64,

@@ -24,5 +24,6 @@ mod sign_in;
 mod sizes;
 mod sizing;
 mod support;
+mod tiles;
 mod trace;
 mod usage;

@@ -84,6 +84,16 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
                 label="Storage ≥ 80 %"
                 ticked=Signal::derive(move || query.try_with(|query| query.filter.storage_percent.is_some()).unwrap_or(false))
             />
+            <label class="flex flex-col gap-1 text-xs text-muted">
+                "Claimed since"
+                <input
+                    class="input input-sm text-base-content"
+                    type="date"
+                    name="claimed_since"
+                    value=of(|filter| filter.claimed_since.map(|day| day.to_string())).get_untracked()
+                    prop:value=of(|filter| filter.claimed_since.map(|day| day.to_string()))
+                />
+            </label>
             <noscript inner_html=APPLY></noscript>
             <a class="btn btn-ghost btn-sm" href=path::DATABASES>
                 <Icon glyph=Glyph::Cross class="size-3.5" />

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use crate::components::{Tile, Tone};
 use crate::pages::path;
 use crate::types::{
-    DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, MOST_COUNTED, PagePosition, PoolSummary, bytes, grouped,
+    Counted, DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, MOST_COUNTED, PagePosition, PoolSummary, bytes,
+    grouped,
 };
 
 #[component]
@@ -15,7 +16,7 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
     let cover = worst_cover(&health.pools);
     view! {
         <div class="grid grid-cols-2 gap-3 lg:grid-cols-4 2xl:gap-4">
-            <Tile label="Claims today" value=grouped(health.claims_today) note=Some(against_yesterday(&health)) href=Some(newest_claims()) />
+            <CountedTile label="Claimed today" counted=health.claimed_today.clone() note=against_yesterday(&health) tone=Tone::Neutral />
             <ClaimTimeTile health=health.clone() />
             <Tile
                 label="Hours of cover"
@@ -30,19 +31,17 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
                 note=Some(format!("{} active, {} scaled to zero", grouped(health.active), grouped((claimed - health.active).max(0))))
                 href=Some(path::databases_in(DatabaseState::Claimed))
             />
-            <Tile
+            <CountedTile
                 label="Blocked now"
-                value=grouped(health.blocked)
-                note=Some(String::from("a quota is used up or the endpoint is off"))
-                href=Some(path::blocked())
-                tone=at_most_none(health.blocked, Tone::Bad)
+                tone=at_most_none(health.blocked.count, Tone::Bad)
+                counted=health.blocked.clone()
+                note="a quota is used up or the endpoint is off"
             />
-            <Tile
+            <CountedTile
                 label="Near the storage quota"
-                value=grouped(health.near_quota)
-                note=Some(near_quota_note(health.never_measured))
-                href=Some(list(|filter| filter.storage_percent = Some(80)))
-                tone=at_most_none(health.near_quota, Tone::Warning)
+                tone=at_most_none(health.near_quota.count, Tone::Warning)
+                counted=health.near_quota.clone()
+                note=near_quota_note(health.never_measured)
             />
             <Tile
                 label="Data and history"
@@ -59,6 +58,13 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
             />
         </div>
     }
+}
+
+/// A number of databases, linked to the table of just those.
+#[component]
+fn CountedTile(label: &'static str, counted: Counted, #[prop(into)] note: String, tone: Tone) -> impl IntoView {
+    let href = path::databases(&counted.filter, &PagePosition::First);
+    view! { <Tile label value=grouped(counted.count) note=Some(note) href=Some(href) tone /> }
 }
 
 #[component]
@@ -100,7 +106,7 @@ fn worst_cover(pools: &[PoolSummary]) -> Option<(&PoolSummary, f64)> {
 }
 
 fn against_yesterday(health: &FleetHealth) -> String {
-    let (today, yesterday) = (health.claims_today, health.claims_yesterday_by_now);
+    let (today, yesterday) = (health.claimed_today.count, health.claimed_yesterday_by_now);
     match yesterday {
         0 => String::from("none yesterday by this hour"),
         _ => {
@@ -108,13 +114,6 @@ fn against_yesterday(health: &FleetHealth) -> String {
             format!("{percent:+.0} % against {} yesterday by this hour", grouped(yesterday))
         }
     }
-}
-
-fn newest_claims() -> String {
-    list(|filter| {
-        filter.state = Some(DatabaseState::Claimed);
-        filter.sort = DatabaseSort::Claimed;
-    })
 }
 
 fn list(narrow: impl FnOnce(&mut DatabaseFilter)) -> String {

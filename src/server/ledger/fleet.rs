@@ -1,8 +1,12 @@
 //! The fleet as a whole, for its first screen. Nothing here counts rows of `databases` one by one: states come from the roll-up, the rest from partial indexes
 //! and samples.
 
-use super::{Ledger, LedgerError};
-use crate::types::{BlockReason, Blocked, ClaimTime, DatabaseState, FleetHealth, FleetPoint, MOST_COUNTED};
+use sqlx::QueryBuilder;
+
+use super::{Ledger, LedgerError, listing::push_filter};
+use crate::types::{
+    BlockReason, Blocked, ClaimTime, DatabaseFilter, DatabaseState, FleetHealth, FleetPoint, MOST_COUNTED, Time,
+};
 
 const EVENTS_SHOWN: i64 = 12;
 const DENIALS_SHOWN: i64 = 5;
@@ -21,21 +25,10 @@ impl Ledger {
         .fetch_all(&self.db)
         .await?;
         let claims = sqlx::query!(
-            r#"SELECT count(*) FILTER (WHERE requested_at >= date_trunc('day', now())) AS "today!",
-                      count(*) FILTER (WHERE requested_at < date_trunc('day', now())
-                        AND requested_at BETWEEN date_trunc('day', now()) - interval '1 day' AND now() - interval '1 day') AS "yesterday_by_now!",
-                      count(*) FILTER (WHERE requested_at > now() - interval '24 hours') AS "last_day!",
-                      count(*) FILTER (WHERE requested_at > now() - interval '24 hours' AND kind = 'warm') AS "warm!"
-               FROM claims WHERE requested_at >= date_trunc('day', now()) - interval '1 day'"#
-        )
-        .fetch_one(&self.db)
-        .await?;
-        let trouble = sqlx::query!(
-            r#"SELECT (SELECT count(*) FROM databases WHERE block_reason IS NOT NULL AND state = 'claimed') AS "blocked!",
-                      (SELECT count(*) FROM databases WHERE storage_permille >= 800 AND state = 'claimed' AND block_reason IS NULL) AS "near_quota!",
-                      (SELECT count(*) FROM (SELECT FROM databases_to_measure
-                         WHERE state = 'claimed' AND logical_size_bytes IS NULL LIMIT $1) AS found) AS "never_measured!""#,
-            MOST_COUNTED
+            r#"SELECT count(*) AS "last_day!", count(*) FILTER (WHERE kind = 'warm') AS "warm!",
+                      (SELECT count(*) FROM databases WHERE claimed_at >= date_trunc('day', now(), 'UTC') - interval '1 day'
+                         AND claimed_at < now() - interval '1 day') AS "yesterday_by_now!"
+               FROM claims WHERE requested_at > now() - interval '24 hours'"#
         )
         .fetch_one(&self.db)
         .await?;
@@ -53,13 +46,13 @@ impl Ledger {
                 .map(|state| (state, counts.iter().find(|row| row.state == state).map_or(0, |row| row.count)))
                 .collect(),
             pools: self.pools().await?,
-            claims_today: claims.today,
-            claims_yesterday_by_now: claims.yesterday_by_now,
+            claimed_today: self.counted(DatabaseFilter::claimed_since(chrono::Utc::now().date_naive())).await?,
+            claimed_yesterday_by_now: claims.yesterday_by_now,
             warm_percent: (claims.last_day > 0).then(|| claims.warm as f64 * 100.0 / claims.last_day as f64),
             claim_time: self.claim_time().await?,
-            blocked: trouble.blocked,
-            near_quota: trouble.near_quota,
-            never_measured: trouble.never_measured,
+            blocked: self.counted(DatabaseFilter::blocked()).await?,
+            near_quota: self.counted(DatabaseFilter::near_storage_quota()).await?,
+            never_measured: self.never_measured().await?,
             active: last.map_or(0, |point| point.active),
             synthetic_size_bytes: last.map(|point| point.synthetic_size_bytes),
             sampled_at: last.map(|point| point.at),
@@ -70,20 +63,27 @@ impl Ledger {
         })
     }
 
+    /// Claimed databases that may be near their storage quota, and were never measured; counted up to [`MOST_COUNTED`].
+    async fn never_measured(&self) -> Result<i64, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (SELECT FROM databases_to_measure
+                 WHERE state = 'claimed' AND logical_size_bytes IS NULL LIMIT $1) AS found"#,
+            MOST_COUNTED
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
     /// Claimed databases that cannot be used as they should, by why, most first.
     pub(super) async fn blocked_by_reason(&self) -> Result<Vec<Blocked>, LedgerError> {
-        let rows = sqlx::query!(
-            r#"SELECT block_reason AS "reason!", count(*) AS "count!", min(blocked_since) AS since FROM databases
-               WHERE block_reason IS NOT NULL AND state = 'claimed'
-               GROUP BY 1 ORDER BY 2 DESC"#
-        )
-        .fetch_all(&self.db)
-        .await?;
+        let mut query =
+            QueryBuilder::new("SELECT d.block_reason, count(*), min(d.blocked_since) FROM databases AS d WHERE ");
+        push_filter(&mut query, &DatabaseFilter::blocked());
+        query.push(" GROUP BY 1 ORDER BY 2 DESC");
+        let rows: Vec<(String, i64, Option<Time>)> = query.build_query_as().fetch_all(&self.db).await?;
         Ok(rows
             .into_iter()
-            .filter_map(|row| {
-                Some(Blocked { reason: BlockReason::parse(&row.reason)?, count: row.count, since: row.since })
-            })
+            .filter_map(|(reason, count, since)| Some(Blocked { reason: BlockReason::parse(&reason)?, count, since }))
             .collect())
     }
 

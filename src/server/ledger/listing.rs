@@ -1,6 +1,7 @@
 //! The table of databases: filtered, ordered and paged by keyset, so that the last page costs what the first one does.
 //! Filters are enums turned into fixed fragments; every value is bound.
 
+use chrono::NaiveTime;
 use sqlx::{Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
@@ -10,8 +11,8 @@ use super::{
     databases::{ROW_COLUMNS, ROW_TABLES, RowRecord},
 };
 use crate::types::{
-    DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS, PagePosition,
-    Time, Total, text,
+    Counted, DatabaseFilter, DatabasePage, DatabaseRow, DatabaseSort, DatabaseState, FilterChoices, PAGE_ROWS,
+    PagePosition, Time, Total, text,
 };
 
 /// An exact total is given up to here; above it the answer is "more than".
@@ -93,6 +94,14 @@ impl Ledger {
         Ok(FilterChoices { pools: pools.into_iter().map(|pool| pool.name).collect(), plans, regions })
     }
 
+    /// How many databases the table of this filter has. For filters that a partial index serves.
+    pub(super) async fn counted(&self, filter: DatabaseFilter) -> Result<Counted, LedgerError> {
+        let mut query = QueryBuilder::new("SELECT count(*) FROM databases AS d WHERE ");
+        push_filter(&mut query, &filter);
+        let count = query.build_query_scalar().fetch_one(&self.db).await?;
+        Ok(Counted { filter, count })
+    }
+
     /// From the roll-up where state and pool are all that is asked for; else by counting, up to a bound.
     async fn total(&self, filter: &DatabaseFilter) -> Result<Total, LedgerError> {
         let plain = DatabaseFilter {
@@ -114,7 +123,7 @@ impl Ledger {
             return Ok(Total::Exactly(count));
         }
         let bound = if searched(filter).is_some() { COUNTED_HITS } else { COUNTED_ROWS };
-        let mut query = QueryBuilder::new(format!("SELECT count(*) FROM (SELECT FROM {ROW_TABLES} WHERE "));
+        let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT FROM databases AS d WHERE ");
         push_filter(&mut query, filter);
         query.push(" LIMIT ").push_bind(bound + 1).push(") AS found");
         let count: i64 = query.build().fetch_one(&self.db).await?.try_get(0)?;
@@ -147,11 +156,16 @@ pub(super) fn like_pattern(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
-    match filter.state {
-        Some(state) => query.push("d.state = ").push_bind(state),
-        None => query.push("d.state <> 'deleted'"),
+/// The one meaning of a filter: of a table, its total, and every number that links to it. Speaks of `databases AS d`.
+pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseFilter) {
+    match (filter.state, filter.claimed_since) {
+        (Some(state), _) => query.push("d.state = ").push_bind(state),
+        (None, Some(_)) => query.push("true"),
+        (None, None) => query.push("d.state <> 'deleted'"),
     };
+    if let Some(day) = filter.claimed_since {
+        query.push(" AND d.claimed_at >= ").push_bind(day.and_time(NaiveTime::MIN).and_utc());
+    }
     if let Some(pool) = &filter.pool {
         query.push(" AND d.pool_id = (SELECT id FROM pools WHERE name = ").push_bind(pool.clone()).push(")");
     }

@@ -1,7 +1,7 @@
 //! The fleet, page by page.
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,13 +31,14 @@ pub struct DatabaseList {
 #[utoipa::path(
     get, path = "/api/v1/databases", operation_id = "listDatabases", tag = "databases", security(("token" = ["read"])),
     params(
-        ("state" = inline(Option<DatabaseState>), Query, description = "Only these. Without it, all but the deleted ones"),
+        ("state" = inline(Option<DatabaseState>), Query, description = "Only these. Without it, all but the deleted ones, unless `claimed_since` is there"),
         ("pool" = Option<String>, Query, description = "Only those of this pool", pattern = "line 32"),
         ("plan" = Option<String>, Query, description = "Only those of owners with this plan", pattern = "line 32"),
         ("region" = Option<String>, Query, description = "Only those in this region of Neon's", pattern = "line 64"),
         ("text" = Option<String>, Query, description = "Part of an owner's id, e-mail or organisation, or of a project's, endpoint's or database's id: 3 characters at least", pattern = "searched"),
         ("blocked" = Option<bool>, Query, description = "Only claimed ones that something blocks"),
         ("storage_percent" = Option<i64>, Query, description = "Only claimed ones that use at least this share of their storage quota, in per cent", minimum = 80, maximum = 1000),
+        ("claimed_since" = Option<NaiveDate>, Query, description = "Only those that were claimed on this day (in UTC, from the year 2000 on) or later, whatever became of them"),
         ("sort" = inline(Option<DatabaseSort>), Query, description = "Newest, last claimed, largest or last active first"),
         ("after" = Option<String>, Query, description = "`next` of the page before, with the same filter and sort", max_length = 60, pattern = "cursor"),
         ("before" = Option<String>, Query, description = "`previous` of the page behind, with the same filter and sort", max_length = 60, pattern = "cursor"),
