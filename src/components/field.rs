@@ -14,8 +14,15 @@ pub fn TextField(
     hint: Option<String>,
     #[prop(default = "text")] kind: &'static str,
     #[prop(default = false)] required: bool,
+    /// Whether it travels with the form; it does if this is left out.
+    #[prop(optional, into)]
+    is_sent: Option<Signal<bool>>,
+    /// Below the field, while it is being written: how it is read.
+    #[prop(optional, into)]
+    beside: Option<Signal<String>>,
 ) -> impl IntoView {
     let hint_id = hint.as_ref().map(|_| format!("{id}-hint"));
+    let sent_name = move || is_sent.is_none_or(|is_sent| is_sent.try_get().unwrap_or(true)).then_some(name);
     view! {
         <div class="flex flex-col gap-1">
             <label class="text-sm font-medium" for=id.clone()>
@@ -23,7 +30,7 @@ pub fn TextField(
             </label>
             <input
                 id=id
-                name=name
+                name=sent_name
                 type=kind
                 class="input w-full tabular-nums"
                 autocomplete="off"
@@ -36,6 +43,7 @@ pub fn TextField(
                     value.try_set(event_target_value(&event));
                 }
             />
+            {beside.map(|beside| view! { <p class="text-xs text-muted tabular-nums">{move || beside.try_get()}</p> })}
             {hint.map(|hint| view! { <p id=hint_id class="text-xs text-muted">{hint}</p> })}
         </div>
     }

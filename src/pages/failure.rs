@@ -19,6 +19,7 @@ pub fn Failure(error: AppError) -> impl IntoView {
         AppError::NotFound(_) => (Glyph::Search, "Not found"),
         AppError::Invalid { .. } => (Glyph::Alert, "That cannot be read"),
         AppError::Conflict(_) => (Glyph::Alert, "Not possible right now"),
+        AppError::TooMany { .. } => (Glyph::Clock, "Too many at once"),
         AppError::Busy { .. } => (Glyph::Clock, "The ledger is not available right now"),
         AppError::Internal { .. } => (Glyph::Alert, "Something went wrong on our side"),
         AppError::Unreachable => (Glyph::Link, "The server did not answer"),

@@ -89,8 +89,12 @@ fn words(kind: &str) -> String {
     match kind {
         "database.state" => return String::from("State changed"),
         "database.quota" => return String::from("Quota changed"),
-        "database.reveal" | "database.revealed" => return String::from("Connection revealed"),
         "database.release_refused" => return String::from("Neon refuses to delete it"),
+        "database.reveal" | "database.revealed" | "database.credentials_disclosed" => {
+            return String::from("Credentials shown");
+        }
+        "database.credentials_changed" => return String::from("Password changed on Neon"),
+        "database.rotate_password" => return String::from("Password rotation asked for"),
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "owner.changed" => return String::from("Owner changed"),
         "claim.waiting" => return String::from("Claim waits"),
@@ -134,7 +138,7 @@ fn mark(kind: &str) -> (Tone, Glyph) {
         || has("template")
     {
         (Tone::Accent, Glyph::Pencil)
-    } else if has("reveal") {
+    } else if has("reveal") || has("credentials") || has("password") {
         (Tone::Warning, Glyph::Eye)
     } else if has("suspend") || has("pause") {
         (Tone::Neutral, Glyph::Pause)

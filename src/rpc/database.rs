@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use uuid::Uuid;
 
-use crate::types::{AppError, Connection, DatabaseDetail, Outcome, UsageHistory, UsageRange};
+use crate::types::{AppError, Credentials, DatabaseDetail, Outcome, UsageHistory, UsageRange};
 
 #[server(endpoint = "database", input = GetUrl)]
 pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
@@ -23,20 +23,28 @@ pub async fn database_usage(id: Uuid, range: UsageRange) -> Result<UsageHistory,
     Ok(caller.state.ledger.usage_history(id, from, today).await?)
 }
 
-/// Sets all five limits. Texts as a person writes them: sizes as `512 MiB`, times in hours; empty or `unlimited` for none.
+/// Sets the limits that are there; `revision` is that of the quota which the form was filled from. Texts as a person writes them: sizes as `512 MiB`,
+/// times in hours; `unlimited` for none.
 #[server(endpoint = "set-quota")]
 pub async fn set_quota(
     id: Uuid,
-    storage: String,
-    active_hours: String,
-    compute_hours: String,
-    written: String,
-    transfer: String,
+    revision: i64,
+    storage: Option<String>,
+    active_hours: Option<String>,
+    compute_hours: Option<String>,
+    written: Option<String>,
+    transfer: Option<String>,
     reason: String,
 ) -> Result<Outcome, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
-    let quota = crate::types::Quota::parse(&storage, &active_hours, &compute_hours, &written, &transfer)?;
-    caller.state.ledger.set_quota(id, &quota, &caller.because(&reason)?).await?;
+    let change = crate::types::QuotaChange::parse(
+        storage.as_deref(),
+        active_hours.as_deref(),
+        compute_hours.as_deref(),
+        written.as_deref(),
+        transfer.as_deref(),
+    )?;
+    caller.state.ledger.change_quota(id, &change, Some(revision), &caller.because(&reason)?).await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
 
@@ -70,12 +78,23 @@ pub async fn refresh(id: Uuid) -> Result<Outcome, AppError> {
     Ok(caller.state.engine.refresh_now(id).await)
 }
 
-/// The connection strings, after the reason has been written down.
+/// The credentials, after the reason has been written down, as Neon has them now.
 #[server(endpoint = "reveal")]
-pub async fn reveal(id: Uuid, reason: String) -> Result<Connection, AppError> {
+pub async fn reveal(id: Uuid, reason: String) -> Result<Credentials, AppError> {
+    use crate::server::ledger::{Disclosure, Way};
     let caller = crate::server::auth::permit(crate::types::Permission::Reveal)?;
-    let sealed = caller.state.ledger.reveal(id, &caller.because(&reason)?).await?;
-    Ok(caller.state.secrets.open(id, &sealed)?)
+    let by = caller.because(&reason)?;
+    let disclosure = Disclosure { way: Way::Reveal, address: &caller.address, pools: None };
+    let stored = caller.state.ledger.disclose(id, &disclosure, &by).await?;
+    Ok(caller.state.engine.current_credentials(id, &stored).await?)
+}
+
+/// A new password for the database's role. The old one stops working within seconds.
+#[server(endpoint = "rotate-password")]
+pub async fn rotate_password(id: Uuid, reason: String) -> Result<Outcome, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
+    caller.state.ledger.wish_password_reset(id, &caller.because(&reason)?).await?;
+    Ok(caller.state.engine.apply_now(id).await)
 }
 
 /// Gives the database up for good: it is deleted on Neon, recoverable there for 7 days. `confirmation` must be the owner's e-mail address

@@ -19,6 +19,7 @@ impl From<LedgerError> for AppError {
                 ),
                 retry_after_seconds: 5,
             },
+            LedgerError::TooMany { message, retry_after_seconds } => Self::TooMany { message, retry_after_seconds },
             LedgerError::Away => ledger_is_away(),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");

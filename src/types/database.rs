@@ -209,12 +209,18 @@ pub struct DatabaseDetail {
     pub role_name: Option<String>,
     /// Why it is kept, and not handed out.
     pub withheld_reason: Option<String>,
+    /// When Neon last confirmed the password; where it never did, when a connection with it was last answered.
+    pub credentials_verified_at: Option<Time>,
+    /// When it was noticed that the password had been changed on Neon, past Flotilla.
+    pub credentials_changed_at: Option<Time>,
     pub available_at: Option<Time>,
     pub deleted_at: Option<Time>,
     pub recoverable_until: Option<Time>,
     /// Since when Neon refuses to delete it.
     pub release_refused_at: Option<Time>,
     pub quota: Quota,
+    /// Rises with every change of the quota.
+    pub quota_revision: i64,
     pub usage: Usage,
     pub period_start: Option<Time>,
     pub period_end: Option<Time>,
@@ -270,6 +276,18 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("host", &self.host).field("role", &self.role).finish_non_exhaustive()
     }
+}
+
+/// What is disclosed to whoever asked for it with a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    pub connection: Connection,
+    /// When Neon last confirmed the password; where it never did, when a connection with it was last answered.
+    pub verified_at: Option<Time>,
+    /// When it was noticed that the password had been changed on Neon, past Flotilla. What is told here is the new one.
+    pub changed_on_neon_at: Option<Time>,
+    /// Why Neon was not able to confirm it just now; absent when it did.
+    pub not_verified_because: Option<String>,
 }
 
 /// What came of an action that a person waits for.

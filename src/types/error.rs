@@ -16,6 +16,9 @@ pub enum AppError {
     Invalid { field: String, message: String },
     #[error("{0}")]
     Conflict(String),
+    /// Beyond a limit that holds for this caller alone.
+    #[error("{message}")]
+    TooMany { message: String, retry_after_seconds: u32 },
     #[error("{message}")]
     Busy { message: String, retry_after_seconds: u32 },
     /// The cause is in the server's log under this reference.
@@ -41,6 +44,7 @@ impl AppError {
             Self::NotFound(_) => 404,
             Self::Invalid { .. } => 422,
             Self::Conflict(_) => 409,
+            Self::TooMany { .. } => 429,
             Self::Busy { .. } => 503,
             Self::Internal { .. } => 500,
             Self::Unreachable => 502,

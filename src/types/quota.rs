@@ -33,33 +33,78 @@ pub struct Usage {
 }
 
 impl Quota {
-    /// From what a person wrote: sizes as `512 MiB`, times in hours as `100` or `0.5`; empty or `unlimited` for no limit.
+    /// Every limit with its name, as Neon has it.
+    pub fn limits(&self) -> [(&'static str, Option<i64>); 5] {
+        [
+            ("logical_size_bytes", self.logical_size_bytes),
+            ("active_time_seconds", self.active_time_seconds),
+            ("compute_time_seconds", self.compute_time_seconds),
+            ("written_data_bytes", self.written_data_bytes),
+            ("data_transfer_bytes", self.data_transfer_bytes),
+        ]
+    }
+}
+
+/// Which limits shall change: `None` leaves one as it is, `Some(None)` lifts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaChange {
+    pub logical_size_bytes: Option<Option<i64>>,
+    pub active_time_seconds: Option<Option<i64>>,
+    pub compute_time_seconds: Option<Option<i64>>,
+    pub written_data_bytes: Option<Option<i64>>,
+    pub data_transfer_bytes: Option<Option<i64>>,
+}
+
+impl QuotaChange {
+    /// From what a person wrote: sizes as `512 MiB`, times in hours as `100` or `0.5`; `unlimited` for no limit. A text that is absent changes nothing.
     ///
     /// # Errors
     /// [`AppError::Invalid`], naming the field.
     pub fn parse(
-        storage: &str,
-        active_hours: &str,
-        compute_hours: &str,
-        written: &str,
-        transfer: &str,
+        storage: Option<&str>,
+        active_hours: Option<&str>,
+        compute_hours: Option<&str>,
+        written: Option<&str>,
+        transfer: Option<&str>,
     ) -> Result<Self, AppError> {
-        let size = |field: &str, text: &str| parse_bytes(text).map_err(|message| AppError::invalid(field, message));
-        let hours = |field: &str, text: &str| parse_hours(text).map_err(|message| AppError::invalid(field, message));
+        let read = |field: &str, text: Option<&str>, read: fn(&str) -> Result<Option<i64>, String>| {
+            text.map(|text| read(text).map_err(|message| AppError::invalid(field, message))).transpose()
+        };
         Ok(Self {
-            logical_size_bytes: size("storage", storage)?,
-            active_time_seconds: hours("active_hours", active_hours)?,
-            compute_time_seconds: hours("compute_hours", compute_hours)?,
-            written_data_bytes: size("written", written)?,
-            data_transfer_bytes: size("transfer", transfer)?,
+            logical_size_bytes: read("storage", storage, parse_bytes)?,
+            active_time_seconds: read("active_hours", active_hours, parse_hours)?,
+            compute_time_seconds: read("compute_hours", compute_hours, parse_hours)?,
+            written_data_bytes: read("written", written, parse_bytes)?,
+            data_transfer_bytes: read("transfer", transfer, parse_bytes)?,
         })
+    }
+
+    /// Every limit, to those of this quota.
+    pub fn to(quota: &Quota) -> Self {
+        Self {
+            logical_size_bytes: Some(quota.logical_size_bytes),
+            active_time_seconds: Some(quota.active_time_seconds),
+            compute_time_seconds: Some(quota.compute_time_seconds),
+            written_data_bytes: Some(quota.written_data_bytes),
+            data_transfer_bytes: Some(quota.data_transfer_bytes),
+        }
+    }
+
+    pub fn applied_to(&self, quota: Quota) -> Quota {
+        Quota {
+            logical_size_bytes: self.logical_size_bytes.unwrap_or(quota.logical_size_bytes),
+            active_time_seconds: self.active_time_seconds.unwrap_or(quota.active_time_seconds),
+            compute_time_seconds: self.compute_time_seconds.unwrap_or(quota.compute_time_seconds),
+            written_data_bytes: self.written_data_bytes.unwrap_or(quota.written_data_bytes),
+            data_transfer_bytes: self.data_transfer_bytes.unwrap_or(quota.data_transfer_bytes),
+        }
     }
 }
 
-/// `0.5` → 1,800 seconds; empty or `unlimited` → `None`.
+/// `0.5` → 1,800 seconds; `unlimited` → `None`.
 fn parse_hours(text: &str) -> Result<Option<i64>, String> {
     let text = text.trim().to_ascii_lowercase();
-    if matches!(text.as_str(), "" | "unlimited" | "none" | "∞") {
+    if matches!(text.as_str(), "unlimited" | "none" | "∞") {
         return Ok(None);
     }
     let hours: f64 = text
@@ -78,20 +123,42 @@ fn parse_hours(text: &str) -> Result<Option<i64>, String> {
 mod tests {
     use super::*;
 
+    const OLD: Quota = Quota {
+        logical_size_bytes: Some(1),
+        active_time_seconds: Some(2),
+        compute_time_seconds: None,
+        written_data_bytes: Some(4),
+        data_transfer_bytes: None,
+    };
+
     #[test]
     fn limits_are_read_as_people_write_them() {
-        let quota = Quota::parse("1 GiB", "0.5", "unlimited", "", "5 GB").expect("valid");
-        assert_eq!(quota.logical_size_bytes, Some(1_073_741_824));
-        assert_eq!(quota.active_time_seconds, Some(1_800));
-        assert_eq!((quota.compute_time_seconds, quota.written_data_bytes), (None, None));
-        assert_eq!(quota.data_transfer_bytes, Some(5_368_709_120));
+        let change =
+            QuotaChange::parse(Some("1 GiB"), Some("0.5"), Some("unlimited"), None, Some("5 GB")).expect("valid");
+        assert_eq!(change.logical_size_bytes, Some(Some(1_073_741_824)));
+        assert_eq!(change.active_time_seconds, Some(Some(1_800)));
+        assert_eq!((change.compute_time_seconds, change.written_data_bytes), (Some(None), None));
+        assert_eq!(change.data_transfer_bytes, Some(Some(5_000_000_000)));
+    }
+
+    #[test]
+    fn what_is_absent_stays() {
+        let change = QuotaChange {
+            logical_size_bytes: Some(None),
+            compute_time_seconds: Some(Some(7)),
+            ..QuotaChange::default()
+        };
+        assert_eq!(change.applied_to(OLD), Quota { logical_size_bytes: None, compute_time_seconds: Some(7), ..OLD });
+        assert_eq!(QuotaChange::default().applied_to(OLD), OLD);
+        assert_eq!(QuotaChange::to(&OLD).applied_to(Quota::default()), OLD);
     }
 
     #[test]
     fn a_wrong_limit_names_its_field() {
-        let error = Quota::parse("1 GiB", "soon", "", "", "").expect_err("not a number");
+        let error = QuotaChange::parse(Some("1 GiB"), Some("soon"), None, None, None).expect_err("not a number");
         assert!(matches!(error, AppError::Invalid { field, .. } if field == "active_hours"));
-        assert!(Quota::parse("", "0", "", "", "").is_err());
-        assert!(Quota::parse("", "NaN", "", "", "").is_err());
+        for hours in ["", "0", "NaN"] {
+            assert!(QuotaChange::parse(None, Some(hours), None, None, None).is_err(), "{hours}");
+        }
     }
 }

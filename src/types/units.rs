@@ -14,36 +14,60 @@ pub fn bytes(n: i64) -> String {
     format!("{number} {}", UNITS[unit])
 }
 
-/// `512 MiB`, `1.5GB`, `1048576` → bytes. `unlimited`, `none` and the empty text → `None`.
-/// Decimal and binary prefixes both mean powers of 1024, as Neon's own limits do.
+/// Units that sizes are read in: those of powers of 1024, those of powers of 1000, and plain bytes.
+const SIZE_UNITS: [(&str, i64); 10] = [
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("bytes", 1),
+    ("b", 1),
+];
+
+/// `512 MiB`, `1.5GB`, `1048576 B` → bytes; `unlimited` and `none` → `None`. `GiB` is 1024³, `GB` is 1000³; a number without a unit is refused.
 ///
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_bytes(text: &str) -> Result<Option<i64>, String> {
-    let text = text.trim().to_ascii_lowercase();
-    if matches!(text.as_str(), "" | "unlimited" | "none" | "∞") {
+    let text = text.trim();
+    if matches!(text.to_ascii_lowercase().as_str(), "unlimited" | "none" | "∞") {
         return Ok(None);
     }
     let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
+    let (digits, unit) = (&text[..split], text[split..].trim());
     let wrong = || String::from("Write a size such as 512 MiB or 10 GiB, or “unlimited”.");
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let factor = match unit.trim() {
-        "" | "b" | "bytes" => 1.0,
-        "k" | "kb" | "kib" => 1024.0,
-        "m" | "mb" | "mib" => 1024.0 * 1024.0,
-        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "t" | "tb" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(wrong()),
-    };
-    let bytes = number * factor;
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    let factor = SIZE_UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor);
+    let Some(factor) = factor else { return Err(unit_missing(digits, unit).unwrap_or_else(wrong)) };
+    let bytes = number * factor as f64;
     if bytes < 1.0 {
         return Err(String::from("A quota must be at least 1 byte. For no limit write “unlimited”."));
     }
-    if bytes > 1e18 {
+    if bytes > 1e15 {
         return Err(String::from("That is more than Neon can hold. For no limit write “unlimited”."));
     }
     Ok(Some(bytes as i64))
+}
+
+/// What may have been meant by a number without a unit, or with one that means 1024 to some and 1000 to others.
+fn unit_missing(digits: &str, unit: &str) -> Option<String> {
+    match unit.to_ascii_uppercase().as_str() {
+        "" => Some(format!("Write the unit: {digits} MiB or {digits} GiB.")),
+        letter @ ("K" | "M" | "G" | "T") => {
+            Some(format!("Write {digits} {letter}iB (powers of 1024) or {digits} {letter}B (powers of 1000)."))
+        }
+        _ => None,
+    }
+}
+
+/// The exact size beside one that a person wrote: `10 GB` → `10,000,000,000 bytes (9.3 GiB)`.
+pub fn exact_bytes(n: i64) -> String {
+    let plain = if n == 1 { String::from("1 byte") } else { format!("{} bytes", grouped(n)) };
+    if n < 1024 { plain } else { format!("{plain} ({})", bytes(n)) }
 }
 
 /// `5400` → `1 h 30 min`: the two largest units.
@@ -83,14 +107,30 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_as_written() {
+    fn sizes_are_read_as_written_and_gb_is_not_gib() {
         assert_eq!(parse_bytes("512 MiB"), Ok(Some(536_870_912)));
-        assert_eq!(parse_bytes("1.5GB"), Ok(Some(1_610_612_736)));
+        assert_eq!(parse_bytes("10 GiB"), Ok(Some(10_737_418_240)));
+        assert_eq!(parse_bytes("10 GB"), Ok(Some(10_000_000_000)));
+        assert_eq!(parse_bytes("1.5gb"), Ok(Some(1_500_000_000)));
+        assert_eq!(parse_bytes("1 B"), Ok(Some(1)));
         assert_eq!(parse_bytes(" unlimited "), Ok(None));
-        assert!(parse_bytes("0").is_err());
-        assert!(parse_bytes("ten").is_err());
-        assert!(parse_bytes("-5 MiB").is_err());
-        assert!(parse_bytes("99999999999999 TiB").is_err());
+        for wrong in ["", "ten", "-5 MiB", "0 B", "1.2.3 MiB", "5 parsecs", "5 MiB or so", "99999999999999 TiB"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_size_without_a_clear_unit_is_refused_with_a_suggestion() {
+        assert_eq!(parse_bytes("10"), Err(String::from("Write the unit: 10 MiB or 10 GiB.")));
+        assert_eq!(parse_bytes(" 0.5 "), Err(String::from("Write the unit: 0.5 MiB or 0.5 GiB.")));
+        let error = parse_bytes("10g").expect_err("which G?");
+        assert_eq!(error, "Write 10 GiB (powers of 1024) or 10 GB (powers of 1000).");
+    }
+
+    #[test]
+    fn the_exact_size_stands_beside_what_was_written() {
+        assert_eq!(exact_bytes(10_000_000_000), "10,000,000,000 bytes (9.3 GiB)");
+        assert_eq!(exact_bytes(1), "1 byte");
     }
 
     #[test]

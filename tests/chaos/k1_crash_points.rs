@@ -178,7 +178,7 @@ impl Day<'_> {
         tokio::join!(self.claim(one), self.claim(two), self.claim(three));
     }
 
-    /// A quota that Neon does not take at first, compute settings, a suspension and a start.
+    /// A quota that Neon does not take at first, compute settings, a suspension, a start, and a new password.
     async fn changes(&self, owner: &str) {
         let id = self.claim(owner).await;
         let path = format!("/api/v1/databases/{id}");
@@ -188,7 +188,7 @@ impl Day<'_> {
         self.applied(&id).await;
         self.world.ledger.set_suspend_timeout(id.parse().unwrap(), 120, &By::cli()).await.unwrap();
         self.applied(&id).await;
-        for wish in ["suspend", "resume"] {
+        for wish in ["suspend", "resume", "rotate-password"] {
             self.caller.call(Method::POST, &format!("{path}/{wish}"), json!({})).await;
             self.applied(&id).await;
         }

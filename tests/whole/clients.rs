@@ -109,7 +109,7 @@ async fn every_disclosure_is_in_the_history_with_who_and_from_where() {
     let events = world.ledger.database(id_of(&first)).await.unwrap().events;
     let told: Vec<_> = events
         .iter()
-        .filter(|event| ["database.claimed", "database.revealed"].contains(&event.kind.as_str()))
+        .filter(|event| ["database.claimed", "database.credentials_disclosed"].contains(&event.kind.as_str()))
         .map(|event| {
             let after = event.after.as_ref().unwrap();
             (
@@ -121,7 +121,7 @@ async fn every_disclosure_is_in_the_history_with_who_and_from_where() {
             )
         })
         .collect();
-    let told_again = ("database.revealed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"));
+    let told_again = ("database.credentials_disclosed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"));
     let claimed = ("database.claimed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"));
     assert_eq!(told, [told_again.clone(), told_again, claimed], "newest first; what was not told is no event");
     server.stop().await;

@@ -3,11 +3,11 @@
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::quota_form::Draft;
+use super::quota_form::{Draft, Refill};
 use crate::components::{Glyph, Icon, Refresh};
 use crate::pages::{answers::Answers, session};
 use crate::rpc::database as rpc;
-use crate::types::{Connection, DatabaseDetail, Permission};
+use crate::types::{AppError, Credentials, DatabaseDetail, Permission};
 
 /// The ids of the dialogs.
 pub const QUOTA: &str = "edit-quota";
@@ -15,6 +15,7 @@ pub const SUSPEND: &str = "suspend";
 pub const RESUME: &str = "resume";
 pub const TIMEOUT: &str = "suspend-timeout";
 pub const REVEAL: &str = "reveal";
+pub const ROTATE: &str = "rotate-password";
 pub const RELEASE: &str = "release";
 
 #[derive(Clone, Copy)]
@@ -24,14 +25,15 @@ pub struct Actions {
     pub draft: Draft,
     pub timeout: RwSignal<String>,
     pub confirmation: RwSignal<String>,
-    /// The revealed connection, until it is hidden again.
-    pub connection: RwSignal<Option<Connection>>,
+    /// The revealed credentials, until they are hidden again.
+    pub credentials: RwSignal<Option<Credentials>>,
     pub set_quota: ServerAction<rpc::SetQuota>,
     pub suspend: ServerAction<rpc::Suspend>,
     pub resume: ServerAction<rpc::Resume>,
     pub set_timeout: ServerAction<rpc::SetSuspendTimeout>,
     pub refresh: ServerAction<rpc::Refresh>,
     pub reveal: ServerAction<rpc::Reveal>,
+    pub rotate: ServerAction<rpc::RotatePassword>,
     pub release: ServerAction<rpc::Release>,
     pub delete_again: ServerAction<rpc::DeleteAgain>,
 }
@@ -44,27 +46,41 @@ impl Actions {
             draft: Draft::new(),
             timeout: RwSignal::new(String::new()),
             confirmation: RwSignal::new(String::new()),
-            connection: RwSignal::new(None),
+            credentials: RwSignal::new(None),
             set_quota: ServerAction::new(),
             suspend: ServerAction::new(),
             resume: ServerAction::new(),
             set_timeout: ServerAction::new(),
             refresh: ServerAction::new(),
             reveal: ServerAction::new(),
+            rotate: ServerAction::new(),
             release: ServerAction::new(),
             delete_again: ServerAction::new(),
         };
         let answers = actions.answers;
         answers.follow(QUOTA, "The new quota is in force.", actions.set_quota.value());
+        Effect::new(move || match actions.set_quota.value().get() {
+            Some(Ok(_)) => actions.draft.refill(Refill::Everything),
+            Some(Err(AppError::Conflict(_))) => {
+                actions.draft.refill(Refill::AroundWhatIsTouched);
+                page.now();
+            }
+            _ => {}
+        });
         answers.follow(SUSPEND, "Suspended: connections are cut.", actions.suspend.value());
         answers.follow(RESUME, "Resumed: it is running.", actions.resume.value());
         answers.follow(TIMEOUT, "The new suspend timeout is in force.", actions.set_timeout.value());
         answers.follow("", "Fresh from Neon.", actions.refresh.value());
+        answers.follow(
+            ROTATE,
+            "Neon has made a new password, and it is stored. The old one works for a few seconds more.",
+            actions.rotate.value(),
+        );
         answers.follow(RELEASE, "Released: it is deleted on Neon.", actions.release.value());
         answers.follow("", "Deleted on Neon.", actions.delete_again.value());
         Effect::new(move || match actions.reveal.value().get() {
-            Some(Ok(connection)) => {
-                actions.connection.set(Some(connection));
+            Some(Ok(credentials)) => {
+                actions.credentials.set(Some(credentials));
                 // The only copy is the one that is hidden in time.
                 actions.reveal.clear();
                 answers.close(REVEAL);
@@ -77,7 +93,7 @@ impl Actions {
 
     /// Puts what is set now into the forms.
     pub fn fill(self, detail: &DatabaseDetail) {
-        self.draft.fill(&detail.quota);
+        self.draft.fill(detail);
         self.timeout.try_set(detail.suspend_timeout_seconds.to_string());
     }
 }

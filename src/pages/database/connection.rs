@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use leptos::{form::ActionForm, prelude::*};
 
-use super::actions::{Actions, REVEAL};
+use super::actions::{Actions, REVEAL, ROTATE};
 use super::facts::Copyable;
 use crate::components::{
-    CancelButton, CopyButton, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton,
+    CancelButton, CopyButton, Decision, Dialog, Fact, Glyph, Live, OpenDialog, Panel, ReasonField, SubmitButton,
+    Timestamp,
 };
 use crate::pages::session;
-use crate::types::{Connection, DatabaseDetail, Permission};
+use crate::types::{Credentials, DatabaseDetail, DatabaseState, Permission};
 
 const SHOWN_FOR_SECONDS: u32 = 30;
 const NEEDS_SCRIPT: &str =
@@ -18,25 +19,56 @@ const NEEDS_SCRIPT: &str =
 
 #[component]
 pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
-    let has_credentials = Memo::new(move |_| live.with(|detail| detail.host.is_some()).unwrap_or(false));
-    let left = hide_in_time(actions.connection);
-    let reveal = move || {
-        let none = (!has_credentials.get()).then(|| String::from("There is nothing to connect to."));
-        let why_not = session::why_not(Permission::Reveal).or(none);
-        view! { <OpenDialog dialog=REVEAL text="Reveal" glyph=Glyph::Eye why_not /> }
+    let state = Memo::new(move |_| live.with(|detail| detail.row.state));
+    let left = hide_in_time(actions.credentials);
+    let buttons = move || {
+        let unclaimed = state.get().and_then(not_claimed);
+        let why_not_reveal = session::why_not(Permission::Reveal).or(unclaimed.clone());
+        let why_not_rotate = session::why_not(Permission::ManageDatabases).or(unclaimed);
+        view! {
+            <span class="flex flex-wrap gap-2">
+                <OpenDialog dialog=ROTATE text="Rotate password" glyph=Glyph::Refresh why_not=why_not_rotate />
+                <OpenDialog dialog=REVEAL text="Reveal" glyph=Glyph::Eye why_not=why_not_reveal />
+            </span>
+        }
     };
     view! {
-        <Panel title="Connection" aside=ViewFn::from(reveal)>
+        <Panel title="Connection" aside=ViewFn::from(buttons)>
             <dl class="divide-y divide-base-300">
                 {move || live.with(|detail| fact("Host", detail.host.clone(), "host name"))}
                 {move || live.with(|detail| fact("Database", detail.database_name.clone(), "database name"))}
                 {move || live.with(|detail| fact("Role", detail.role_name.clone(), "role"))}
-                {move || secrets(actions.connection.try_get().flatten())}
+                {move || live.with(verified)}
+                {move || secrets(actions.credentials.try_get().flatten())}
             </dl>
-            <TimeLeft connection=actions.connection left />
+            {move || live.with(changed_on_neon)}
+            <TimeLeft credentials=actions.credentials left />
         </Panel>
         <RevealDialog actions />
+        <RotateDialog actions />
     }
+}
+
+/// Whoever claims a database that is not claimed yet is given the password that it has now.
+fn not_claimed(state: DatabaseState) -> Option<String> {
+    (state != DatabaseState::Claimed).then(|| format!("Only for a claimed database; this one is {}.", state.as_str()))
+}
+
+/// How old the knowledge is that the password is right.
+fn verified(detail: &DatabaseDetail) -> Option<AnyView> {
+    detail.credentials_verified_at.map(|at| view! { <Fact name="Password checked"><Timestamp at /></Fact> }.into_any())
+}
+
+fn changed_on_neon(detail: &DatabaseDetail) -> Option<AnyView> {
+    detail.credentials_changed_at.map(|at| {
+        view! {
+            <p class="notice notice-warning mt-3 text-sm">
+                "The password was changed on Neon, noticed " <Timestamp at />
+                ". The new one is stored; whoever was given the old one cannot connect until they are told."
+            </p>
+        }
+        .into_any()
+    })
 }
 
 fn fact(name: &'static str, value: Option<String>, what: &'static str) -> AnyView {
@@ -48,10 +80,10 @@ fn fact(name: &'static str, value: Option<String>, what: &'static str) -> AnyVie
 }
 
 /// Hides what was revealed when its time is over. Returns the seconds that are left.
-fn hide_in_time(connection: RwSignal<Option<Connection>>) -> RwSignal<u32> {
+fn hide_in_time(credentials: RwSignal<Option<Credentials>>) -> RwSignal<u32> {
     let left = RwSignal::new(0_u32);
     Effect::new(move || {
-        if connection.with(Option::is_none) {
+        if credentials.with(Option::is_none) {
             return;
         }
         left.set(SHOWN_FOR_SECONDS);
@@ -61,7 +93,7 @@ fn hide_in_time(connection: RwSignal<Option<Connection>>) -> RwSignal<u32> {
                 *left
             });
             if seconds == Some(0) {
-                connection.try_set(None);
+                credentials.try_set(None);
             }
         };
         if let Ok(handle) = set_interval_with_handle(tick, Duration::from_secs(1)) {
@@ -72,8 +104,8 @@ fn hide_in_time(connection: RwSignal<Option<Connection>>) -> RwSignal<u32> {
 }
 
 /// Masked, or the real ones.
-fn secrets(connection: Option<Connection>) -> AnyView {
-    match connection {
+fn secrets(credentials: Option<Credentials>) -> AnyView {
+    match credentials {
         None => view! {
             <Fact name="Password">
                 <span class="text-muted" aria-hidden="true">
@@ -83,17 +115,17 @@ fn secrets(connection: Option<Connection>) -> AnyView {
             </Fact>
         }
         .into_any(),
-        Some(connection) => view! { <Revealed connection /> }.into_any(),
+        Some(credentials) => view! { <Revealed credentials /> }.into_any(),
     }
 }
 
 /// How long they are still to be seen, and a way to end it.
 #[component]
-fn TimeLeft(connection: RwSignal<Option<Connection>>, left: RwSignal<u32>) -> impl IntoView {
+fn TimeLeft(credentials: RwSignal<Option<Credentials>>, left: RwSignal<u32>) -> impl IntoView {
     let hide = move |_| {
-        connection.try_set(None);
+        credentials.try_set(None);
     };
-    let is_shown = move || connection.try_with(Option::is_some).unwrap_or(false);
+    let is_shown = move || credentials.try_with(Option::is_some).unwrap_or(false);
     move || {
         is_shown().then(|| {
             view! {
@@ -113,8 +145,14 @@ fn TimeLeft(connection: RwSignal<Option<Connection>>, left: RwSignal<u32>) -> im
 }
 
 #[component]
-fn Revealed(connection: Connection) -> impl IntoView {
+fn Revealed(credentials: Credentials) -> impl IntoView {
+    let Credentials { connection, verified_at, not_verified_because, .. } = credentials;
+    let unsure = not_verified_because.map(|why| {
+        let since = verified_at.map(|at| view! { " It was right " <Timestamp at /> "." });
+        view! { <p class="py-1.5 text-sm text-warning" role="status">"As stored. Neon could not confirm it just now: " {why} {since}</p> }
+    });
     view! {
+        {unsure}
         <Secret name="Password" text=connection.password what="password" />
         <Secret name="Connection string" text=connection.uri what="connection string" />
         <Secret name="Pooled" text=connection.pooled_uri what="pooled connection string" />
@@ -131,6 +169,24 @@ fn Secret(name: &'static str, text: String, what: &'static str) -> impl IntoView
                 <CopyButton text what />
             </dd>
         </div>
+    }
+}
+
+#[component]
+fn RotateDialog(actions: Actions) -> impl IntoView {
+    let about = ("id", actions.id.to_string());
+    view! {
+        <Dialog id=ROTATE refusal=actions.answers.refusal title="Rotate the password?">
+            <ActionForm action=actions.rotate>
+                <Decision dialog=ROTATE about button="Rotate password" class="btn btn-warning" pending=actions.rotate.pending()>
+                    <ul class="list-disc pl-5 text-sm">
+                        <li>"Neon makes a new password. The old one stops working within seconds, for good."</li>
+                        <li>"Open connections are cut; a sleeping compute is woken for a moment."</li>
+                        <li>"The owner's application cannot connect until it has the new connection string: repeat its claim, or reveal it here."</li>
+                    </ul>
+                </Decision>
+            </ActionForm>
+        </Dialog>
     }
 }
 

@@ -55,6 +55,9 @@ fn OneDatabase(id: Uuid) -> impl IntoView {
         live.refresh().set_every(if moving { UNDER_WAY } else { AT_REST });
     });
     let actions = Actions::new(id, live.refresh());
+    Effect::new(move || {
+        live.with(|detail| actions.draft.follow(detail));
+    });
     view! {
         <Transition fallback=|| view! { <Skeleton what="the database" /> }>
             {move || Suspend::new(async move {

@@ -5,39 +5,118 @@ use leptos::{form::ActionForm, prelude::*};
 use super::actions::{Actions, QUOTA};
 use super::quota::{Limit, limits};
 use crate::components::{CancelButton, Dialog, Glyph, Icon, Live, ReasonField, SubmitButton, TextField};
-use crate::types::{AppError, DatabaseDetail, Quota};
+use crate::types::{AppError, DatabaseDetail, QuotaChange, exact_bytes, parse_bytes};
 
-/// The five fields as they are being written.
+/// One field as it is being written.
+#[derive(Clone, Copy)]
+struct Field {
+    text: RwSignal<String>,
+    /// What it was filled with.
+    filled: RwSignal<String>,
+}
+
+impl Field {
+    fn new() -> Self {
+        Self { text: RwSignal::new(String::new()), filled: RwSignal::new(String::new()) }
+    }
+
+    fn is_touched(self) -> bool {
+        self.text.get() != self.filled.get()
+    }
+
+    /// What is written, if it differs from what the field was filled with.
+    fn touched(self) -> Option<String> {
+        self.is_touched().then(|| self.text.get())
+    }
+
+    fn fill(self, text: String, keep_what_is_touched: bool) {
+        if !keep_what_is_touched || self.text.get_untracked() == self.filled.get_untracked() {
+            self.text.try_set(text.clone());
+        }
+        self.filled.try_set(text);
+    }
+}
+
+/// The five fields, and the revision of the quota that they were filled from. Only what somebody has touched is sent.
 #[derive(Clone, Copy)]
 pub struct Draft {
-    storage: RwSignal<String>,
-    active_hours: RwSignal<String>,
-    compute_hours: RwSignal<String>,
-    written: RwSignal<String>,
-    transfer: RwSignal<String>,
+    storage: Field,
+    active_hours: Field,
+    compute_hours: Field,
+    written: Field,
+    transfer: Field,
+    revision: RwSignal<i64>,
+    /// The next reading fills the form anew: all of it, or around what is touched.
+    refill: RwSignal<Option<Refill>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Refill {
+    /// It was saved.
+    Everything,
+    /// It was refused because somebody else had changed the quota: they have been told, and may save again.
+    AroundWhatIsTouched,
 }
 
 impl Draft {
     pub fn new() -> Self {
-        let field = || RwSignal::new(String::new());
-        Self { storage: field(), active_hours: field(), compute_hours: field(), written: field(), transfer: field() }
+        Self {
+            storage: Field::new(),
+            active_hours: Field::new(),
+            compute_hours: Field::new(),
+            written: Field::new(),
+            transfer: Field::new(),
+            revision: RwSignal::new(0),
+            refill: RwSignal::new(None),
+        }
     }
 
-    pub fn fill(self, quota: &Quota) {
-        self.storage.try_set(size_text(quota.logical_size_bytes));
-        self.active_hours.try_set(hours_text(quota.active_time_seconds));
-        self.compute_hours.try_set(hours_text(quota.compute_time_seconds));
-        self.written.try_set(size_text(quota.written_data_bytes));
-        self.transfer.try_set(size_text(quota.data_transfer_bytes));
+    pub fn fill(self, detail: &DatabaseDetail) {
+        self.fill_with(detail, false);
     }
 
-    fn parse(self) -> Result<Quota, AppError> {
-        Quota::parse(
-            &self.storage.get(),
-            &self.active_hours.get(),
-            &self.compute_hours.get(),
-            &self.written.get(),
-            &self.transfer.get(),
+    /// The next reading is the new ground.
+    pub fn refill(self, how: Refill) {
+        self.refill.try_set(Some(how));
+    }
+
+    /// The page was read anew: an untouched form follows it; one that is being filled in stays as it is, unless it was answered.
+    pub fn follow(self, detail: &DatabaseDetail) {
+        let is_touched = untrack(|| self.fields().into_iter().any(Field::is_touched));
+        match self.refill.get_untracked() {
+            // Read before the other change was committed: the next reading has it.
+            Some(Refill::AroundWhatIsTouched) if self.revision.get_untracked() == detail.quota_revision => {}
+            Some(how) => self.fill_with(detail, how == Refill::AroundWhatIsTouched),
+            None if !is_touched && self.revision.get_untracked() != detail.quota_revision => {
+                self.fill_with(detail, false)
+            }
+            None => {}
+        }
+    }
+
+    fn fill_with(self, detail: &DatabaseDetail, keep_what_is_touched: bool) {
+        let quota = &detail.quota;
+        self.storage.fill(size_text(quota.logical_size_bytes), keep_what_is_touched);
+        self.active_hours.fill(hours_text(quota.active_time_seconds), keep_what_is_touched);
+        self.compute_hours.fill(hours_text(quota.compute_time_seconds), keep_what_is_touched);
+        self.written.fill(size_text(quota.written_data_bytes), keep_what_is_touched);
+        self.transfer.fill(size_text(quota.data_transfer_bytes), keep_what_is_touched);
+        self.revision.try_set(detail.quota_revision);
+        self.refill.try_set(None);
+    }
+
+    fn fields(self) -> [Field; 5] {
+        [self.storage, self.active_hours, self.compute_hours, self.written, self.transfer]
+    }
+
+    fn parse(self) -> Result<QuotaChange, AppError> {
+        let [storage, active, compute, written, transfer] = self.fields().map(Field::touched);
+        QuotaChange::parse(
+            storage.as_deref(),
+            active.as_deref(),
+            compute.as_deref(),
+            written.as_deref(),
+            transfer.as_deref(),
         )
     }
 }
@@ -50,13 +129,16 @@ pub fn QuotaDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoVie
         <Dialog id=QUOTA refusal=actions.answers.refusal title="Edit quota" class="modal-box max-w-2xl">
             <ActionForm action=actions.set_quota>
                 <input type="hidden" name="id" value=actions.id.to_string() />
-                <p class="mb-4 text-sm text-muted">"Sizes as 512 MiB or 10 GiB, times in hours. Leave a field empty or write “unlimited” for no limit."</p>
+                <input type="hidden" name="revision" value=move || draft.revision.get().to_string() />
+                <p class="mb-4 text-sm text-muted">
+                    "Sizes with their unit: 512 MiB, 10 GiB (1024³ bytes) or 10 GB (1000³). Times in hours. Write “unlimited” for no limit. Only what you change is saved."
+                </p>
                 <div class="grid gap-4 sm:grid-cols-2">
-                    <TextField name="storage" id="quota-storage" label="Storage" value=draft.storage />
-                    <TextField name="active_hours" id="quota-active" label="Active time per period, in hours" value=draft.active_hours />
-                    <TextField name="compute_hours" id="quota-compute" label="Compute time per period, in CU hours" value=draft.compute_hours />
-                    <TextField name="written" id="quota-written" label="Written data per period" value=draft.written />
-                    <TextField name="transfer" id="quota-transfer" label="Data transfer per period" value=draft.transfer />
+                    <SizeField name="storage" id="quota-storage" label="Storage" field=draft.storage />
+                    <HoursField name="active_hours" id="quota-active" label="Active time per period, in hours" field=draft.active_hours />
+                    <HoursField name="compute_hours" id="quota-compute" label="Compute time per period, in CU hours" field=draft.compute_hours />
+                    <SizeField name="written" id="quota-written" label="Written data per period" field=draft.written />
+                    <SizeField name="transfer" id="quota-transfer" label="Data transfer per period" field=draft.transfer />
                     <ReasonField id="quota-reason" />
                 </div>
                 <div class="mt-4 needs-wasm" role="status">
@@ -71,10 +153,33 @@ pub fn QuotaDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoVie
     }
 }
 
+/// A size, with what it comes to in bytes beside it.
+#[component]
+fn SizeField(name: &'static str, id: &'static str, label: &'static str, field: Field) -> impl IntoView {
+    let beside = Signal::derive(move || match parse_bytes(&field.text.get()) {
+        Ok(Some(size)) => exact_bytes(size),
+        Ok(None) => String::from("no limit"),
+        Err(why) => why,
+    });
+    view! { <TextField name id label value=field.text is_sent=sent(field) beside required=true /> }
+}
+
+#[component]
+fn HoursField(name: &'static str, id: &'static str, label: &'static str, field: Field) -> impl IntoView {
+    view! { <TextField name id label value=field.text is_sent=sent(field) required=true /> }
+}
+
+/// A field travels if it is touched; without WebAssembly, which could tell, all do.
+fn sent(field: Field) -> Signal<bool> {
+    let can_tell = RwSignal::new(false);
+    Effect::new(move || can_tell.set(true));
+    Signal::derive(move || !can_tell.get() || field.is_touched())
+}
+
 /// Old → new, line by line.
-fn difference(detail: &DatabaseDetail, wanted: Result<Quota, AppError>) -> AnyView {
-    let wanted = match wanted {
-        Ok(wanted) => wanted,
+fn difference(detail: &DatabaseDetail, change: Result<QuotaChange, AppError>) -> AnyView {
+    let wanted = match change {
+        Ok(change) => change.applied_to(detail.quota),
         Err(error) => return view! { <p class="notice notice-error text-sm">{error.to_string()}</p> }.into_any(),
     };
     let before = limits(&detail.quota, &detail.usage);
@@ -129,7 +234,7 @@ fn hours_text(limit: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Usage, parse_bytes};
+    use crate::types::{Quota, Usage};
 
     #[test]
     fn what_the_form_shows_reads_back_as_what_is_set() {
@@ -137,8 +242,9 @@ mod tests {
             assert_eq!(parse_bytes(&size_text(Some(size))), Ok(Some(size)));
         }
         for seconds in [1, 59, 60, 100, 1_000, 3_599, 3_600, 360_000, 1_234_567] {
-            let quota = Quota::parse("", &hours_text(Some(seconds)), "", "", "").expect("readable");
-            assert_eq!(quota.active_time_seconds, Some(seconds));
+            let change =
+                QuotaChange::parse(None, Some(&hours_text(Some(seconds))), None, None, None).expect("readable");
+            assert_eq!(change.active_time_seconds, Some(Some(seconds)));
         }
         assert_eq!(parse_bytes(&size_text(None)), Ok(None));
     }

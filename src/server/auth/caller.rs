@@ -7,7 +7,7 @@ use crate::{
     server::{
         AppState,
         error::internal,
-        http::RequestId,
+        http::{RequestId, address},
         ledger::{By, Denied, Via},
     },
     types::{AppError, Operator, Permission, text},
@@ -26,6 +26,8 @@ pub struct Caller {
     pub operator: Operator,
     pub state: AppState,
     pub request_id: String,
+    /// Where the request came from, as far as that can be known.
+    pub address: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,8 @@ pub fn permit(permission: Permission) -> Result<Caller, AppError> {
     };
     let SignedIn { operator, .. } = parts.extensions.get::<SignedIn>().cloned().ok_or(AppError::NotSignedIn)?;
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
-    let caller = Caller { operator, state, request_id };
+    let address = address::of(&parts, &state.config);
+    let caller = Caller { operator, state, request_id, address };
     match caller.operator.why_not(permission) {
         None => Ok(caller),
         Some(why_not) => {

@@ -9,18 +9,21 @@ pub enum Scope {
     Claim,
     /// See databases and pools, without secrets.
     Read,
-    /// Change quotas, suspend, resume and release databases.
+    /// Change quotas, suspend, resume and release databases, rotate passwords.
     Manage,
+    /// See the credentials of any claimed database. Nothing else includes it.
+    Reveal,
 }
 
 impl Scope {
-    pub const ALL: [Self; 3] = [Self::Claim, Self::Read, Self::Manage];
+    pub const ALL: [Self; 4] = [Self::Claim, Self::Read, Self::Manage, Self::Reveal];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claim => "claim",
             Self::Read => "read",
             Self::Manage => "manage",
+            Self::Reveal => "reveal",
         }
     }
 
@@ -38,7 +41,7 @@ impl FromStr for Scope {
         Self::ALL
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| String::from("write claim, read or manage"))
+            .ok_or_else(|| String::from("write claim, read, manage or reveal"))
     }
 }
 
@@ -52,11 +55,12 @@ mod tests {
             let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
             Scope::ALL.map(|scope| scope.is_granted_by(&scopes))
         };
-        assert_eq!(granted(&[]), [false, false, false]);
-        assert_eq!(granted(&["claim"]), [true, false, false]);
-        assert_eq!(granted(&["read"]), [false, true, false]);
-        assert_eq!(granted(&["manage"]), [false, true, true]);
-        assert_eq!(granted(&["claim", "read", "manage"]), [true, true, true]);
+        assert_eq!(granted(&[]), [false, false, false, false]);
+        assert_eq!(granted(&["claim"]), [true, false, false, false]);
+        assert_eq!(granted(&["read"]), [false, true, false, false]);
+        assert_eq!(granted(&["manage"]), [false, true, true, false], "to manage is not to see secrets");
+        assert_eq!(granted(&["reveal"]), [false, false, false, true]);
+        assert_eq!(granted(&["claim", "read", "manage"]), [true, true, true, false]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum Command {
 pub struct NewToken {
     /// By which it is listed and stands in the history
     pub name: String,
-    /// What it may do: claim (claim databases), read (see the fleet), manage (also change it). May be given several times
+    /// What it may do: claim (claim databases), read (see the fleet), manage (also change it), reveal (see the credentials of any claimed database). May be given several times
     #[arg(long = "scope", required = true)]
     pub scopes: Vec<Scope>,
     /// Whose claims are its own: only their client is told their connection again. The token's name if left out

@@ -6,7 +6,8 @@ use super::{Duty, Inner, Report, crash, crash::CrashPoint, owner_tag::name_with_
 use crate::{
     server::{
         ledger::{Backoff, By, DueChange, LedgerError},
-        neon::{Class, ComputeSettings, NeonClient, NeonError},
+        neon::{Class, ComputeSettings, NeonClient, NeonError, uri::UriError},
+        secrets::SecretsError,
         trace,
     },
     types::EndpointWish,
@@ -14,8 +15,23 @@ use crate::{
 
 const AT_ONCE: usize = 16;
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
-/// Longer than the three calls of one row.
-pub(super) const LEASE_SECONDS: f64 = 100.0;
+/// Longer than the calls of one row.
+pub(super) const LEASE_SECONDS: f64 = 160.0;
+
+/// Why a change is not made yet. The row stays due.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApplyError {
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error("The stored credentials cannot be opened or sealed: {0}.")]
+    Secrets(#[from] SecretsError),
+    #[error("The stored connection string is of no use: {0}.")]
+    Uri(#[from] UriError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("Another replica has taken this change over.")]
+    LeaseLost,
+}
 
 impl Inner {
     pub(super) async fn apply(self: &Arc<Self>) -> Report {
@@ -50,25 +66,28 @@ impl Inner {
         report
     }
 
-    /// Calls Neon and writes down what came of it. The inner error is Neon's; the row then stays due.
+    /// Calls Neon and writes down what came of it. With the inner error the row stays due.
     pub(super) async fn apply_row(
         &self,
         neon: &NeonClient,
         row: &DueChange,
-    ) -> Result<Result<(), NeonError>, LedgerError> {
+    ) -> Result<Result<(), ApplyError>, LedgerError> {
         let by = By::duty(Duty::Apply.name());
         crash::here(CrashPoint::ChangeLeased);
-        // Told with every change: the sealed part differs each time, what it says does not.
-        let name = row.owner.as_ref().map(|owner| name_with_owner(&self.secrets, row.id, &row.project_name, owner));
-        match make_change(neon, row, name.as_deref()).await {
-            Ok(endpoint_state) => {
-                self.ledger.record_applied(row, endpoint_state, &by).await?;
+        match self.make_all(neon, row).await {
+            Ok((endpoint_state, credentials)) => {
+                self.ledger.record_applied(row, endpoint_state, credentials.as_deref(), &by).await?;
                 crash::here(CrashPoint::ChangeRecorded);
                 Ok(Ok(()))
             }
             Err(error) => {
-                let base_seconds = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
-                let counts = !error.is_held_back() && !matches!(error, NeonError::RateLimited { .. });
+                let (wait, counts) = match &error {
+                    ApplyError::Neon(neon) => {
+                        (neon.retry_after(), !neon.is_held_back() && !matches!(neon, NeonError::RateLimited { .. }))
+                    }
+                    _ => (None, true),
+                };
+                let base_seconds = wait.map_or(1.0, |wait| wait.as_secs_f64());
                 self.ledger
                     .postpone(
                         row.id,
@@ -81,6 +100,22 @@ impl Inner {
                 Ok(Err(error))
             }
         }
+    }
+
+    /// Settings first, a new password last: it is what others notice.
+    async fn make_all(
+        &self,
+        neon: &NeonClient,
+        row: &DueChange,
+    ) -> Result<(Option<&'static str>, Option<Vec<u8>>), ApplyError> {
+        // Told with every change: the sealed part differs each time, what it says does not.
+        let name = row.owner.as_ref().map(|owner| name_with_owner(&self.secrets, row.id, &row.project_name, owner));
+        let endpoint_state = make_change(neon, row, name.as_deref()).await?;
+        let credentials = match &row.reset {
+            Some(reset) => Some(self.reset_password(neon, row, reset).await?),
+            None => None,
+        };
+        Ok((endpoint_state, credentials))
     }
 }
 

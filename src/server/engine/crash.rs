@@ -65,6 +65,8 @@ crash_points! {
         ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
         EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
         EndpointStarted: "Neon has started the endpoint; the ledger does not know.",
+        ResetAsked: "The ledger says that Neon is being asked for a new password; Neon has not been asked.",
+        PasswordReset: "Neon has a new password; the ledger does not know it.",
         ChangeRecorded: "The ledger knows that Neon has confirmed.",
         ChangePostponed: "The change is due again later.",
     }

@@ -21,6 +21,7 @@ mod allowance;
 mod apply;
 mod budget;
 pub mod crash;
+mod credentials;
 mod doctor;
 mod duty;
 mod fitness;
@@ -119,6 +120,7 @@ struct Inner {
     creations: Arc<Semaphore>,
     creation_results: provision::Results,
     looks: observe::Looks,
+    credential_looks: observe::Looks,
     claim_served: Notify,
     mark_progress: mark::Progress,
     sync_progress: sync::Progress,
@@ -152,6 +154,7 @@ impl Engine {
             creations: Arc::new(Semaphore::new(CREATIONS_AT_ONCE)),
             creation_results: provision::Results::default(),
             looks: observe::Looks::default(),
+            credential_looks: observe::Looks::default(),
             claim_served: Notify::new(),
             mark_progress: mark::Progress::default(),
             sync_progress: sync::Progress::default(),

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{Engine, Inner};
@@ -24,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOKS_AT_ONCE: usize = 4;
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// When each database was last asked about because somebody looked at it. Entries older than [`LOOK_EVERY`] are dropped.
+/// When each database was last asked about because somebody looked at it, or its credentials. Entries older than [`LOOK_EVERY`] are dropped.
 pub(super) struct Looks {
     last: Mutex<HashMap<Uuid, Instant>>,
     at_once: Arc<Semaphore>,
@@ -37,6 +40,12 @@ impl Default for Looks {
 }
 
 impl Looks {
+    /// A place to ask about this database, unless that was just done or many are being asked about.
+    pub(super) fn begin(&self, id: Uuid) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.at_once).try_acquire_owned().ok()?;
+        self.is_due(id).then_some(permit)
+    }
+
     fn is_due(&self, id: Uuid) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.retain(|_, at| at.elapsed() < LOOK_EVERY);
@@ -61,8 +70,8 @@ pub enum ObserveError {
 impl Engine {
     /// Somebody looks at this database: ask Neon about it in the background, unless that was just done or many are being asked about.
     pub fn looked_at(&self, id: Uuid) {
-        let Ok(permit) = Arc::clone(&self.inner.looks.at_once).try_acquire_owned() else { return };
-        if self.inner.shutdown.is_cancelled() || !self.inner.looks.is_due(id) {
+        let Some(permit) = self.inner.looks.begin(id) else { return };
+        if self.inner.shutdown.is_cancelled() {
             return;
         }
         let inner = Arc::clone(&self.inner);

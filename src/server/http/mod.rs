@@ -4,7 +4,7 @@
 //! at all is answered with 404. Every answer passes [`headers`] and [`own_errors`], whatever made it.
 
 mod access_log;
-mod address;
+pub mod address;
 mod api;
 mod assets;
 mod connections;

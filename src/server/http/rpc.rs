@@ -33,7 +33,7 @@ async fn restated(response: Response) -> Response {
     if let Ok(error) = serde_json::from_slice::<AppError>(&bytes) {
         parts.status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let AppError::Busy { retry_after_seconds, .. } = error {
+        if let AppError::Busy { retry_after_seconds, .. } | AppError::TooMany { retry_after_seconds, .. } = error {
             parts.headers.insert(header::RETRY_AFTER, retry_after_seconds.into());
         }
     }

@@ -24,12 +24,23 @@ pub struct DueChange {
     /// So do the endpoint's compute settings.
     pub compute_differs: bool,
     pub wish: Option<EndpointWish>,
+    pub reset: Option<DueReset>,
     pub attempts: i32,
     /// Of the request that wished for it last, as the event says.
     pub request_id: Option<String>,
     /// The name that the ledger gave the project, and whose it is if it is claimed.
     pub project_name: String,
     pub owner: Option<FoundOwner>,
+}
+
+/// A wish for a new password.
+#[derive(Clone, Debug)]
+pub struct DueReset {
+    pub branch_id: String,
+    pub role: String,
+    /// What is stored: if Neon was asked before, what Neon had until then.
+    pub sealed: Vec<u8>,
+    pub asked_before: bool,
 }
 
 impl Ledger {
@@ -68,8 +79,10 @@ impl Ledger {
                          d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
+                         d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
+                         CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
                          (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
-                            AND kind NOT IN ('database.revealed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id,
+                            AND kind NOT IN ('database.revealed', 'database.credentials_disclosed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id,
                          d.neon_project_name AS project_name, CASE WHEN d.state = 'claimed' AND d.origin = 'pool' THEN d.owner_id END AS owner_id, d.plan,
                          (SELECT email FROM owners WHERE id = d.owner_id) AS email"#,
             only,
@@ -105,6 +118,10 @@ impl Ledger {
                     Some("resume") => Some(EndpointWish::Resume),
                     _ => None,
                 },
+                reset: (|| {
+                    let (branch_id, role, sealed) = (row.neon_branch_id?, row.role_name?, row.sealed?);
+                    Some(DueReset { branch_id, role, sealed, asked_before: row.asked_before })
+                })(),
                 attempts: row.attempts,
                 request_id: row.request_id,
                 project_name: row.project_name,
@@ -121,6 +138,7 @@ impl Ledger {
         &self,
         row: &DueChange,
         endpoint_state: Option<&str>,
+        new_credentials: Option<&[u8]>,
         by: &By,
     ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
@@ -129,13 +147,19 @@ impl Ledger {
             "UPDATE databases
              SET applied_revision = $3, applied_at = now(), wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
                  observed_endpoint_state = coalesce($5, observed_endpoint_state), observed_at = now(), lease_until = NULL, leased_by = NULL,
-                 attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL
+                 attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL,
+                 sealed_credentials = coalesce($6, sealed_credentials),
+                 credentials_verified_at = CASE WHEN $6::bytea IS NULL THEN credentials_verified_at ELSE now() END,
+                 credentials_changed_at = CASE WHEN $6::bytea IS NULL THEN credentials_changed_at END,
+                 password_reset_wanted_at = CASE WHEN $6::bytea IS NULL THEN password_reset_wanted_at END,
+                 password_reset_asked_at = CASE WHEN $6::bytea IS NULL THEN password_reset_asked_at END
              WHERE id = $1 AND leased_by = $2",
             row.id,
             row.lease,
             row.revision,
             wish,
-            endpoint_state
+            endpoint_state,
+            new_credentials
         )
         .execute(&mut *tx)
         .await?;
@@ -152,6 +176,9 @@ impl Ledger {
                 EndpointWish::Resume => "started",
             };
             after.insert(String::from("endpoint"), json!(text));
+        }
+        if new_credentials.is_some() {
+            after.insert(String::from("password"), json!("changed"));
         }
         let event = NewEvent {
             kind: "database.applied",

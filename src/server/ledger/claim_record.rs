@@ -100,8 +100,8 @@ impl Ledger {
                  WHERE c.id = $1 AND ($4::text[] IS NULL OR p.name = ANY ($4))),
                told AS (
                  INSERT INTO events (kind, database_id, pool_id, actor, via, after, request_id)
-                 SELECT 'database.revealed', claim.database_id, claim.pool_id, $5, $6,
-                        jsonb_build_object('claim', claim.id, 'client', $2::text, 'address', $7::text), $8
+                 SELECT 'database.credentials_disclosed', claim.database_id, claim.pool_id, $5, $6,
+                        jsonb_build_object('way', 'claim', 'claim', claim.id, 'client', $2::text, 'address', $7::text), $8
                  FROM claim WHERE claim.database_id IS NOT NULL AND claim.omitted IS NULL)
                SELECT c.id, c.status AS "status: ClaimStatus", c.kind, c.requested_at, c.served_at, c.released_at, c.pool,
                       o.id AS owner_id, o.email, o.organisation, o.plan, d.id AS "database_id?", d.region_id AS "region_id?",

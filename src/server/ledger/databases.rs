@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, quotas::QUOTA_EVENTS};
 use crate::types::{
     BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, EndpointWish, Owner, Quota, Time, Usage,
 };
@@ -94,13 +94,16 @@ impl Ledger {
                       d.requested_at, d.claimed_at, d.last_active_at, d.observed_at, d.usage_observed_at,
                       (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL) AS "pending!",
                       d.state_since, d.pg_version, d.neon_project_name, d.neon_branch_id, d.neon_endpoint_id, d.host, d.database_name, d.role_name,
+                      coalesce(d.credentials_verified_at, d.available_at) AS credentials_verified_at, d.credentials_changed_at,
                       d.withheld_reason, d.available_at, d.deleted_at, d.recoverable_until, d.release_refused_at, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
                       d.quota_transfer_bytes, d.used_active_seconds, d.used_compute_seconds, d.used_written_bytes, d.used_transfer_bytes,
                       d.period_start, d.period_end, d.min_cu, d.max_cu, d.suspend_timeout_seconds, d.wanted_endpoint, d.last_error, d.last_error_at,
-                      d.next_attempt_at, d.attempts, now() AS "as_of!"
+                      d.next_attempt_at, d.attempts, now() AS "as_of!",
+                      (SELECT coalesce(max(id), 0) FROM events WHERE database_id = d.id AND kind = ANY($2)) AS "quota_revision!"
                FROM databases AS d JOIN pools AS p ON p.id = d.pool_id LEFT JOIN owners AS o ON o.id = d.owner_id
                WHERE d.id = $1"#,
-            id
+            id,
+            &QUOTA_EVENTS.map(String::from)[..]
         )
         .fetch_optional(&self.db)
         .await?
@@ -141,6 +144,8 @@ impl Ledger {
             database_name: d.database_name,
             role_name: d.role_name,
             withheld_reason: d.withheld_reason,
+            credentials_verified_at: d.credentials_verified_at,
+            credentials_changed_at: d.credentials_changed_at,
             available_at: d.available_at,
             deleted_at: d.deleted_at,
             recoverable_until: d.recoverable_until,
@@ -152,6 +157,7 @@ impl Ledger {
                 written_data_bytes: d.quota_written_bytes,
                 data_transfer_bytes: d.quota_transfer_bytes,
             },
+            quota_revision: d.quota_revision,
             usage: Usage {
                 logical_size_bytes: d.logical_size_bytes,
                 active_time_seconds: d.used_active_seconds,

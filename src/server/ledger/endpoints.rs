@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event};
 use crate::types::{DatabaseState, EndpointWish};
 
 /// Neon's longest suspend timeout: a week.
@@ -88,11 +88,4 @@ impl Ledger {
         insert_event(&mut *tx, &event, by).await?;
         Ok(tx.commit().await?)
     }
-}
-
-fn require_claimed(state: DatabaseState, what: &str) -> Result<(), LedgerError> {
-    if state == DatabaseState::Claimed {
-        return Ok(());
-    }
-    Err(LedgerError::Conflict(format!("Only a claimed database can be {what}; this one is {}.", state.as_str())))
 }

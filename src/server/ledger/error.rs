@@ -23,6 +23,9 @@ pub enum LedgerError {
     /// It is not known whether this ledger is the one that knows who owns what.
     #[error("nothing is handed out")]
     NotHandingOut,
+    /// Beyond a limit that holds for this caller alone.
+    #[error("{message}")]
+    TooMany { message: String, retry_after_seconds: u32 },
     #[error("PostgreSQL does not answer")]
     Away,
     #[error(transparent)]

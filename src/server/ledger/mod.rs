@@ -67,12 +67,13 @@ use sqlx::{
 use super::trace;
 
 pub use allowance::{CallsGranted, CallsWanted};
-pub use apply::DueChange;
+pub use apply::{DueChange, DueReset};
 pub use attempts::SignInAttempt;
 pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claim_record::{Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, ConnectionOmitted};
 pub use claims::{NewClaim, NewOwner, ServedClaim};
+pub use credentials::{Disclosure, StoredCredentials, Way};
 pub use decisions::SelfSized;
 pub use denials::Denied;
 pub use doctor::{ListedName, Stray};

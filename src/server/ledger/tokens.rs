@@ -16,7 +16,7 @@ pub struct NewApiToken<'a> {
     /// Its first characters.
     pub prefix: &'a str,
     pub token_hash: [u8; 32],
-    /// Of `claim`, `read`, `manage`.
+    /// Of `claim`, `read`, `manage`, `reveal`.
     pub scopes: Vec<String>,
     /// Out of which it may claim; all if `None`.
     pub pools: Option<Vec<String>>,

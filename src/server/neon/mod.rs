@@ -1,6 +1,6 @@
 //! The client of the Neon management API v2, and nothing of our own rules.
 //!
-//! - [`NeonClient`]: typed calls; [`project`], [`branch`], [`endpoint`], [`operation`] and [`consumption`] hold them with their types
+//! - [`NeonClient`]: typed calls; [`project`], [`branch`], [`endpoint`], [`operation`], [`role`] and [`consumption`] hold them with their types
 //! - [`NeonError`]: what can come back, sorted by what a caller must do about it
 //! - [`budget`]: stands in front of every call, so that the account's limits are never reached by our own doing; what it draws
 //!   from is an [`Allowance`], which all replicas may share
@@ -29,6 +29,7 @@ pub mod probe;
 pub mod project;
 mod quota;
 mod redact;
+pub mod role;
 mod route;
 pub mod stats;
 mod tank;

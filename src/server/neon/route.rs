@@ -26,6 +26,10 @@ impl Route {
     pub(super) const SUSPEND_ENDPOINT: Self =
         Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
     pub(super) const CONNECTION_URI: Self = Self::new("GET", "/projects/{project_id}/connection_uri");
+    pub(super) const REVEAL_PASSWORD: Self =
+        Self::new("GET", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password");
+    pub(super) const RESET_PASSWORD: Self =
+        Self::new("POST", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password");
     pub(super) const LIST_OPERATIONS: Self = Self::new("GET", "/projects/{project_id}/operations");
     pub(super) const CONSUMPTION: Self = Self::new("GET", "/consumption_history/projects");
     pub(super) const CONSUMPTION_V2: Self = Self::new("GET", "/consumption_history/v2/projects");

@@ -80,6 +80,18 @@ pub fn connection(uri: &SecretString, endpoint_id: &str) -> Result<Connection, U
     })
 }
 
+/// The same connection with another password.
+///
+/// # Errors
+/// As [`connection`].
+pub fn with_password(old: &Connection, endpoint_id: &str, password: &SecretString) -> Result<Connection, UriError> {
+    let (before, host, query) = split(&old.uri);
+    let user_starts = before.find("://").map_or(0, |at| at + 3);
+    let user_ends = before[user_starts..].find([':', '@']).map_or(before.len(), |at| user_starts + at);
+    let uri = format!("{}:{}@{host}{query}", &before[..user_ends], encode(password.expose_secret()));
+    connection(&SecretString::from(uri), endpoint_id)
+}
+
 /// The URI of the same database through the pooler. One that is pooled stays as it is.
 ///
 /// # Errors
@@ -159,6 +171,17 @@ fn is_endpoint_id(text: &str) -> bool {
         && text.len() > 3
         && text.len() <= 60
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// As userinfo of a URI: all but RFC 3986's unreserved characters as `%XX`.
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
 }
 
 /// Resolves `%xx`; unlike in forms, `+` is itself.
@@ -283,6 +306,19 @@ mod tests {
             let (parts, back) = (parse(&through).unwrap(), direct(&through, ID).unwrap());
             prop_assert_eq!(parts.password.expose_secret(), password.as_str());
             prop_assert_eq!(back.expose_secret(), uri.expose_secret());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn another_password_changes_nothing_else(one in "[ -~é]{1,20}", two in "[ -~é]{1,20}") {
+            for uri in [BY_HOST, BY_OPTIONS] {
+                let old = connection(&secret(&uri.replace("npg_N67FDMtGvJke", &encode(&one))), ID).unwrap();
+                let new = with_password(&old, ID, &secret(&two)).unwrap();
+                prop_assert_eq!(&new.password, &two);
+                prop_assert_eq!(&new.uri, &uri.replace("npg_N67FDMtGvJke", &encode(&two)));
+                prop_assert!(with_password(&new, ID, &secret(&one)).unwrap() == old);
+            }
         }
     }
 

@@ -149,6 +149,9 @@ pub async fn create_claim(
         claim = state.ledger.claim_by_id(claim.id, &claimant).await?;
     }
     tracing::debug!(claim.id = %claim.id, claim.status = ?claim.status, claim.is_new = is_new, "answered a claim");
+    if !is_new && let Some(database) = &claim.database {
+        state.engine.check_credentials_soon(database.id);
+    }
     let is_warm = is_new && matches!(claim.kind, ClaimKind::Warm);
     let ignored = ignored(&new, &claim.owner);
     let response = answer(&state, claim, is_new, ignored)?;

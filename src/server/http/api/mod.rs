@@ -1,9 +1,10 @@
-//! The API for programs: `/api/v1`. Each route stands behind one scope of the token, in one of the three groups below.
+//! The API for programs: `/api/v1`. Each route stands behind one scope of the token, in one of the four groups below.
 //!
 //! The document at `/api/v1/openapi.json` is made from the same routes, so it lists all of them and nothing else.
 
 mod bearer;
 mod claims;
+mod credentials;
 mod databases;
 mod docs;
 mod extract;
@@ -35,6 +36,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(claiming().route_layer(behind(Scope::Claim)))
         .merge(reading().route_layer(behind(Scope::Read)))
         .merge(managing().route_layer(behind(Scope::Manage)))
+        .merge(revealing().route_layer(behind(Scope::Reveal)))
         .split_for_parts();
     let document = openapi::completed(document);
     let (json, page) = (document.to_string(), docs::page(&document));
@@ -45,8 +47,12 @@ pub fn router(state: &AppState) -> Router<AppState> {
 
 /// The document alone, for `flotilla openapi` and for tests.
 pub fn document() -> Value {
-    let (_, document) =
-        OpenApiRouter::<AppState>::new().merge(claiming()).merge(reading()).merge(managing()).split_for_parts();
+    let (_, document) = OpenApiRouter::<AppState>::new()
+        .merge(claiming())
+        .merge(reading())
+        .merge(managing())
+        .merge(revealing())
+        .split_for_parts();
     openapi::completed(document)
 }
 
@@ -70,4 +76,9 @@ fn managing() -> OpenApiRouter<AppState> {
         .routes(routes!(databases::suspend_database))
         .routes(routes!(databases::resume_database))
         .routes(routes!(databases::release_database))
+        .routes(routes!(credentials::rotate_password))
+}
+
+fn revealing() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(credentials::disclose_credentials))
 }

@@ -188,6 +188,7 @@ mod tests {
             "changeOwner",
             "changeQuota",
             "createClaim",
+            "discloseCredentials",
             "listDatabases",
             "listFindings",
             "listPools",
@@ -196,6 +197,7 @@ mod tests {
             "readUsage",
             "releaseDatabase",
             "resumeDatabase",
+            "rotatePassword",
             "suspendDatabase",
         ];
         assert_eq!(ids, all);

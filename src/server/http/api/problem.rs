@@ -91,7 +91,7 @@ pub const KINDS: [(&str, u16, &str, &str); 14] = [
         "/api/docs#too-many-requests",
         429,
         "Too many requests",
-        "The token has a limit of calls a minute. Repeat the request after the time in Retry-After.",
+        "A limit of this token is reached: of its calls a minute, or of the credentials that it may be shown in an hour. Repeat the request after the time in Retry-After.",
     ),
     (
         "/api/docs#internal",
@@ -158,7 +158,7 @@ impl From<AppError> for Problem {
         let detail = error.to_string();
         match error {
             AppError::Invalid { field, message } => Self::invalid(field, message),
-            AppError::Busy { retry_after_seconds, .. } => {
+            AppError::TooMany { retry_after_seconds, .. } | AppError::Busy { retry_after_seconds, .. } => {
                 Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(status, detail) }
             }
             AppError::Internal { reference } => Self::new(

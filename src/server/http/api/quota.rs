@@ -11,7 +11,7 @@ use super::{
     problem::Problem,
     validate::Validation,
 };
-use crate::{server::AppState, types::Quota};
+use crate::{server::AppState, types::QuotaChange};
 
 /// More than any project can hold, and small enough to be exact in every JSON reader.
 const LARGEST: i64 = 1_000_000_000_000_000;
@@ -20,7 +20,7 @@ const LARGEST: i64 = 1_000_000_000_000_000;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "logical_size_bytes": 1_073_741_824, "active_time_seconds": null, "reason": "upgrade" }))]
-pub struct QuotaChange {
+pub struct QuotaRequest {
     /// Bytes that a branch may hold: the storage quota.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
@@ -41,6 +41,10 @@ pub struct QuotaChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
+    /// `quota_revision` of the database as you read it: if a limit that you change was changed since, the answer is 409 with who did it, when, and how.
+    /// Without it the last one wins.
+    #[schema(minimum = 0)]
+    revision: Option<i64>,
     /// Why, for the history.
     #[schema(pattern = "reason")]
     reason: Option<String>,
@@ -49,7 +53,7 @@ pub struct QuotaChange {
 /// Change the quota of a database
 #[utoipa::path(
     patch, path = "/api/v1/databases/{id}/quota", operation_id = "changeQuota", tag = "databases", security(("token" = ["manage"])),
-    params(("id" = Uuid, Path, description = "The database's id")), request_body = QuotaChange,
+    params(("id" = Uuid, Path, description = "The database's id")), request_body = QuotaRequest,
     responses(
         (status = 200, description = "The new limits hold on Neon", body = ChangeAnswer),
         (status = 202, description = "Recorded, and not yet confirmed by Neon", body = ChangeAnswer),
@@ -59,23 +63,23 @@ pub async fn change_quota(
     State(state): State<AppState>,
     Extension(token): Extension<Token>,
     Id(id): Id,
-    Body(change): Body<QuotaChange>,
+    Body(request): Body<QuotaRequest>,
 ) -> Result<Response, Problem> {
-    check(&change)?;
-    let by = token.because(change.reason.as_deref())?;
-    state.ledger.change_quota(id, |quota| change.applied_to(quota), &by).await?;
+    check(&request)?;
+    let by = token.because(request.reason.as_deref())?;
+    state.ledger.change_quota(id, &request.change(), request.revision, &by).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }
 
-impl QuotaChange {
-    fn applied_to(&self, quota: Quota) -> Quota {
-        Quota {
-            logical_size_bytes: self.logical_size_bytes.unwrap_or(quota.logical_size_bytes),
-            active_time_seconds: self.active_time_seconds.unwrap_or(quota.active_time_seconds),
-            compute_time_seconds: self.compute_time_seconds.unwrap_or(quota.compute_time_seconds),
-            written_data_bytes: self.written_data_bytes.unwrap_or(quota.written_data_bytes),
-            data_transfer_bytes: self.data_transfer_bytes.unwrap_or(quota.data_transfer_bytes),
+impl QuotaRequest {
+    fn change(&self) -> QuotaChange {
+        QuotaChange {
+            logical_size_bytes: self.logical_size_bytes,
+            active_time_seconds: self.active_time_seconds,
+            compute_time_seconds: self.compute_time_seconds,
+            written_data_bytes: self.written_data_bytes,
+            data_transfer_bytes: self.data_transfer_bytes,
         }
     }
 
@@ -90,9 +94,9 @@ impl QuotaChange {
     }
 }
 
-fn check(change: &QuotaChange) -> Result<(), Problem> {
+fn check(request: &QuotaRequest) -> Result<(), Problem> {
     let mut validation = Validation::default();
-    for (field, limit) in change.limits() {
+    for (field, limit) in request.limits() {
         if limit.flatten().is_some_and(|limit| !(1..=LARGEST).contains(&limit)) {
             validation.wrong(field, format!("Write 1 to {LARGEST}, or null for no limit."));
         }
@@ -109,35 +113,27 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64
 mod tests {
     use super::*;
 
-    const OLD: Quota = Quota {
-        logical_size_bytes: Some(1),
-        active_time_seconds: Some(2),
-        compute_time_seconds: None,
-        written_data_bytes: Some(4),
-        data_transfer_bytes: None,
-    };
-
-    fn change(json: serde_json::Value) -> QuotaChange {
-        serde_json::from_value(json).expect("a change")
+    fn request(json: serde_json::Value) -> QuotaRequest {
+        serde_json::from_value(json).expect("a request")
     }
 
     #[test]
     fn absent_stays_and_null_is_unlimited() {
-        let new = change(serde_json::json!({ "logical_size_bytes": null, "compute_time_seconds": 7 })).applied_to(OLD);
-        assert_eq!(new, Quota { logical_size_bytes: None, compute_time_seconds: Some(7), ..OLD });
-        assert_eq!(change(serde_json::json!({})).applied_to(OLD), OLD);
+        let change = request(serde_json::json!({ "logical_size_bytes": null, "compute_time_seconds": 7 })).change();
+        assert_eq!((change.logical_size_bytes, change.compute_time_seconds), (Some(None), Some(Some(7))));
+        assert_eq!(request(serde_json::json!({})).change(), QuotaChange::default());
     }
 
     #[test]
     fn a_limit_of_nothing_is_refused() {
         for wrong in [0, -1, LARGEST + 1] {
-            assert!(check(&change(serde_json::json!({ "written_data_bytes": wrong }))).is_err(), "{wrong}");
+            assert!(check(&request(serde_json::json!({ "written_data_bytes": wrong }))).is_err(), "{wrong}");
         }
         assert!(
-            check(&change(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok()
+            check(&request(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok()
         );
         assert!(
-            serde_json::from_value::<QuotaChange>(serde_json::json!({ "storage": 5 })).is_err(),
+            serde_json::from_value::<QuotaRequest>(serde_json::json!({ "storage": 5 })).is_err(),
             "unknown fields are refused"
         );
     }

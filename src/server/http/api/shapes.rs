@@ -62,6 +62,10 @@ pub struct Database {
     pub host: Option<String>,
     pub database_name: Option<String>,
     pub role_name: Option<String>,
+    /// When Neon last confirmed the password; where it never did, when a connection with it was last answered.
+    pub credentials_verified_at: Option<DateTime<Utc>>,
+    /// When it was noticed that the password had been changed on Neon, past Flotilla. Absent after a rotation by Flotilla.
+    pub credentials_changed_at: Option<DateTime<Utc>>,
     pub available_at: Option<DateTime<Utc>>,
     pub deleted_at: Option<DateTime<Utc>>,
     /// Until when Neon can bring the deleted project back.
@@ -69,6 +73,8 @@ pub struct Database {
     /// Since when Neon refuses to delete it, for the reason in `last_error`: most often a branch is protected there.
     pub release_refused_at: Option<DateTime<Utc>>,
     pub quota: Quota,
+    /// Rises with every change of the quota. Send it along as `revision` when you change a quota that you have read.
+    pub quota_revision: i64,
     pub usage: Usage,
     pub period_start: Option<DateTime<Utc>>,
     pub period_end: Option<DateTime<Utc>>,
@@ -121,11 +127,14 @@ impl From<DatabaseDetail> for Database {
             host: detail.host,
             database_name: detail.database_name,
             role_name: detail.role_name,
+            credentials_verified_at: detail.credentials_verified_at,
+            credentials_changed_at: detail.credentials_changed_at,
             available_at: detail.available_at,
             deleted_at: detail.deleted_at,
             recoverable_until: detail.recoverable_until,
             release_refused_at: detail.release_refused_at,
             quota: detail.quota,
+            quota_revision: detail.quota_revision,
             usage: detail.usage,
             period_start: detail.period_start,
             period_end: detail.period_end,

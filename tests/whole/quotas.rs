@@ -1,0 +1,123 @@
+//! Quotas that several people change: nobody's change is undone unseen.
+
+use flotilla::types::Role;
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::support::{Server, World};
+
+const MIB: i64 = 1 << 20;
+
+async fn save(server: &Server, cookie: &str, id: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+    let form: Vec<(&str, &str)> =
+        [("id", id), ("reason", "a test of tabs")].into_iter().chain(fields.iter().copied()).collect();
+    let answer = server
+        .anonymous(Method::POST, "/rpc/set-quota")
+        .header(header::COOKIE, cookie)
+        .header("sec-fetch-site", "same-origin")
+        .header(header::ACCEPT, "application/json")
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
+async fn claimed(server: &Server) -> (String, Value) {
+    let (status, claim) = server.claim("ada").await;
+    assert_eq!(status, StatusCode::CREATED, "{claim}");
+    let id = claim["database"]["id"].as_str().unwrap().to_owned();
+    let database = server.get(&format!("/api/v1/databases/{id}")).await;
+    (id, database)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_that_change_different_limits_both_stand_and_of_the_same_limit_the_second_is_told() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let (id, read) = claimed(&server).await;
+    let revision = read["quota_revision"].to_string();
+    let (one, two) = (server.sign_in(Role::Operator).await, server.sign_in(Role::Operator).await);
+    let (status, text) = save(&server, &one, &id, &[("revision", &revision), ("storage", "600 MiB")]).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let (status, text) = save(&server, &two, &id, &[("revision", &revision), ("transfer", "7 GB")]).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let path = format!("/api/v1/databases/{id}");
+    let quota = server.get(&path).await["quota"].clone();
+    assert_eq!(
+        (&quota["logical_size_bytes"], &quota["data_transfer_bytes"]),
+        (&json!(600 * MIB), &json!(7_000_000_000_i64)),
+        "neither has undone the other"
+    );
+    let (status, text) = save(&server, &two, &id, &[("revision", &revision), ("storage", "700 MiB")]).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{text}");
+    for part in ["from 512 MiB to 600 MiB", "@staff.example", "console", "UTC"] {
+        assert!(text.contains(part), "it says who, what and when: {text}");
+    }
+    let read = server.get(&path).await;
+    assert_eq!(read["quota"]["logical_size_bytes"], json!(600 * MIB));
+    let revision = read["quota_revision"].to_string();
+    let (status, text) = save(&server, &two, &id, &[("revision", &revision), ("storage", "700 MiB")]).await;
+    assert_eq!(status, StatusCode::OK, "having seen it, they may: {text}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_says_what_it_has_read_is_told_of_a_conflict_and_one_that_does_not_wins() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let (id, read) = claimed(&server).await;
+    let path = format!("/api/v1/databases/{id}/quota");
+    let change = async |body: Value| {
+        let answer = server.api(Method::PATCH, &path).json(&body).send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    let revision = &read["quota_revision"];
+    let (status, answer) = change(json!({ "logical_size_bytes": 600 * MIB, "revision": revision })).await;
+    assert!(status.is_success(), "{answer}");
+    let (status, problem) = change(json!({ "logical_size_bytes": 700 * MIB, "revision": revision })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("from 512 MiB to 600 MiB"), "{problem}");
+    let (status, answer) = change(json!({ "logical_size_bytes": 600 * MIB, "revision": revision })).await;
+    assert!(status.is_success(), "what is so already is no conflict: {answer}");
+    let (status, answer) =
+        change(json!({ "logical_size_bytes": null, "revision": answer["database"]["quota_revision"] })).await;
+    assert!(status.is_success() && answer["database"]["quota"]["logical_size_bytes"].is_null(), "{answer}");
+    let (status, answer) = change(json!({ "logical_size_bytes": 800 * MIB })).await;
+    assert!(status.is_success(), "{answer}");
+    server.stop().await;
+}
+
+/// The form was filled while nobody held it; its quota then became that of the owner's plan.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_in_between_is_a_conflict_too() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let listed = server.get("/api/v1/databases").await;
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    let read = server.get(&format!("/api/v1/databases/{id}")).await;
+    claimed(&server).await;
+    let body = json!({ "logical_size_bytes": 600 * MIB, "revision": read["quota_revision"] });
+    let answer = server.api(Method::PATCH, &format!("/api/v1/databases/{id}/quota")).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert!(answer.text().await.unwrap().contains("was claimed"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_without_its_unit_is_refused_and_changes_nothing() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let (id, read) = claimed(&server).await;
+    let revision = read["quota_revision"].to_string();
+    let cookie = server.sign_in(Role::Operator).await;
+    let (status, text) = save(&server, &cookie, &id, &[("revision", &revision), ("storage", "10")]).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+    assert!(text.contains("10 MiB or 10 GiB"), "{text}");
+    assert_eq!(server.get(&format!("/api/v1/databases/{id}")).await["quota"], read["quota"]);
+    server.stop().await;
+}
