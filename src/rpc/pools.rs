@@ -41,15 +41,16 @@ pub async fn resume_pool(name: String, reason: String) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Changes what databases of the pool are made of; those that are unclaimed follow, oldest first.
+/// Changes what databases of the pool are made of; those that are unclaimed follow, oldest first. `revision` is that of the template that was read.
 #[server(endpoint = "set-template")]
 pub async fn set_template(
     name: String,
+    revision: i32,
     #[server(flatten)] template: TemplateDraft,
     reason: String,
 ) -> Result<(), AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
-    caller.state.ledger.set_template(&name, &template.parse()?, &caller.because(&reason)?).await?;
+    caller.state.ledger.set_template(&name, &template.parse()?, Some(revision), &caller.because(&reason)?).await?;
     caller.state.engine.nudge_roll();
     Ok(())
 }

@@ -18,11 +18,18 @@ pub async fn try_policy(name: String, #[server(flatten)] draft: PolicyDraft) -> 
     Ok(caller.state.ledger.try_policy(&name, draft).await?)
 }
 
+/// `read` is the policy that was in force when the form was filled.
 #[server(endpoint = "set-policy")]
-pub async fn set_policy(name: String, #[server(flatten)] draft: PolicyDraft, reason: String) -> Result<(), AppError> {
+pub async fn set_policy(
+    name: String,
+    read: i64,
+    #[server(flatten)] draft: PolicyDraft,
+    reason: String,
+) -> Result<(), AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
     let policy = draft.parse()?;
-    caller.state.ledger.set_policy(&name, &policy, &caller.because(&reason)?).await?;
+    let read = Some(crate::types::PolicyRead(read));
+    caller.state.ledger.set_policy(&name, &policy, read, &caller.because(&reason)?).await?;
     caller.state.engine.nudge_size();
     Ok(())
 }

@@ -39,6 +39,21 @@ impl Problems {
         self.counts.iter().filter(|(of, is, _)| is_asked(*of) && *is == status).map(|(.., count)| count).sum()
     }
 
+    /// How many findings the list of this kind and status has; without a status those that are open. What is resolved is not counted.
+    pub fn listed(&self, kind: Option<FindingKind>, status: Option<FindingStatus>) -> Option<i64> {
+        match status {
+            None => Some(
+                FindingKind::ALL
+                    .into_iter()
+                    .filter(|of| kind.is_none_or(|kind| kind == *of))
+                    .map(|of| self.open(of))
+                    .sum(),
+            ),
+            Some(FindingStatus::Resolved) => None,
+            Some(status) => Some(self.count(kind, status)),
+        }
+    }
+
     /// Neither a problem nor an open finding but strays, which are nobody's fault.
     pub fn is_healthy(&self) -> bool {
         let findings: i64 =

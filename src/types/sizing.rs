@@ -172,6 +172,23 @@ pub struct PolicyPage {
     pub as_of: Time,
 }
 
+impl PolicyPage {
+    pub fn read(&self) -> PolicyRead {
+        PolicyRead::of(self.in_force.as_ref().map(|in_force| in_force.set_at))
+    }
+}
+
+/// Which policy somebody has read: when it was set, in microseconds; 0 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyRead(pub i64);
+
+impl PolicyRead {
+    pub fn of(set_at: Option<Time>) -> Self {
+        Self(set_at.map_or(0, |at| at.timestamp_micros()))
+    }
+}
+
 /// What a policy that is being written would have done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PolicyTrial {

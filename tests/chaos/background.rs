@@ -43,7 +43,7 @@ pub async fn make_pools(world: &World) {
         largest_step: 2,
         decrease_after_minutes: 0,
     };
-    world.ledger.set_policy(ELASTIC, &policy, &By::cli()).await.unwrap();
+    world.ledger.set_policy(ELASTIC, &policy, None, &By::cli()).await.unwrap();
 }
 
 /// Something for each of the [`PARTS`] to do. To be called while no engine runs.
@@ -67,9 +67,9 @@ pub async fn arrange(world: &World, behind: &Behind) {
         behind.number(&format!("SELECT count(*) FROM pools WHERE {condition}")).await == 1
     };
     let timeout = if is("name = 'fitted' AND suspend_timeout_seconds = 60").await { 120 } else { 60 };
-    world.ledger.set_template(FITTED, &new(17, timeout), &By::cli()).await.unwrap();
+    world.ledger.set_template(FITTED, &new(17, timeout), None, &By::cli()).await.unwrap();
     let version = if is("name = 'renewed' AND pg_version = 17").await { 16 } else { 17 };
-    world.ledger.set_template(RENEWED, &new(version, 0), &By::cli()).await.unwrap();
+    world.ledger.set_template(RENEWED, &new(version, 0), None, &By::cli()).await.unwrap();
     behind.run("UPDATE pools SET target = 0 WHERE name = 'elastic'").await;
     behind.run("UPDATE databases SET usage_asked_at = NULL, usage_due_at = now(), usage_rests_until = now()").await;
     behind.run("UPDATE databases SET logical_size_bytes = quota_logical_size_bytes, size_settled_to = NULL, size_rests_until = now()").await;

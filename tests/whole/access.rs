@@ -89,10 +89,12 @@ async fn metrics_are_for_tokens_that_may_read() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 10] = [
+const ACTIONS: [(&str, Role); 12] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
+    ("/rpc/set-quota", Role::Operator),
+    ("/rpc/rotate-password", Role::Operator),
     ("/rpc/release", Role::Operator),
     ("/rpc/delete-again", Role::Operator),
     ("/rpc/pause-pool", Role::Operator),
@@ -109,7 +111,14 @@ async fn actions_need_their_role_and_come_from_our_own_pages() {
     let server = world.serve_without_duties().await;
     let (_, claim) = server.claim("ada").await;
     let id = claim["database"]["id"].as_str().unwrap().to_owned();
-    let form = [("id", id.as_str()), ("name", "standard"), ("reason", "a test of roles"), ("confirmation", "nobody")];
+    let form = [
+        ("id", id.as_str()),
+        ("name", "standard"),
+        ("reason", "a test of roles"),
+        ("confirmation", "nobody"),
+        ("revision", "0"),
+        ("read", "0"),
+    ];
     for role in Role::ALL {
         let cookie = server.sign_in(role).await;
         for (path, least) in ACTIONS {

@@ -1,4 +1,4 @@
-//! Quotas that several people change: nobody's change is undone unseen.
+//! Forms that several people have open: nobody's change is undone unseen.
 
 use flotilla::types::Role;
 use reqwest::{Method, StatusCode, header};
@@ -9,10 +9,14 @@ use crate::support::{Server, World};
 const MIB: i64 = 1 << 20;
 
 async fn save(server: &Server, cookie: &str, id: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
-    let form: Vec<(&str, &str)> =
-        [("id", id), ("reason", "a test of tabs")].into_iter().chain(fields.iter().copied()).collect();
+    let fields: Vec<_> = std::iter::once(("id", id)).chain(fields.iter().copied()).collect();
+    send(server, cookie, "/rpc/set-quota", &fields).await
+}
+
+async fn send(server: &Server, cookie: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+    let form: Vec<_> = fields.iter().copied().chain([("reason", "a test of tabs")]).collect();
     let answer = server
-        .anonymous(Method::POST, "/rpc/set-quota")
+        .anonymous(Method::POST, path)
         .header(header::COOKIE, cookie)
         .header("sec-fetch-site", "same-origin")
         .header(header::ACCEPT, "application/json")
@@ -119,5 +123,33 @@ async fn a_size_without_its_unit_is_refused_and_changes_nothing() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
     assert!(text.contains("10 MiB or 10 GiB"), "{text}");
     assert_eq!(server.get(&format!("/api/v1/databases/{id}")).await["quota"], read["quota"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_or_template_that_was_changed_meanwhile_is_not_overwritten_unseen() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let (one, two) = (server.sign_in(Role::Operator).await, server.sign_in(Role::Operator).await);
+    let policy = |ceiling| {
+        let rest = [("cover", "2"), ("rate", "p95"), ("floor", "1"), ("step", "5"), ("wait", "60")];
+        [("name", "standard"), ("read", "0"), ("ceiling", ceiling)].into_iter().chain(rest).collect::<Vec<_>>()
+    };
+    let template = |largest| {
+        let rest = [("pg_version", "17"), ("min_cu", "0.25"), ("suspend_timeout", "0"), ("birth_plan", "free")];
+        [("name", "standard"), ("revision", "1"), ("max_cu", largest)].into_iter().chain(rest).collect::<Vec<_>>()
+    };
+    for (path, first, second, was) in [
+        ("/rpc/set-policy", policy("40"), policy("50"), "ceiling 40"),
+        ("/rpc/set-template", template("2"), template("4"), "template 1 → 2"),
+    ] {
+        let (status, text) = send(&server, &one, path, &first).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let (status, text) = send(&server, &two, path, &second).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{text}");
+        for part in [was, "@staff.example", "UTC"] {
+            assert!(text.contains(part), "{path} says who, what and when: {text}");
+        }
+    }
     server.stop().await;
 }

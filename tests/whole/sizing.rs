@@ -45,7 +45,7 @@ async fn claims_raise_the_target_step_by_step_and_the_refill_follows() {
     for owner in ["a", "b", "c", "d"] {
         assert_eq!(server.claim(owner).await.0, StatusCode::CREATED);
     }
-    world.ledger.set_policy("standard", &policy(), &by_test()).await.unwrap();
+    world.ledger.set_policy("standard", &policy(), None, &by_test()).await.unwrap();
     until("the policy has found the target", || async {
         server.state.engine.nudge_size();
         pool(&world).await.summary.target == 8
@@ -132,7 +132,7 @@ async fn a_policy_is_tried_on_the_past_before_a_plain_form_sets_it() {
     assert!(wrong.contains("Write the hours of cover as a number"), "a mistake in the URL is not explained");
 
     let form: Vec<(&str, &str)> =
-        draft.into_iter().chain([("name", "standard"), ("reason", "journey: a plain form")]).collect();
+        draft.into_iter().chain([("name", "standard"), ("read", "0"), ("reason", "journey: a plain form")]).collect();
     let send = |cookie: String| {
         server
             .anonymous(Method::POST, "/rpc/set-policy")
@@ -252,7 +252,7 @@ async fn what_neon_changes_in_place_reaches_every_unclaimed_database_and_no_clai
     server.until_available(3).await;
     let created = world.emulator.stats().count("POST", "/projects");
     let bigger = Template { max_cu: 2.0, birth_plan: String::from("pro"), ..template(&pool(&world).await) };
-    world.ledger.set_template("standard", &bigger, &by_test()).await.unwrap();
+    world.ledger.set_template("standard", &bigger, None, &by_test()).await.unwrap();
     server.state.engine.nudge_roll();
     until("the template has reached all", || async {
         let detail = pool(&world).await;
@@ -280,7 +280,7 @@ async fn a_claim_during_a_roll_out_still_gets_its_own_quotas() {
     server.stop().await;
     // The new birth plan has not reached them: they were born with "free", and the pool now says "pro".
     let bigger = Template { birth_plan: String::from("pro"), ..template(&pool(&world).await) };
-    world.ledger.set_template("standard", &bigger, &by_test()).await.unwrap();
+    world.ledger.set_template("standard", &bigger, None, &by_test()).await.unwrap();
     let server = world.serve_without_duties().await;
     let owner = json!({ "owner": { "id": "ada", "email": "ada@mail.example", "plan": "pro" } });
     let (status, claim) = server.claim_with(owner, None).await;
@@ -313,7 +313,7 @@ async fn versions(world: &World) -> Vec<i64> {
 async fn roll_to(world: &World, server: &Server, pg_version: i32) -> i64 {
     let fewest = AtomicI64::new(i64::MAX);
     let newer = Template { pg_version, ..template(&pool(world).await) };
-    world.ledger.set_template("standard", &newer, &by_test()).await.unwrap();
+    world.ledger.set_template("standard", &newer, None, &by_test()).await.unwrap();
     server.state.engine.nudge_roll();
     until("the template has reached all", || async {
         let detail = pool(world).await;
@@ -338,7 +338,7 @@ async fn another_postgres_version_replaces_the_oldest_first_and_never_goes_below
     let daily = When::Weekly { weekdays: 127, start_minute: 0, end_minute: 0 };
     let peak = Peak { label: String::from("always"), when: daily, asks: Asks::AtLeast(6) };
     world.ledger.add_schedule("standard", &peak, &by_test()).await.unwrap();
-    world.ledger.set_policy("standard", &floor, &by_test()).await.unwrap();
+    world.ledger.set_policy("standard", &floor, None, &by_test()).await.unwrap();
     let fewest = roll_to(&world, &server, 16).await;
     assert!(fewest >= 4, "only {fewest} were available");
     assert_eq!(versions(&world).await, [16; 6]);
@@ -354,7 +354,7 @@ async fn another_postgres_version_replaces_the_oldest_first_and_never_goes_below
     assert!(oldest_first);
     // Without room, new ones come first.
     server.until_available(6).await;
-    world.ledger.set_policy("standard", &fixed, &by_test()).await.unwrap();
+    world.ledger.set_policy("standard", &fixed, None, &by_test()).await.unwrap();
     let fewest = roll_to(&world, &server, 17).await;
     assert!(fewest >= 6, "only {fewest} were available");
     assert_eq!(versions(&world).await, [17; 6]);

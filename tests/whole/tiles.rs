@@ -2,7 +2,7 @@
 
 use flotilla::{
     server::ledger::By,
-    types::{DatabaseFilter, PagePosition, Role, Total},
+    types::{DatabaseFilter, FindingFilter, FindingKind, FindingStatus, PagePosition, Role, Total},
 };
 use reqwest::{Method, header};
 use sqlx::{Connection, Executor, PgConnection};
@@ -90,4 +90,29 @@ async fn each_tile_of_fleet_health_leads_to_as_many_rows_as_it_says() {
         assert_eq!(listed, number, "{label} leads to {link}");
     }
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_count_above_the_list_of_findings_is_the_length_of_the_list_it_leads_to() {
+    let world = World::with_pool(0).await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    // Of each kind and status another number, so that none stands for another.
+    let findings = "INSERT INTO findings (kind, status, subject, first_sweep, last_sweep, evidence, action_due_at)
+        SELECT kind, status, kind || status || n, 1, 1, '{}', now()
+        FROM unnest(ARRAY['orphan', 'twin', 'zombie', 'half-born', 'ghost', 'stray', 'drifted']) WITH ORDINALITY AS kinds (kind, k),
+             unnest(ARRAY['suspected', 'quarantined', 'acting', 'needs_operator', 'ignored']) WITH ORDINALITY AS statuses (status, s),
+             generate_series(1, k + s * (k % 3)) AS n";
+    connection.execute(findings).await.unwrap();
+    let problems = world.ledger.problems().await.unwrap();
+    let kinds = std::iter::once(None).chain(FindingKind::ALL.map(Some));
+    let mut compared = 0;
+    for kind in kinds {
+        for status in std::iter::once(None).chain(FindingStatus::ALL.map(Some)) {
+            let Some(count) = problems.listed(kind, status) else { continue };
+            let listed = world.ledger.findings(FindingFilter { kind, status, after: None }, 1_000).await.unwrap();
+            assert_eq!(count, listed.rows.len() as i64, "{kind:?} {status:?}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 8 * 6);
 }

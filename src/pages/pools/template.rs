@@ -118,6 +118,7 @@ fn TemplateDialog(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView
         <Dialog id=TEMPLATE refusal=actions.answers.refusal title=format!("Template of pool {name}") class="modal-box max-w-2xl">
             <ActionForm action=actions.set_template>
                 <input type="hidden" name="name" value=name.clone() />
+                <input type="hidden" name="revision" value=move || live.with(|detail| detail.template.revision.to_string()) />
                 <div class="grid gap-4 sm:grid-cols-2">
                     <SelectField name="pg_version" id="template-pg" label="Postgres" options=versions value=form.pg_version />
                     <SelectField name="birth_plan" id="template-plan" label="Born with plan" options=plans.into_iter().map(same).collect() value=form.birth_plan />

@@ -50,18 +50,18 @@ pub fn Findings(problems: Problems, page: FindingPage, filter: FindingFilter) ->
 
 #[component]
 fn Kinds(problems: Problems, filter: FindingFilter) -> impl IntoView {
-    let link = |kind: Option<FindingKind>, text: String, count: i64, title: &'static str| {
+    let link = |kind: Option<FindingKind>, text: String, title: &'static str| {
         let href = path::problems(&FindingFilter { kind, status: filter.status, after: None });
+        let count = problems.listed(kind, filter.status);
         view! { <Chip href text count title is_current=filter.kind == kind /> }
     };
-    let all: i64 = FindingKind::ALL.into_iter().map(|kind| problems.open(kind)).sum();
     let kinds = FindingKind::ALL
         .into_iter()
-        .map(|kind| link(Some(kind), kind.plural().to_owned(), problems.open(kind), kind.meaning()))
+        .map(|kind| link(Some(kind), kind.plural().to_owned(), kind.meaning()))
         .collect_view();
     view! {
         <nav class="flex flex-wrap gap-1.5 px-4 pt-3" aria-label="Kinds of findings">
-            {link(None, String::from("All"), all, "Findings of every kind")} {kinds}
+            {link(None, String::from("All"), "Findings of every kind")} {kinds}
         </nav>
     }
 }
@@ -71,14 +71,11 @@ fn Statuses(problems: Problems, filter: FindingFilter) -> impl IntoView {
     let link = |status: Option<FindingStatus>, text: &str, count: Option<i64>| {
         let href = path::problems(&FindingFilter { kind: filter.kind, status, after: None });
         let text = text.to_owned();
-        view! { <Chip href text count=count.unwrap_or(0) title="" is_current=filter.status == status is_counted=count.is_some() /> }
+        view! { <Chip href text count title="" is_current=filter.status == status /> }
     };
     let statuses = FindingStatus::ALL
         .into_iter()
-        .map(|status| {
-            let count = (status != FindingStatus::Resolved).then(|| problems.count(filter.kind, status));
-            link(Some(status), status.label(), count)
-        })
+        .map(|status| link(Some(status), status.label(), problems.listed(filter.kind, Some(status))))
         .collect_view();
     view! {
         <nav class="flex flex-wrap gap-1.5 border-b border-base-300 px-4 pt-1.5 pb-3" aria-label="Status of findings">
@@ -91,15 +88,15 @@ fn Statuses(problems: Problems, filter: FindingFilter) -> impl IntoView {
 fn Chip(
     href: String,
     text: String,
-    count: i64,
+    /// Of the rows that it leads to, where they are counted.
+    count: Option<i64>,
     title: &'static str,
     is_current: bool,
-    #[prop(default = true)] is_counted: bool,
 ) -> impl IntoView {
     view! {
         <a class="btn btn-xs" class=("btn-primary", is_current) href=href title=title aria-current=is_current.then_some("true")>
             {text}
-            {is_counted.then(|| view! { <span class="tabular-nums opacity-80">{grouped(count)}</span> })}
+            {count.map(|count| view! { <span class="tabular-nums opacity-80">{grouped(count)}</span> })}
         </a>
     }
 }

@@ -116,7 +116,7 @@ async fn policy(ledger: &Ledger, command: PolicyCommand) -> Result<()> {
         PolicyCommand::Set { name, cover_hours, rate, floor, ceiling, largest_step, decrease_after } => {
             let policy =
                 Policy { cover_hours, rate, floor, ceiling, largest_step, decrease_after_minutes: decrease_after };
-            ledger.set_policy(&name, &policy, &By::cli()).await?;
+            ledger.set_policy(&name, &policy, None, &By::cli()).await?;
             Ok(output::remark(&format!(
                 "The pool {name} keeps {}. A running engine decides within a minute.",
                 policy.in_words()

@@ -36,7 +36,7 @@ pub async fn seed(signups_per_hour: u32, ledger: &Ledger) -> Result<()> {
         ..By::cli()
     };
     let [pool, _] = &POOLS;
-    ledger.set_policy(pool.name, &policy(pool.target), &by).await.context("setting the policy")?;
+    ledger.set_policy(pool.name, &policy(pool.target), None, &by).await.context("setting the policy")?;
     ledger.add_schedule(pool.name, &monday_mornings(pool.target), &by).await.context("adding the schedule")?;
     Ok(())
 }

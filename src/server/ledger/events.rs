@@ -63,6 +63,48 @@ impl Ledger {
     }
 }
 
+/// Why a change of a pool is refused that was decided on before somebody else's: who made the last change of this kind, when, and what it was.
+pub(super) async fn changed_meanwhile(
+    db: impl PgExecutor<'_>,
+    pool_id: i32,
+    kind: &str,
+    what: &str,
+) -> Result<LedgerError, sqlx::Error> {
+    let last = sqlx::query!(
+        "SELECT at, actor, via, before, after FROM events WHERE pool_id = $1 AND database_id IS NULL AND kind = $2 ORDER BY id DESC LIMIT 1",
+        pool_id,
+        kind
+    )
+    .fetch_optional(db)
+    .await?;
+    let who = last.map_or_else(String::new, |last| {
+        let at = last.at.format("%Y-%m-%d %H:%M:%S UTC");
+        format!(" by {} ({}) at {at}: {}", last.actor, last.via, differences(last.before.as_ref(), last.after.as_ref()))
+    });
+    Ok(LedgerError::Conflict(format!(
+        "{what} was changed{who}, after you read it. Nothing was saved. Look at it as it is now, then save again."
+    )))
+}
+
+/// `floor 2 → 4, ceiling 10 → 20`.
+fn differences(before: Option<&Value>, after: Option<&Value>) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let changes: Vec<String> = after
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, new)| {
+            let (name, old) = (name.replace('_', " "), before.and_then(|before| before.get(name)));
+            match old {
+                Some(old) if old == new => None,
+                Some(old) => Some(format!("{name} {} → {}", text(old), text(new))),
+                None => Some(format!("{name} {}", text(new))),
+            }
+        })
+        .collect();
+    changes.join(", ")
+}
+
 /// Writes an event in the caller's transaction.
 pub(super) async fn insert_event(db: impl PgExecutor<'_>, event: &NewEvent<'_>, by: &By) -> Result<(), sqlx::Error> {
     sqlx::query!(

@@ -2,21 +2,35 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Ledger, LedgerError, pools::tell};
-use crate::types::{AppError, Asks, Peak, Policy, PolicyInForce, Schedule, SizingRate, When};
+use super::{By, Ledger, LedgerError, events::changed_meanwhile, pools::tell};
+use crate::types::{AppError, Asks, Peak, Policy, PolicyInForce, PolicyRead, Schedule, SizingRate, When};
 
 /// Schedules of one pool.
 const MOST_SCHEDULES: i64 = 50;
 
 impl Ledger {
-    /// From now on the pool finds its own target.
+    /// From now on the pool finds its own target. Whoever says which policy they have read (when it was set) is refused if another is in force.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`.
-    pub async fn set_policy(&self, pool: &str, policy: &Policy, by: &By) -> Result<(), LedgerError> {
+    /// `NotFound`, `Invalid`, `Conflict` with who has changed it meanwhile.
+    pub async fn set_policy(
+        &self,
+        pool: &str,
+        policy: &Policy,
+        read: Option<PolicyRead>,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         policy.check().map_err(refusal)?;
         let mut tx = self.db.begin().await?;
         let (id, before) = lock_policy(&mut tx, pool).await?;
+        if let Some(read) = read {
+            let set_at = sqlx::query_scalar!("SELECT set_at FROM pool_policies WHERE pool_id = $1", id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            if read != PolicyRead::of(set_at) {
+                return Err(changed_meanwhile(&mut *tx, id, "pool.policy", "The policy").await?);
+            }
+        }
         sqlx::query!(
             "INSERT INTO pool_policies (pool_id, cover_hours, rate, floor, ceiling, largest_step, decrease_after_minutes, set_by)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{By, Ledger, LedgerError, pools::tell};
+use super::{By, Ledger, LedgerError, events::changed_meanwhile, pools::tell};
 use crate::types::{AppError, RollOut, Template, TemplateStatus, Time};
 
 /// Rows that a roll-out rewrites in one statement before Neon knows of them.
@@ -35,11 +35,18 @@ pub struct Rolling {
 }
 
 impl Ledger {
-    /// Changes what databases of the pool are made of; the engine takes it to those that are unclaimed.
+    /// Changes what databases of the pool are made of; the engine takes it to those that are unclaimed. Whoever says at which revision they have read the
+    /// template is refused if it has been changed since.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`, `Conflict` when nothing would change.
-    pub async fn set_template(&self, name: &str, template: &Template, by: &By) -> Result<(), LedgerError> {
+    /// `NotFound`, `Invalid`, `Conflict` when nothing would change, or with who has changed it meanwhile.
+    pub async fn set_template(
+        &self,
+        name: &str,
+        template: &Template,
+        read_at: Option<i32>,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         template.check().map_err(refusal)?;
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
@@ -49,6 +56,9 @@ impl Ledger {
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        if read_at.is_some_and(|revision| revision != row.template_revision) {
+            return Err(changed_meanwhile(&mut *tx, row.id, "pool.template", "The template").await?);
+        }
         let before = Template {
             pg_version: row.pg_version,
             min_cu: row.min_cu,

@@ -74,6 +74,7 @@ pub fn PolicyForm(page: PolicyPage, signals: PolicySignals, set: ServerAction<Se
         r#"<button class="btn" type="submit" formmethod="get" formnovalidate formaction="{action}">Try it</button>"#
     );
     keep_in_url(page.pool.clone(), signals);
+    let read = page.read().0.to_string();
     let in_force = page.in_force.map(|in_force| in_force.policy);
     let rates = SizingRate::ALL.map(|rate| (rate.as_str().to_owned(), rate.label().to_owned())).to_vec();
     let refusal = move || {
@@ -92,6 +93,7 @@ pub fn PolicyForm(page: PolicyPage, signals: PolicySignals, set: ServerAction<Se
                 <div class="flex flex-col gap-4">
                     {refusal}
                     <input type="hidden" name="name" value=page.pool />
+                    <input type="hidden" name="read" value=read />
                     <div class="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
                         <TextField
                             name="cover"
