@@ -41,6 +41,53 @@ test('a limit below what is used is shown as what it is before it is saved', asy
   await expect(dialog).toBeHidden()
 })
 
+test('a size needs its unit, and is told in bytes', async ({ page, request }) => {
+  await openClaimed(page, await claim(request))
+  await page.getByRole('button', { name: 'Edit quota' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Edit quota' })
+  await dialog.getByLabel('Storage').fill('10')
+  await expect(dialog).toContainText('Write the unit: 10 MiB or 10 GiB.')
+  await dialog.getByLabel('Storage').fill('10 GB')
+  await expect(dialog).toContainText('10,000,000,000 bytes (9.3 GiB)')
+})
+
+test('of two tabs the second is told who changed the same limit', async ({ page, request }) => {
+  const claimed = await claim(request)
+  await openClaimed(page, claimed)
+  const other = await page.context().newPage()
+  await openClaimed(other, claimed)
+  const fill = async (tab: Page, size: string) => {
+    await tab.getByRole('button', { name: 'Edit quota' }).click()
+    const dialog = tab.getByRole('dialog', { name: 'Edit quota' })
+    await dialog.getByLabel('Storage').fill(size)
+    await dialog.getByLabel('Reason').fill('journey: two tabs')
+    return dialog
+  }
+  const second = await fill(other, '4 GiB')
+  const first = await fill(page, '3 GiB')
+  await first.getByRole('button', { name: 'Save quota' }).click()
+  await expect(first).toBeHidden()
+  await second.getByRole('button', { name: 'Save quota' }).click()
+  await expect(second.getByRole('alert')).toContainText('from 512 MiB to 3 GiB')
+  await expect(second).toContainText('3 GiB → 4 GiB')
+  await second.getByRole('button', { name: 'Save quota' }).click()
+  await expect(second).toBeHidden()
+  await other.close()
+})
+
+test('a rotated password is told of in the history, and never shown unasked', async ({ page, request }) => {
+  const claimed = await claim(request)
+  await openClaimed(page, claimed)
+  await page.getByRole('button', { name: 'Rotate password' }).first().click()
+  const dialog = page.getByRole('dialog', { name: 'Rotate the password?' })
+  await dialog.getByLabel('Reason').fill('journey: it leaked')
+  await dialog.getByRole('button', { name: 'Rotate password' }).click()
+  await expect(dialog).toBeHidden()
+  await expect(page.getByRole('listitem').filter({ hasText: 'journey: it leaked' })).toBeVisible()
+  await expect(page.getByRole('listitem').filter({ hasText: 'password: changed' }).first()).toBeVisible({ timeout: 20_000 })
+  expect(await page.content()).not.toContain('npg_')
+})
+
 test('resume starts the compute, suspend stops it', async ({ page, request }) => {
   await openClaimed(page, await claim(request))
   const compute = page.getByRole('region', { name: 'Compute' })

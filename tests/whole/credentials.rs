@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use flotilla::{
-    server::{auth::Scope, cli::token, ledger::Ledger},
+    server::{auth::Scope, cli::token::{self, NewToken}, ledger::Ledger},
     types::Role,
 };
 use neon_emulator::{Fault, Rule};
@@ -74,7 +74,7 @@ async fn connects(uri: &Value) -> bool {
 }
 
 async fn revealing_token(world: &World) -> String {
-    token::create(&world.ledger, "desk", &[Scope::Reveal], None).await.unwrap()
+    token::create(&world.ledger, &NewToken::new("desk", &[Scope::Reveal])).await.unwrap()
 }
 
 async fn disclosed(server: &Server, token: &str, database: &Claimed) -> (StatusCode, Value) {
@@ -164,7 +164,7 @@ async fn a_program_sees_credentials_with_a_scope_of_their_own_a_reason_and_an_ev
     let server = world.serve_without_duties().await;
     let database = Claimed::by(&server, "ada").await;
     let others = [Scope::Claim, Scope::Read, Scope::Manage];
-    let manager = token::create(&world.ledger, "manager", &others, None).await.unwrap();
+    let manager = token::create(&world.ledger, &NewToken::new("manager", &others)).await.unwrap();
     assert_eq!(disclosed(&server, &manager, &database).await.0, StatusCode::FORBIDDEN, "no other scope includes it");
     let token = revealing_token(&world).await;
     for bad in [json!({}), json!({ "reason": "" }), json!({ "reason": "  x " }), json!({ "reason": null })] {
@@ -183,6 +183,30 @@ async fn a_program_sees_credentials_with_a_scope_of_their_own_a_reason_and_an_ev
         (&json!("desk"), &json!("api"), &json!("ticket 4711"))
     );
     assert_eq!(event["after"], json!({ "way": "credentials", "address": "127.0.0.1" }));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_bound_to_pools_sees_the_credentials_of_no_other() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let other = NewPool {
+        name: "other",
+        region_id: "aws-us-east-1",
+        pg_version: 17,
+        birth_plan: "free",
+        target: 0,
+        is_default: false,
+    };
+    world.ledger.ensure_pool(&other).await.unwrap();
+    let database = Claimed::by(&server, "ada").await;
+    for (pool, expected) in [("other", StatusCode::FORBIDDEN), ("standard", StatusCode::OK)] {
+        let bound = NewToken { pools: vec![String::from(pool)], ..NewToken::new(pool, &[Scope::Reveal]) };
+        let token = token::create(&world.ledger, &bound).await.unwrap();
+        assert_eq!(disclosed(&server, &token, &database).await.0, expected, "bound to {pool}");
+    }
+    assert_eq!(number(&world, DISCLOSURES).await, 1);
     server.stop().await;
 }
 

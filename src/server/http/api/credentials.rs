@@ -17,12 +17,13 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    server::{AppState, http::limits::HoldsSecret, ledger::{Disclosure, Way}},
-    types::Connection,
+    server::{
+        AppState,
+        http::limits::HoldsSecret,
+        ledger::{Disclosure, Way},
+    },
+    types::{Connection, text},
 };
-
-/// Characters of a reason at least, where one must be given.
-const SHORTEST_REASON: usize = 3;
 
 /// Why the credentials must be seen.
 #[derive(Deserialize, ToSchema)]
@@ -61,12 +62,8 @@ pub async fn disclose_credentials(
     Id(id): Id,
     Body(DisclosureRequest { reason }): Body<DisclosureRequest>,
 ) -> Result<Response, Problem> {
-    if reason.trim().chars().count() < SHORTEST_REASON {
-        return Err(Problem::invalid(
-            "reason",
-            format!("Say why, in {SHORTEST_REASON} to 500 characters: it stays in the history."),
-        ));
-    }
+    let reason = text::reason(&reason, *text::REASON_LENGTH.start())
+        .map_err(|error| Problem::invalid("reason", format!("The reason stays in the history. {error}")))?;
     let by = token.because(Some(&reason))?;
     let claimant = token.claimant();
     let disclosure =
