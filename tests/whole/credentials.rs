@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use flotilla::{
-    server::{auth::Scope, cli::token::{self, NewToken}, ledger::Ledger},
+    server::{
+        auth::Scope,
+        cli::token::{self, NewToken},
+        ledger::{Ledger, NewPool},
+    },
     types::Role,
 };
 use neon_emulator::{Fault, Rule};

@@ -1,7 +1,7 @@
 //! The fleet, page by page.
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
