@@ -31,8 +31,8 @@ async fn a_mixed_fleet(world: &World, server: &Server) {
     connection.execute("INSERT INTO events (kind, database_id, actor, via, before, after) SELECT 'database.state', id, 'release', 'engine', '{\"state\": \"releasing\"}', '{\"state\": \"deleted\"}' FROM databases WHERE state = 'deleted'").await.unwrap();
 }
 
-const SIZE_90: &str = "quota_logical_size_bytes = 1000, size_bytes = 900";
-const SIZE_FULL: &str = "quota_logical_size_bytes = 1000, size_bytes = 1000";
+const SIZE_90: &str = "quota_logical_size_bytes = 1000, logical_size_bytes = 900";
+const SIZE_FULL: &str = "quota_logical_size_bytes = 1000, logical_size_bytes = 1000";
 
 async fn rows(world: &World, filter: &DatabaseFilter) -> i64 {
     let page = world.ledger.database_page(filter, &PagePosition::First).await.unwrap();

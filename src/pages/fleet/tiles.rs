@@ -90,7 +90,7 @@ fn near_quota_note(never_measured: i64) -> String {
         1.. if never_measured >= MOST_COUNTED => format!("; {} or more not measured yet", grouped(never_measured)),
         _ => format!("; {} not measured yet", grouped(never_measured)),
     };
-    format!("80 % or more used, not yet blocked{rest}")
+    format!("80 % or more used, full ones included{rest}")
 }
 
 fn size_note(all: Option<i64>, databases: i64) -> String {

@@ -6,7 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Duty, Engine, apply, crash, crash::CrashPoint};
+use super::{
+    Duty, Engine,
+    apply::{self, ApplyError},
+    crash,
+    crash::CrashPoint,
+};
 use crate::{
     server::{
         ledger::LedgerError,
@@ -30,6 +35,15 @@ struct NotDone {
 impl From<NeonError> for NotDone {
     fn from(error: NeonError) -> Self {
         Self { reason: error.to_string(), is_refused: error.is_refusal() }
+    }
+}
+
+impl From<ApplyError> for NotDone {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Neon(error) => error.into(),
+            error => Self { reason: error.to_string(), is_refused: false },
+        }
     }
 }
 
