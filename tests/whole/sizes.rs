@@ -68,7 +68,7 @@ async fn only_the_logical_size_is_compared_with_the_storage_quota() {
     assert_eq!((&swept["logical_size_bytes"], &swept["blocked_by"]), (&json!(holds), &Value::Null));
 
     set_quota(&server, &id, VIRGIN_SIZE + VIRGIN_SIZE / 10).await;
-    assert_eq!((near_quota(&server).await, world.ledger.fleet_health().await.unwrap().near_quota), (1, 1));
+    assert_eq!((near_quota(&server).await, world.ledger.fleet_health().await.unwrap().near_quota.count), (1, 1));
     set_quota(&server, &id, VIRGIN_SIZE).await;
     assert_eq!(read(&server, &id).await["blocked_by"], BlockReason::Storage.as_str());
     server.stop().await;
