@@ -30,7 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reason": "ticket 4711: the owner lost the connection string" }))]
 pub struct DisclosureRequest {
-    #[schema(min_length = 3, max_length = 500)]
+    #[schema(pattern = "required_reason")]
     reason: String,
 }
 

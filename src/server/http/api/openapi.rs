@@ -32,6 +32,9 @@ fn pattern(name: &str) -> Option<String> {
         ("line", longest) => trimmed(format!("[^{CONTROLS}]{{0,{longest}}}")),
         ("searched", _) => trimmed(format!("([^{CONTROLS}{ROOM}][^{CONTROLS}]{{1,198}}[^{CONTROLS}{ROOM}])?")),
         ("reason", _) => trimmed(format!(r"([^{CONTROLS}]|\r?\n){{0,500}}")),
+        ("required_reason", _) => {
+            trimmed(format!(r"[^{CONTROLS}{ROOM}]([^{CONTROLS}]|\r?\n){{1,498}}[^{CONTROLS}{ROOM}]"))
+        }
         ("name", _) => Some(String::from("^[a-z][a-z0-9-]*$")),
         ("printable", _) => Some(String::from("^[!-~]([ -~]*[!-~])?$")),
         ("cursor", _) => Some(String::from(r"^[0-9a-f]{8}\.[0-9]{1,18}\.[0-9a-f]{32}$")),

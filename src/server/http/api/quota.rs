@@ -43,8 +43,9 @@ pub struct QuotaRequest {
     data_transfer_bytes: Option<Option<i64>>,
     /// `quota_revision` of the database as you read it: if a limit that you change was changed since, the answer is 409 with who did it, when, and how.
     /// Without it the last one wins.
-    #[schema(minimum = 0)]
-    revision: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    revision: Option<Option<i64>>,
     /// Why, for the history.
     #[schema(pattern = "reason")]
     reason: Option<String>,
@@ -67,7 +68,7 @@ pub async fn change_quota(
 ) -> Result<Response, Problem> {
     check(&request)?;
     let by = token.because(request.reason.as_deref())?;
-    state.ledger.change_quota(id, &request.change(), request.revision, &by).await?;
+    state.ledger.change_quota(id, &request.change(), request.revision.flatten(), &by).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }
@@ -100,6 +101,9 @@ fn check(request: &QuotaRequest) -> Result<(), Problem> {
         if limit.flatten().is_some_and(|limit| !(1..=LARGEST).contains(&limit)) {
             validation.wrong(field, format!("Write 1 to {LARGEST}, or null for no limit."));
         }
+    }
+    if request.revision.flatten().is_some_and(|revision| revision < 0) {
+        validation.wrong("revision", "Write the `quota_revision` of the database as you read it.");
     }
     validation.finish()
 }
