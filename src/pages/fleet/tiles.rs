@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn what_is_not_measured_is_not_counted_as_fine() {
-        assert_eq!(near_quota_note(0), "80 % or more used, not yet blocked");
-        assert_eq!(near_quota_note(12), "80 % or more used, not yet blocked; 12 not measured yet");
+        assert_eq!(near_quota_note(0), "80 % or more used, full ones included");
+        assert_eq!(near_quota_note(12), "80 % or more used, full ones included; 12 not measured yet");
         assert_eq!(size_note(None, 4), "not known before the first sweep");
     }
 
