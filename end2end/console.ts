@@ -22,6 +22,8 @@ export const test = base.extend<Options & { complaints: void }, { operatorState:
       const page = await context.newPage()
       await expect(async () => {
         await page.goto(demo('FLOTILLA_SIGN_IN_URL'))
+        await page.getByRole('button', { name: 'Sign in to Flotilla' }).click()
+        await page.waitForURL((url) => !url.pathname.startsWith('/sign-in/link'), { timeout: 5_000 })
         expect(new URL(page.url()).pathname).toBe('/')
       }).toPass({ timeout: 30_000 })
       const state = await context.storageState()
@@ -87,11 +89,11 @@ export async function neonProject(request: APIRequestContext, id: string) {
 }
 
 // Makes an operator of this role with a password, and says how they sign in.
-export function addOperator(role: string): { email: string; password: string } {
+export function addOperator(role: string, name = 'Journey'): { email: string; password: string } {
   const email = `${role}-${randomBytes(4).toString('hex')}@mail.example`
   const password = randomBytes(12).toString('hex')
   const program = resolve(__dirname, '../target/release/flotilla')
-  execFileSync(program, ['operator', 'add', email, '--role', role, '--password-stdin'], {
+  execFileSync(program, ['operator', 'add', email, '--name', name, '--role', role, '--password-stdin'], {
     input: `${password}\n`,
     env: { ...process.env, DATABASE_URL: demo('DATABASE_URL') },
     stdio: ['pipe', 'ignore', 'inherit'],

@@ -99,6 +99,15 @@ test.describe('look-up', () => {
     expect(urls.filter((url) => decodeURIComponent(url).includes(connection.password))).toEqual([])
   })
 
+  test('says so when a paste names nothing, and keeps none of it', async ({ page }) => {
+    await open(page, '/')
+    await page.getByRole('searchbox', { name: /Look up/ }).fill('PGPASSWORD=hunter2-Aq9 psql -U neondb_owner')
+    await page.keyboard.press('Enter')
+    await expect(page.getByText('Nothing in what you pasted names a database')).toBeVisible()
+    expect(page.url()).not.toContain('hunter2')
+    expect(await page.content()).not.toContain('hunter2')
+  })
+
   test('lists several with the field that matched', async ({ page }) => {
     await open(page, '/lookup?q=mail.example')
     await expect(page.locator('mark').first()).toContainText('mail.example')

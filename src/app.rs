@@ -13,6 +13,7 @@ use crate::pages::{
     BudgetPage, DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage,
     NotFoundPage, PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
 };
+use crate::types::text;
 
 /// The page around the application; rendered on the server only.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -80,7 +81,7 @@ pub fn App() -> impl IntoView {
     provide_toasts();
     Effect::new(browser::mark_hydrated);
     view! {
-        <Title formatter=|title: String| if title.is_empty() { String::from("Flotilla") } else { format!("{title} · Flotilla") } />
+        <Title formatter=whole_title />
         <Router>
             <Routes fallback=not_found>
                 <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
@@ -100,6 +101,13 @@ pub fn App() -> impl IntoView {
             </Routes>
         </Router>
     }
+}
+
+/// Every title passes here. The framework writes what comes out into the HTML as it stands, and in the browser takes it as text.
+fn whole_title(title: String) -> String {
+    let title =
+        if title.is_empty() { String::from("Flotilla") } else { format!("{} · Flotilla", text::visible(&title)) };
+    if cfg!(feature = "ssr") { title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;") } else { title }
 }
 
 fn not_found() -> impl IntoView {

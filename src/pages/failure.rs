@@ -1,11 +1,10 @@
 //! What is shown when something cannot be shown: why, and what to do.
 
 use leptos::prelude::*;
-use leptos::server_fn::error::ServerFnUrlError;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_location, use_query_map};
 
-use super::path;
+use super::{path, user_text::UserText};
 use crate::components::{EmptyState, Glyph, Icon};
 use crate::types::AppError;
 
@@ -53,7 +52,7 @@ pub fn Failure(error: AppError) -> impl IntoView {
                 <Icon glyph class="size-7" />
             </span>
             <h1 class="text-xl font-semibold">{title}</h1>
-            <p class="text-muted">{error.to_string()}</p>
+            <p class="text-muted"><UserText text=error.to_string() /></p>
             <div class="mt-2">{way_out}</div>
         </div>
     }
@@ -66,7 +65,7 @@ pub fn UnreadableFilter(message: String, everything: &'static str, text: &'stati
     view! {
         <div class="panel" role="alert">
             <EmptyState glyph=Glyph::Alert title="This filter cannot be read, so nothing is listed">
-                <p class="break-words">{message}</p>
+                <p class="break-words"><UserText text=message /></p>
                 <a class="btn btn-sm mt-3" href=everything>
                     {text}
                 </a>
@@ -80,23 +79,56 @@ pub fn NotFoundPage() -> impl IntoView {
     view! { <Failure error=AppError::NotFound(String::from("This page")) /> }
 }
 
-/// A form that was sent before WebAssembly had arrived comes back to its page with the error in the URL.
+/// A form that was sent before WebAssembly had arrived comes back to its page with the code of the error in the URL.
 #[component]
 pub fn FormFailure() -> impl IntoView {
     let query = use_query_map();
-    let error = move || query.with(|query| query.get_str("__err").map(ServerFnUrlError::<AppError>::decode_err));
+    let text = move || query.with(|query| explain(query.get_str("error")?, query.get_str("field").unwrap_or_default()));
     view! {
         {move || {
-            error()
-                .map(|error| {
+            text()
+                .map(|text| {
                     view! {
                         <div class="notice notice-error mb-4" role="alert">
                             <Icon glyph=Glyph::Alert class="size-5 shrink-0" />
-                            <p class="text-sm">{format!("Nothing was changed. {error}")}</p>
+                            <p class="text-sm">"Nothing was changed. " {text}</p>
                         </div>
                     }
                 })
         }}
+    }
+}
+
+/// What a code of [`AppError`] means; nothing for a word that is none of ours.
+fn explain(code: &str, field: &str) -> Option<&'static str> {
+    Some(match code {
+        "forbidden" => "Your role does not allow this.",
+        "not-found" => "It was not found. Somebody else may have removed it.",
+        "invalid" => explain_field(field),
+        "conflict" => "It does not fit the state in which this is now. Look at it below and decide again.",
+        "too-many" => "That is more than is allowed in this time. Try again later.",
+        "busy" => "Flotilla, its ledger or Neon is too busy. Try again in a moment.",
+        "internal" | "unreachable" => "Something went wrong on our side. Try again.",
+        _ => return None,
+    })
+}
+
+/// What belongs into a field of our forms.
+fn explain_field(field: &str) -> &'static str {
+    match field {
+        "reason" => "Write a reason of 3 to 500 characters in plain text: it stays in the history.",
+        "confirmation" => "The confirmation must be exactly what the form asks to type.",
+        "storage" | "written" | "transfer" => "Write a size such as 512 MiB or 10 GiB, or leave it empty for no limit.",
+        "active_hours" | "compute_hours" => "Write a time in hours such as 100, or leave it empty for no limit.",
+        "target" => "Write the target as a whole number from 0.",
+        "seconds" | "suspend_timeout" => "Write the timeout in whole seconds: 0, -1, or 60 to 604,800.",
+        "min_cu" | "max_cu" => "Write compute sizes such as 0.25 or 2, the largest not smaller than the smallest.",
+        "pg_version" => "Choose a Postgres version from 14 to 18.",
+        "cover" => "Write the hours of cover as a number: 4, or 0.5 for half an hour.",
+        "floor" | "ceiling" | "step" | "wait" | "amount" => "Write a whole number that fits the others in the form.",
+        "days" | "from" | "to" => "Write days as Mon-Fri, daily or 2026-11-27, and times as 08:00 UTC.",
+        "label" | "prefix" => "Write a short text of 1 to 100 characters.",
+        _ => "A field of the form could not be read. Correct it and send the form again.",
     }
 }
 

@@ -1,13 +1,14 @@
 //! What stands around every page: navigation, look-up, theme, who is signed in, the status strip.
 //!
-//! Everything in it works as plain HTML: links, a GET form, a POST form, `<details>` for the menu on a phone.
+//! Everything in it works as plain HTML: links, POST forms, `<details>` for the menu on a phone.
 
 use leptos::{ev, prelude::*};
 use leptos_router::components::Outlet;
-use leptos_router::hooks::{use_location, use_navigate};
+use leptos_router::hooks::use_location;
 
-use super::{failure::FormFailure, lookup::without_password, path, session, status::StatusStrip};
+use super::{failure::FormFailure, path, session, status::StatusStrip, user_text::UserText};
 use crate::components::{Glyph, Icon, ToastHost, browser};
+use crate::types::text;
 
 const LOOKUP_FIELD: &str = "look-up";
 
@@ -120,7 +121,8 @@ fn NavLink(href: &'static str, glyph: Glyph, text: &'static str) -> impl IntoVie
     }
 }
 
-/// One box for whatever somebody pasted. Ctrl-K or Cmd-K puts the cursor into it.
+/// One box for whatever somebody pasted; it travels in the body of a form, because there may be a password in it. Ctrl-K or Cmd-K puts the
+/// cursor into it.
 #[component]
 fn LookUpBox() -> impl IntoView {
     Effect::new(|| {
@@ -132,18 +134,8 @@ fn LookUpBox() -> impl IntoView {
         });
         on_cleanup(move || handle.remove());
     });
-    let navigate = use_navigate();
-    let submit = move |event: ev::SubmitEvent| {
-        if let Some(form) = browser::form_of(&event) {
-            event.prevent_default();
-            let text = without_password(browser::field_of(&form, "q").trim());
-            if !text.is_empty() {
-                navigate(&path::lookup(&text), leptos_router::NavigateOptions::default());
-            }
-        }
-    };
     view! {
-        <form class="look-up" method="get" action=path::LOOKUP role="search" on:submit=submit>
+        <form class="look-up" method="post" action=path::LOOKUP role="search">
             <label class="input w-full">
                 <span class="text-muted">
                     <Icon glyph=Glyph::Search />
@@ -156,7 +148,7 @@ fn LookUpBox() -> impl IntoView {
                     aria-label="Look up an e-mail address, owner id, organisation, project, host or connection string"
                     autocomplete="off"
                     spellcheck="false"
-                    maxlength="2000"
+                    maxlength="8000"
                 />
                 <kbd class="kbd kbd-sm hidden sm:inline-flex" aria-hidden="true">
                     "Ctrl K"
@@ -195,7 +187,7 @@ fn Account() -> impl IntoView {
                     <Icon glyph=Glyph::User />
                 </span>
                 <div class="min-w-0 flex-1 leading-tight">
-                    <p class="truncate text-sm font-medium" title=operator.email.clone()>{operator.name}</p>
+                    <p class="truncate text-sm font-medium" title=text::visible(&operator.email)><UserText text=operator.name /></p>
                     <p class="text-xs text-muted">{operator.role.as_str()}</p>
                 </div>
                 <form method="post" action=path::SIGN_OUT>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::path;
+use super::user_text::UserText;
 use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
 use crate::types::{Event, PoolRange, bytes, duration};
 
@@ -50,8 +51,8 @@ fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
                         <Timestamp at=event.at />
                     </span>
                 </p>
-                <p class="text-xs break-words text-muted">{who(&event)}</p>
-                {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">{format!("“{reason}”")}</p> })}
+                <p class="text-xs break-words text-muted"><UserText text=who(&event) /></p>
+                {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">"“" <UserText text=reason /> "”"</p> })}
                 <ul class="mt-0.5 text-xs">{changes}</ul>
             </div>
         </li>
@@ -63,8 +64,8 @@ fn Change(name: String, before: String, after: String) -> impl IntoView {
     view! {
         <li class="break-words tabular-nums">
             <span class="text-muted">{name} ": "</span>
-            {(before != NOTHING).then(|| format!("{before} → "))}
-            <span class="font-medium">{after}</span>
+            {(before != NOTHING).then(|| view! { <UserText text=before /> " → " })}
+            <span class="font-medium"><UserText text=after /></span>
         </li>
     }
 }
@@ -73,7 +74,7 @@ fn subject(event: &Event) -> AnyView {
     match (event.database_id, &event.pool) {
         (Some(id), _) => view! { <a class="text-link" href=path::database(id)>{short(id)}</a> }.into_any(),
         (None, Some(pool)) => {
-            view! { <a class="text-link" href=path::pool(pool, PoolRange::default())>{pool.clone()}</a> }.into_any()
+            view! { <a class="text-link" href=path::pool(pool, PoolRange::default())><UserText text=pool.clone() /></a> }.into_any()
         }
         (None, None) => ().into_any(),
     }

@@ -1,4 +1,5 @@
 //! `/lookup?q=`: one hit opens it, several are listed with the field that matched, none says what can be searched for.
+//! What is pasted comes here by way of `http/lookup.rs`, without its secrets.
 
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, components::Redirect, hooks::use_query_map};
@@ -7,15 +8,17 @@ use super::{
     failure::Failure,
     look::{RowBadges, storage_text},
     path,
+    user_text::UserText,
 };
 use crate::components::{EmptyState, Glyph, PageHead, Panel, Skeleton};
 use crate::rpc::lookup::look_up;
-use crate::types::{LookupAnswer, LookupHit};
+use crate::types::{LookupAnswer, LookupHit, text};
 
 #[component]
 pub fn LookupPage() -> impl IntoView {
     let query = use_query_map();
     let text = Memo::new(move |_| query.with(|query| query.get("q")).unwrap_or_default().trim().to_owned());
+    let is_unread = query.with_untracked(|query| query.get_str("error").is_some());
     let answer = Resource::new(
         move || text.get(),
         |text| async move { if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) } },
@@ -24,7 +27,7 @@ pub fn LookupPage() -> impl IntoView {
         <Transition fallback=|| view! { <Skeleton what="what was found" /> }>
             {move || Suspend::new(async move {
                 match answer.await {
-                    Ok(None) => view! { <NothingAsked /> }.into_any(),
+                    Ok(None) => view! { <NothingAsked is_unread /> }.into_any(),
                     Ok(Some(answer)) => found(answer),
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }
@@ -38,7 +41,7 @@ fn found(answer: LookupAnswer) -> AnyView {
         [] => view! {
             <PageHead title="Look-up" />
             <div class="panel">
-                <EmptyState glyph=Glyph::Search title=format!("Nothing found for “{}”", answer.searched)>
+                <EmptyState glyph=Glyph::Search title=format!("Nothing found for {}", named(&answer))>
                     <Searchable />
                 </EmptyState>
             </div>
@@ -52,6 +55,11 @@ fn found(answer: LookupAnswer) -> AnyView {
     }
 }
 
+/// What was searched for, in quotes.
+fn named(answer: &LookupAnswer) -> String {
+    format!("“{}”", text::visible(answer.searched.as_deref().unwrap_or_default()))
+}
+
 #[component]
 fn Hits(answer: LookupAnswer) -> impl IntoView {
     let title = if answer.more {
@@ -59,9 +67,10 @@ fn Hits(answer: LookupAnswer) -> impl IntoView {
     } else {
         format!("{} matches", answer.hits.len())
     };
+    let note = format!("For {}", named(&answer));
     let hits = answer.hits.into_iter().map(|hit| view! { <Hit hit /> }).collect_view();
     view! {
-        <PageHead title="Look-up" note=format!("For “{}”", answer.searched) />
+        <PageHead title="Look-up" note />
         <Panel title flush=true>
             <ul class="divide-y divide-base-300">{hits}</ul>
             {answer
@@ -83,9 +92,9 @@ fn Hit(hit: LookupHit) -> impl IntoView {
         <li>
             <a class="row-link flex flex-wrap items-center justify-between gap-x-6 gap-y-1.5 px-4 py-3" href=href>
                 <span class="min-w-0">
-                    <span class="block font-medium break-words">{name}</span>
+                    <span class="block font-medium break-words"><UserText text=name /></span>
                     <span class="block text-xs break-words text-muted">
-                        {hit.field} " matches: " <mark class="match">{hit.value}</mark> {about.map(|about| format!(" · {about}"))}
+                        {hit.field} " matches: " <mark class="match"><UserText text=hit.value /></mark> {about.map(|about| view! { " · " <UserText text=about /> })}
                     </span>
                 </span>
                 <span class="flex flex-wrap items-center gap-3">
@@ -98,11 +107,16 @@ fn Hit(hit: LookupHit) -> impl IntoView {
 }
 
 #[component]
-fn NothingAsked() -> impl IntoView {
+fn NothingAsked(is_unread: bool) -> impl IntoView {
+    let title = if is_unread {
+        "Nothing in what you pasted names a database"
+    } else {
+        "Paste what you have into the box above"
+    };
     view! {
         <PageHead title="Look-up" />
         <div class="panel">
-            <EmptyState glyph=Glyph::Search title="Paste what you have into the box above">
+            <EmptyState glyph=Glyph::Search title>
                 <Searchable />
             </EmptyState>
         </div>
@@ -113,41 +127,6 @@ fn NothingAsked() -> impl IntoView {
 fn Searchable() -> impl IntoView {
     view! {
         "You can search for an e-mail address or a part of it, an owner id, an organisation, a Neon project id, an endpoint or its host, a database id, "
-        "or paste a whole connection string or error message. A password in it is left out."
-    }
-}
-
-/// Takes the password out of a pasted connection string, before it gets into the URL.
-pub fn without_password(text: &str) -> String {
-    let Some(start) = text.find("://").map(|at| at + 3) else { return text.to_owned() };
-    let (before, rest) = text.split_at(start);
-    let end = rest.find(|c: char| c == '/' || c == '?' || c.is_whitespace()).unwrap_or(rest.len());
-    // A password may hold an unescaped `@`: the last one in front of the path ends it.
-    match rest[..end].rfind('@') {
-        Some(at) => {
-            let user = rest[..at].split(':').next().unwrap_or_default();
-            format!("{before}{user}{}", &rest[at..])
-        }
-        None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pasted_password_does_not_get_into_the_url() {
-        assert_eq!(
-            without_password("postgres://app:s3cret@ep-1.neon.tech/db?x=1"),
-            "postgres://app@ep-1.neon.tech/db?x=1"
-        );
-        assert_eq!(
-            without_password("error at postgresql://app:a@b@host:5432/db !"),
-            "error at postgresql://app@host:5432/db !"
-        );
-        assert_eq!(without_password("postgres://app@host/db"), "postgres://app@host/db");
-        assert_eq!(without_password("someone@example.com"), "someone@example.com");
-        assert_eq!(without_password("https://example.com/a:b@c"), "https://example.com/a:b@c");
+        "or paste a whole connection string, command or error message. Passwords in it are neither kept nor shown."
     }
 }

@@ -65,6 +65,20 @@ pub fn lookup(text: &str) -> String {
     url.0
 }
 
+/// Where a paste leads that names nothing.
+pub fn lookup_unread() -> String {
+    page(LOOKUP, &[(String::from("error"), String::from("unread"))])
+}
+
+/// A page with this query.
+pub fn page(path: &str, query: &[(String, String)]) -> String {
+    let mut url = Url::to(path);
+    for (name, value) in query {
+        url.add(&escaped(name), value);
+    }
+    url.0
+}
+
 /// Where to sign in, coming back to `next` afterwards.
 pub fn sign_in(next: &str) -> String {
     let mut url = Url::to(SIGN_IN);

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::types::{AppError, LookupAnswer};
 
-/// A POST, so that what was pasted never stands in an access log. Passwords in it are stripped before anything else.
+/// A POST, so that what is looked for stands in no access log.
 #[server(endpoint = "look-up")]
 pub async fn look_up(query: String) -> Result<LookupAnswer, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;

@@ -36,6 +36,21 @@ impl AppError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// Its kind in a word, for addresses: whoever opens one translates it, so nobody can put words into our mouth.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSignedIn => "signed-out",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not-found",
+            Self::Invalid { .. } => "invalid",
+            Self::Conflict(_) => "conflict",
+            Self::TooMany { .. } => "too-many",
+            Self::Busy { .. } => "busy",
+            Self::Internal { .. } => "internal",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
     /// The HTTP status that goes with it.
     pub fn status(&self) -> u16 {
         match self {

@@ -6,8 +6,8 @@ use super::DatabaseRow;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LookupAnswer {
-    /// What was searched for, after passwords were taken out.
-    pub searched: String,
+    /// What was searched for; nothing where the paste names no database. Never a secret.
+    pub searched: Option<String>,
     /// Best first, at most [`LOOKUP_HITS`].
     pub hits: Vec<LookupHit>,
     /// More exist than are listed.

@@ -3,7 +3,7 @@
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Timelike};
 use serde::{Deserialize, Serialize};
 
-use super::{AppError, LARGEST_TARGET, Time, grouped};
+use super::{AppError, LARGEST_TARGET, Time, grouped, text};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const LONGEST_LABEL: usize = 100;
@@ -150,12 +150,10 @@ impl PeakDraft {
     /// # Errors
     /// `Invalid`, naming the field.
     pub fn parse(&self) -> Result<Peak, AppError> {
-        let label = self.label.trim();
-        if label.is_empty() || label.chars().count() > LONGEST_LABEL {
-            return Err(AppError::invalid("label", format!("Give it a name of at most {LONGEST_LABEL} characters.")));
-        }
+        let label = text::label(&self.label, 1..=LONGEST_LABEL)
+            .map_err(|error| AppError::invalid("label", error.to_string()))?;
         Ok(Peak {
-            label: label.to_owned(),
+            label,
             when: When::parse(&self.days, &self.from, &self.to)?,
             asks: Asks::parse(&self.kind, &self.amount)?,
         })

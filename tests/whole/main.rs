@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "that is how a test fails")]
 
 mod access;
+mod addresses;
 mod architecture;
 mod budget;
 mod claims;
@@ -13,9 +14,12 @@ mod credentials;
 mod crowd;
 mod doctor;
 mod engine;
+mod html;
+mod markup;
 mod metrics;
 mod outage;
 mod pages;
+mod pasted;
 mod poolers;
 mod queries;
 mod quotas;
@@ -26,6 +30,7 @@ mod sign_in;
 mod sizes;
 mod sizing;
 mod support;
+mod texts;
 mod tiles;
 mod trace;
 mod usage;

@@ -345,7 +345,7 @@ impl Server {
         let link = operator::sign_in_link(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60))
             .await
             .unwrap();
-        let answer = self.client.get(link).send().await.unwrap();
+        let answer = self.client.post(link).send().await.unwrap();
         assert!(answer.status().is_redirection(), "{}", answer.status());
         let mut cookies = answer.headers().get_all(header::SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
         let session = cookies.find(|cookie| cookie.starts_with("flotilla=")).unwrap();

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::endpoint::moment;
 use crate::components::{CopyButton, EmptyState, Fact, Glyph, Live, Panel, Timestamp};
 use crate::pages::path;
+use crate::pages::user_text::UserText;
 use crate::types::{DatabaseDetail, Owner, PoolRange, Time};
 
 #[component]
@@ -31,7 +32,7 @@ fn OwnerFacts(owner: Owner, claimed_at: Option<Time>) -> impl IntoView {
             <Fact name="Owner id">
                 <Copyable text=owner.id what="owner id" />
             </Fact>
-            {owner.organisation.map(|organisation| view! { <Fact name="Organisation">{organisation}</Fact> })}
+            {owner.organisation.map(|organisation| view! { <Fact name="Organisation"><UserText text=organisation /></Fact> })}
             <Fact name="Plan">{owner.plan}</Fact>
             <Fact name="Claimed">{moment(claimed_at)}</Fact>
         </dl>
@@ -56,7 +57,7 @@ fn ProjectFacts(detail: DatabaseDetail) -> impl IntoView {
                     {row.pool.clone()}
                 </a>
             </Fact>
-            <Fact name="Region">{row.region}</Fact>
+            <Fact name="Region"><UserText text=row.region /></Fact>
             <Fact name="Postgres">{detail.pg_version}</Fact>
             {row.neon_project_id.map(|id| view! { <Fact name="Neon project"><Copyable text=id what="project id" /></Fact> })}
             <Fact name="Project name">
@@ -82,7 +83,7 @@ fn ProjectFacts(detail: DatabaseDetail) -> impl IntoView {
 pub fn Copyable(text: String, what: &'static str) -> impl IntoView {
     view! {
         <span class="inline-flex max-w-full items-center gap-1">
-            <span class="min-w-0 break-all">{text.clone()}</span>
+            <span class="min-w-0 break-all"><UserText text=text.clone() /></span>
             <CopyButton text what />
         </span>
     }

@@ -28,7 +28,7 @@ use super::history::History;
 use super::look::RowBadges;
 use crate::components::{Badge, Freshness, Live, PageHead, Panel, Skeleton, Tone};
 use crate::rpc::database::database;
-use crate::types::{AppError, DatabaseDetail, DatabaseState};
+use crate::types::{AppError, DatabaseDetail, DatabaseState, text};
 
 /// Seconds between refreshes: at rest, and while something is under way.
 const AT_REST: u32 = 5;
@@ -83,7 +83,7 @@ fn is_moving(detail: &DatabaseDetail) -> bool {
 /// By whom it is known: the owner's address, else where it stands.
 fn title(detail: &DatabaseDetail) -> String {
     match &detail.row.owner {
-        Some(owner) => owner.email.clone(),
+        Some(owner) => text::visible(&owner.email),
         None => format!("Database in pool {}", detail.row.pool),
     }
 }

@@ -4,8 +4,8 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::actions::{Actions, RELEASE};
 use crate::components::{CancelButton, Dialog, Glyph, Live, OpenDialog, Panel, ReasonField, TextField};
-use crate::pages::session;
-use crate::types::{DatabaseDetail, DatabaseState, Permission};
+use crate::pages::{session, user_text::UserText};
+use crate::types::{DatabaseDetail, DatabaseState, Permission, text};
 
 #[component]
 pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
@@ -55,13 +55,13 @@ fn cannot(state: DatabaseState) -> Option<String> {
 
 /// What must be typed: the owner's e-mail address, else the database's id.
 fn to_type(detail: &DatabaseDetail) -> String {
-    detail.row.owner.as_ref().map_or_else(|| detail.row.id.to_string(), |owner| owner.email.clone())
+    detail.row.owner.as_ref().map_or_else(|| detail.row.id.to_string(), |owner| text::visible(&owner.email))
 }
 
 #[component]
 fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
     let matches = Memo::new(move |_| {
-        live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name))
+        live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| text::visible(typed.trim()) == name))
     });
     let pending = actions.release.pending();
     view! {
@@ -74,7 +74,7 @@ fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView 
                         <li>"Neon keeps it recoverable for 7 days; afterwards nothing brings it back."</li>
                         <li>"The owner's next claim gets a new, empty database."</li>
                     </ul>
-                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(to_type)}</strong></p>
+                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(|detail| view! { <UserText text=to_type(detail) /> })}</strong></p>
                     <TextField name="confirmation" id="release-confirmation" label="Confirmation" value=actions.confirmation required=true />
                     <ReasonField id="release-reason" />
                 </div>

@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Glyph, Icon, Timestamp, Tone};
-use crate::pages::{look, path};
+use crate::pages::{look, path, user_text::UserText};
 use crate::types::{
     BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, Finding, FindingKind, FindingStatus,
     Storage, bytes, duration,
@@ -194,7 +194,7 @@ pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
             <div class="min-w-0 text-base-content">
                 <p class="font-semibold">{sentence}</p>
                 <p class="text-sm break-words">
-                    {blocked_since.map(|at| view! { "First seen " <Timestamp at /> ". " })} {why}
+                    {blocked_since.map(|at| view! { "First seen " <Timestamp at /> ". " })} <UserText text=why />
                     {period_end.map(|at| view! { " The period ends " <Timestamp at /> "." })}
                 </p>
             </div>
@@ -244,7 +244,7 @@ fn Pending(detail: DatabaseDetail) -> impl IntoView {
         let next = detail.next_attempt_at.map(|at| view! { " Tried again " <Timestamp at /> "." });
         view! {
             <p class="text-sm break-words">
-                "The last attempt failed " {at} ": " {error} " " {format!("({} so far.)", detail.attempts)} {next}
+                "The last attempt failed " {at} ": " <UserText text=error /> " " {format!("({} so far.)", detail.attempts)} {next}
             </p>
         }
     });

@@ -9,7 +9,7 @@ use web_sys::HtmlFormElement;
 use super::read;
 use crate::components::{Glyph, Icon, browser};
 use crate::pages::path;
-use crate::types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition};
+use crate::types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition, Paste};
 
 /// Only where no script runs. As a text, because that is what a browser that runs scripts makes of it.
 const APPLY: &str = r#"<button class="btn btn-sm" type="submit">Apply</button>"#;
@@ -24,6 +24,7 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
         let Ok(DatabaseQuery { filter: wanted, .. }) = read(|name| Some(browser::field_of(&form, name))) else {
             return;
         };
+        let wanted = DatabaseFilter { text: wanted.text.and_then(without_secret), ..wanted };
         if query.with_untracked(|query| query.filter != wanted) {
             let url = path::databases(&wanted, &PagePosition::First);
             navigate(&url, NavigateOptions { replace, scroll: false, ..NavigateOptions::default() });
@@ -101,6 +102,12 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
             </a>
         </form>
     }
+}
+
+/// What may stand in the address for a text that was typed or pasted.
+fn without_secret(text: String) -> Option<String> {
+    let paste = Paste::read(&text);
+    if paste.holds_secret { paste.searched().map(str::to_owned) } else { Some(text) }
 }
 
 #[component]

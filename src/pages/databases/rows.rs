@@ -6,6 +6,7 @@ use crate::components::{Badge, Meter, SortLink, Table, Timestamp, Tone};
 use crate::pages::history::short;
 use crate::pages::look::{self, RowBadges};
 use crate::pages::path;
+use crate::pages::user_text::UserText;
 use crate::types::{DatabaseFilter, DatabaseRow, DatabaseSort, PagePosition, Time, bytes};
 
 #[component]
@@ -45,7 +46,7 @@ fn Row(row: DatabaseRow) -> impl IntoView {
             <td data-label="Pool">
                 <span class="inline-block whitespace-nowrap">
                     <span class="block">{row.pool.clone()}</span>
-                    <span class="block text-xs text-muted">{row.region.clone()}</span>
+                    <span class="block text-xs text-muted"><UserText text=row.region.clone() /></span>
                 </span>
             </td>
             <td data-label="Size" class="min-w-32">
@@ -73,11 +74,11 @@ fn Who(row: DatabaseRow) -> impl IntoView {
     view! {
         <span class="flex items-center gap-2">
             <a class="row-target wrap-anywhere font-medium" href=path::database(row.id)>
-                {name}
+                <UserText text=name />
             </a>
             {row.simulated.then(|| view! { <Badge tone=Tone::Neutral text="simulated" /> })}
         </span>
-        <span class="block wrap-anywhere text-xs text-muted">{about}</span>
+        <span class="block wrap-anywhere text-xs text-muted"><UserText text=about /></span>
     }
 }
 

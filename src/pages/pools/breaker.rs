@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Icon, Panel, Timestamp, Tone};
-use crate::pages::{history::short, path};
+use crate::pages::{history::short, path, user_text::UserText};
 use crate::types::{BreakerTrip, RefusedCreation, Time, grouped};
 
 /// While it is open.
@@ -66,8 +66,8 @@ fn Failure(failure: RefusedCreation) -> impl IntoView {
                     <Timestamp at=failure.at />
                 </span>
             </p>
-            <p class="break-words">{failure.error}</p>
-            <p class="text-xs break-words text-muted">{format!("{project}{request}")}</p>
+            <p class="break-words"><UserText text=failure.error /></p>
+            <p class="text-xs break-words text-muted"><UserText text=format!("{project}{request}") /></p>
         </li>
     }
 }

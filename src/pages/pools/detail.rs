@@ -18,6 +18,7 @@ use crate::pages::failure::Failure;
 use crate::pages::fleet::whole;
 use crate::pages::history::{History, short};
 use crate::pages::path;
+use crate::pages::user_text::UserText;
 use crate::rpc::pools::pool;
 use crate::types::{CreationFailure, PoolDetail, PoolPoint, PoolRange, PoolSummary, duration, grouped};
 
@@ -105,12 +106,12 @@ fn Pool(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
 #[component]
 fn Trouble(pool: PoolSummary) -> impl IntoView {
     let paused = pool.paused_at.map(|at| {
-        let reason = pool.paused_reason.clone().map(|reason| format!(" “{reason}”")).unwrap_or_default();
+        let reason = pool.paused_reason.clone().map(|reason| view! { " “" <UserText text=reason /> "”" });
         view! {
             <div class="notice notice-warning">
                 <Icon glyph=Glyph::Pause class="size-5 shrink-0" />
                 <p class="text-sm">
-                    "Paused since " <Timestamp at /> {format!(".{reason} Nothing is created; claims go on as long as the pool lasts.")}
+                    "Paused since " <Timestamp at /> "." {reason} " Nothing is created; claims go on as long as the pool lasts."
                 </p>
             </div>
         }
@@ -282,7 +283,7 @@ fn Failures(failures: Vec<CreationFailure>) -> impl IntoView {
                         <Timestamp at=failure.at />
                     </span>
                 </p>
-                <p class="break-words">{failure.error}</p>
+                <p class="break-words"><UserText text=failure.error /></p>
                 <p class="text-xs text-muted">{format!("{} attempts · {project}", failure.attempts)}</p>
             </li>
         }

@@ -7,7 +7,8 @@ use crate::components::{
     Badge, CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, SelectField, SubmitButton, TextField,
     Tone,
 };
-use crate::types::{PeakDraft, PoolDetail, Schedule, Time};
+use crate::pages::user_text::UserText;
+use crate::types::{PeakDraft, PoolDetail, Schedule, Time, text};
 
 #[component]
 pub fn Schedules(schedules: Vec<Schedule>, has_policy: bool, as_of: Time) -> impl IntoView {
@@ -25,7 +26,7 @@ pub fn Schedules(schedules: Vec<Schedule>, has_policy: bool, as_of: Time) -> imp
         view! {
             <li class="flex flex-wrap items-baseline justify-between gap-x-3 gap-y-0.5 py-1.5 text-sm">
                 <span class="min-w-0 break-words">
-                    <span class="font-medium">{peak.label}</span>
+                    <span class="font-medium"><UserText text=peak.label /></span>
                     <span class="text-muted tabular-nums">{format!(" · {} · {}", peak.when.in_words(), peak.asks.in_words())}</span>
                 </span>
                 <Badge tone glyph text=word />
@@ -139,7 +140,7 @@ fn RemoveDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
             .try_get()
             .unwrap_or_default()
             .into_iter()
-            .map(|schedule| view! { <option value=schedule.id.to_string()>{format!("{} · {}", schedule.peak.label, schedule.peak.when.in_words())}</option> })
+            .map(|schedule| view! { <option value=schedule.id.to_string()>{format!("{} · {}", text::visible(&schedule.peak.label), schedule.peak.when.in_words())}</option> })
             .collect_view()
     };
     view! {

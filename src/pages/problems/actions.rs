@@ -3,9 +3,9 @@
 use leptos::{form::ActionForm, prelude::*};
 
 use crate::components::{CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, TextField};
-use crate::pages::{answers::Answers, session};
+use crate::pages::{answers::Answers, session, user_text::UserText};
 use crate::rpc::problems as rpc;
-use crate::types::{Finding, FindingAction, Permission};
+use crate::types::{Finding, FindingAction, Permission, text};
 
 const ADOPT: &str = "adopt-finding";
 const IGNORE: &str = "ignore-finding";
@@ -142,10 +142,15 @@ pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
     }
 }
 
+/// What must be typed: the name as it is shown.
+fn to_type(finding: &Finding) -> String {
+    text::visible(finding.title().trim())
+}
+
 #[component]
 fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
     let matches = Memo::new(move |_| {
-        live.with(Finding::title).is_some_and(|name| actions.confirmation.with(|typed| typed.trim() == name))
+        live.with(to_type).is_some_and(|name| actions.confirmation.with(|typed| text::visible(typed.trim()) == name))
     });
     let pending = actions.delete.pending();
     view! {
@@ -157,7 +162,7 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                         <li>"Neon is asked once more; it is deleted only if it still bears this name and no row of the ledger knows it."</li>
                         <li>"Neon keeps it recoverable for 7 days; this page has the button for it."</li>
                     </ul>
-                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(Finding::title)}</strong></p>
+                    <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(|finding| view! { <UserText text=to_type(finding) /> })}</strong></p>
                     <TextField name="confirmation" id="delete-confirmation" label="Confirmation" value=actions.confirmation required=true />
                     <ReasonField id="delete-reason" />
                 </div>

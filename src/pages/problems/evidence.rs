@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 
 use crate::components::{Table, Timestamp};
+use crate::pages::user_text::UserText;
 use crate::types::{Finding, Time, bytes, duration};
 
 /// Field by field: what Neon's list showed, and what the ledger has.
@@ -26,8 +27,8 @@ pub fn Evidence(finding: Finding) -> impl IntoView {
             view! {
                 <tr class=("font-semibold", differs)>
                     <th scope="row" class="font-normal text-muted">{name.replace('_', " ")}</th>
-                    <td data-label="Neon's list" class="break-all tabular-nums">{left}</td>
-                    <td data-label="The ledger" class="break-all tabular-nums">{right}</td>
+                    <td data-label="Neon's list" class="break-all tabular-nums"><UserText text=left /></td>
+                    <td data-label="The ledger" class="break-all tabular-nums"><UserText text=right /></td>
                 </tr>
             }
         })
@@ -89,11 +90,11 @@ pub fn Timeline(finding: Finding) -> impl IntoView {
             view! {
                 <li class="px-4 py-2.5">
                     <p class="flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
-                        <span class="min-w-0 break-words">{what}</span>
+                        <span class="min-w-0 break-words"><UserText text=what /></span>
                         <span class="text-xs text-muted"><Timestamp at /></span>
                     </p>
-                    {by.map(|by| view! { <p class="text-xs text-muted">{by}</p> })}
-                    {reason.map(|reason| view! { <p class="text-sm break-words">{format!("“{reason}”")}</p> })}
+                    {by.map(|by| view! { <p class="text-xs text-muted"><UserText text=by /></p> })}
+                    {reason.map(|reason| view! { <p class="text-sm break-words">"“" <UserText text=reason /> "”"</p> })}
                 </li>
             }
         })

@@ -11,8 +11,9 @@ use crate::pages::failure::Failure;
 use crate::pages::history::short;
 use crate::pages::look::{self, LookBadge, StateBadge};
 use crate::pages::path;
+use crate::pages::user_text::UserText;
 use crate::rpc::problems::finding;
-use crate::types::{AppError, Finding, FindingFilter, FindingStatus, bytes};
+use crate::types::{AppError, Finding, FindingFilter, FindingStatus, bytes, text};
 
 const EVERY: u32 = 5;
 
@@ -51,7 +52,7 @@ fn OneFinding(id: i64) -> impl IntoView {
 #[component]
 fn Shown(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
     let title = live
-        .with_untracked(|finding| format!("{}: {}", capital(finding.kind.as_str()), finding.title()))
+        .with_untracked(|finding| format!("{}: {}", capital(finding.kind.as_str()), text::visible(&finding.title())))
         .unwrap_or_default();
     view! {
         <PageHead title>
@@ -104,11 +105,11 @@ fn Sentence(finding: Finding) -> impl IntoView {
                 </p>
                 {finding.last_error.map(|error| view! {
                     <p class="text-sm break-words">
-                        "The last attempt failed " {finding.last_error_at.map(|at| view! { <Timestamp at /> })} ": " {error}
+                        "The last attempt failed " {finding.last_error_at.map(|at| view! { <Timestamp at /> })} ": " <UserText text=error />
                     </p>
                 })}
                 {finding.reason.map(|reason| view! {
-                    <p class="text-sm break-words">{format!("{}: “{reason}”", finding.decided_by.unwrap_or_default())}</p>
+                    <p class="text-sm break-words"><UserText text=finding.decided_by.unwrap_or_default() /> ": “" <UserText text=reason /> "”"</p>
                 })}
             </div>
         </div>
@@ -124,8 +125,8 @@ fn Facts(finding: Finding) -> impl IntoView {
             <Fact name="Kind">
                 <a class="link link-hover text-primary" href=others>{finding.kind.as_str()}</a>
             </Fact>
-            {finding.project_id.map(|id| view! { <Fact name="Neon project">{id}</Fact> })}
-            {finding.project_name.map(|name| view! { <Fact name="Project name">{name}</Fact> })}
+            {finding.project_id.map(|id| view! { <Fact name="Neon project"><UserText text=id /></Fact> })}
+            {finding.project_name.map(|name| view! { <Fact name="Project name"><UserText text=name /></Fact> })}
             {finding.database_id.map(|id| view! {
                 <Fact name="Database">
                     <a class="link link-hover text-primary" href=path::database(id)>{short(id)}</a>
@@ -133,7 +134,7 @@ fn Facts(finding: Finding) -> impl IntoView {
                     {finding.database_state.map(|state| view! { <StateBadge state /> })}
                 </Fact>
             })}
-            {finding.owner.map(|owner| view! { <Fact name="Owner">{owner}</Fact> })}
+            {finding.owner.map(|owner| view! { <Fact name="Owner"><UserText text=owner /></Fact> })}
             <Fact name="First seen"><Timestamp at=finding.first_seen_at /></Fact>
             <Fact name="Last seen"><Timestamp at=finding.last_seen_at /></Fact>
             <Fact name="Complete sweeps">{finding.sightings}</Fact>

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::brake::STRAYS;
 use crate::components::{EmptyState, Glyph, OpenDialog, Pagination, Panel, Table, Timestamp};
-use crate::pages::{look, look::LookBadge, path, session};
+use crate::pages::{look, look::LookBadge, path, session, user_text::UserText};
 use crate::types::{
     Finding, FindingFilter, FindingKind, FindingPage, FindingStatus, Permission, Problems, bytes, grouped,
 };
@@ -114,9 +114,9 @@ fn Row(finding: Finding) -> impl IntoView {
             <td class="max-w-72">
                 <span class="flex items-center gap-2">
                     <LookBadge look=look::of_kind(finding.kind) />
-                    <a class="row-target truncate font-medium" href=path::finding(finding.id)>{finding.title()}</a>
+                    <a class="row-target truncate font-medium" href=path::finding(finding.id)><UserText text=finding.title() /></a>
                 </span>
-                <span class="block wrap-anywhere text-xs text-muted">{about}</span>
+                <span class="block wrap-anywhere text-xs text-muted"><UserText text=about /></span>
             </td>
             <td data-label="Status">
                 <LookBadge look=look::of_finding(&finding) />

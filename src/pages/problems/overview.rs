@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp};
-use crate::pages::{history::short, look, path};
+use crate::pages::{history::short, look, path, user_text::UserText};
 use crate::types::{
     Blocked, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, Time, TroubledRow, grouped,
 };
@@ -197,7 +197,7 @@ fn Row(row: TroubledRow) -> impl IntoView {
                 <a class="row-target font-medium" href=path::database(row.id)>{short(row.id)}</a>
                 <span class="block text-xs text-muted">{row.pool}</span>
             </td>
-            <td data-label="Why" class="text-cell max-w-xl break-words">{row.error.unwrap_or_else(|| String::from("No reason is known."))}</td>
+            <td data-label="Why" class="text-cell max-w-xl break-words"><UserText text=row.error.unwrap_or_else(|| String::from("No reason is known.")) /></td>
             <td data-label="Since" class="when"><Timestamp at=row.since /></td>
             <td data-label="Tried" class="tabular-nums">{format!("{} times", row.attempts)}</td>
             <td data-label="Next" class="when">

@@ -1,5 +1,7 @@
 //! Where to go after signing in: a page of ours and nothing else, so that a link cannot send anybody elsewhere.
 
+use crate::types::AppError;
+
 /// The home page, when nothing better was asked for.
 pub const HOME: &str = "/";
 
@@ -23,6 +25,17 @@ pub fn sign_in_failed(code: &str, next: &str) -> String {
         HOME => format!("/sign-in?error={code}"),
         next => format!("/sign-in?error={code}&next={}", encoded(next)),
     }
+}
+
+/// The page that says what went wrong with a form that was sent from it: a code, never a text.
+pub fn with_notice(page: &str, error: &AppError) -> String {
+    let page = page_or_home(page);
+    let separator = if page.contains('?') { '&' } else { '?' };
+    let field = match error {
+        AppError::Invalid { field, .. } => format!("&field={}", encoded(field)),
+        _ => String::new(),
+    };
+    format!("{page}{separator}error={}{field}", error.code())
 }
 
 /// Visible ASCII behind exactly one slash: no other host (`//host`, `/\host`), no header of its own, none of the
@@ -85,6 +98,9 @@ mod tests {
         assert_eq!(sign_in_before("/"), "/sign-in");
         assert_eq!(sign_in_before("//evil.example"), "/sign-in");
         assert_eq!(sign_in_failed("wrong", "/pools"), "/sign-in?error=wrong&next=/pools");
+        let invalid = AppError::invalid("storage", "never shown");
+        assert_eq!(with_notice("/databases?text=a", &invalid), "/databases?text=a&error=invalid&field=storage");
+        assert_eq!(with_notice("/pools", &AppError::Conflict(String::from("never shown"))), "/pools?error=conflict");
         assert_eq!(sign_in_failed("wrong", "https://evil.example"), "/sign-in?error=wrong");
     }
 }

@@ -116,7 +116,10 @@ pub async fn sign_in_link(config: &Config, ledger: &Ledger, email: &str, valid_f
 
 async fn print_link(config: &Config, ledger: &Ledger, email: &str, valid_for: Duration) -> Result<()> {
     let link = sign_in_link(config, ledger, email, valid_for).await?;
-    output::remark(&format!("This link works once, within {} minutes:", valid_for.as_secs() / 60))?;
+    output::remark(&format!(
+        "This link signs in once, by the button on its page, within {} minutes:",
+        valid_for.as_secs() / 60
+    ))?;
     Ok(output::result(&link)?)
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::types::text;
+
 /// A line of the result.
 ///
 /// # Errors
@@ -18,14 +20,15 @@ pub fn remark(line: &str) -> io::Result<()> {
     writeln!(io::stderr().lock(), "{line}")
 }
 
-/// Lines of columns, the first of them the heads.
+/// Lines of columns, the first of them the heads. What a terminal would obey is shown instead.
 ///
 /// # Errors
 /// When standard output is closed.
 pub fn table<const N: usize>(rows: &[[String; N]]) -> io::Result<()> {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| text::visible(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
-    for row in rows {
+    for row in &rows {
         let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
         result(line.trim_end())?;
     }

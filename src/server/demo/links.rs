@@ -73,7 +73,7 @@ pub fn tell(access: &Access, link: &str, folder: &Path) -> Result<()> {
     let control = neon_api.trim_end_matches("/api/v2");
     Ok(remark(&format!(
         r#"
-  Flotilla is running. Open the console (this link signs you in once; a fresh one is always in {env}):
+  Flotilla is running. Open the console (its button signs you in once; a fresh link is always in {env}):
 
     {link}
 

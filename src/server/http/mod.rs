@@ -7,15 +7,17 @@ mod access_log;
 pub mod address;
 mod api;
 mod assets;
+mod clean_url;
 mod connections;
 mod cross_site;
-mod error_page;
 mod headers;
 mod health;
 mod limits;
+mod lookup;
 mod metrics;
 mod own_errors;
 mod pages;
+mod plain_page;
 mod request_id;
 mod rpc;
 mod session;
@@ -49,10 +51,12 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
 /// Every route with every layer. The layer added last sees a request first.
 pub fn router(state: AppState) -> Router {
     let signed_in = pages::router(&state)
+        .merge(lookup::router())
         .layer(from_fn(session::require))
         .merge(sign_in::router())
-        .layer(from_fn(rpc::with_status))
+        .layer(from_fn_with_state(state.config.clone(), rpc::answer))
         .fallback(pages::not_found)
+        .layer(from_fn_with_state(state.clone(), clean_url::demand))
         .layer(from_fn_with_state(state.clone(), session::identify));
     Router::new()
         .merge(signed_in)

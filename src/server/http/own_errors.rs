@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{api::Problem, error_page, request_id::RequestId};
+use super::{api::Problem, plain_page, request_id::RequestId};
 use crate::types::AppError;
 
 /// Gives an error answer that has no words of its own some.
@@ -27,8 +27,8 @@ pub async fn dress(request: Request, next: Next) -> Response {
     let mut worded = match reader {
         Reader::Program => Problem::of_status(status).into_response(),
         Reader::Console => (status, Json(app_error(status))).into_response(),
-        Reader::Person => error_page::answer(status),
-        Reader::Probe => (status, format!("{}\n", error_page::words(status).0)).into_response(),
+        Reader::Person => plain_page::error(status),
+        Reader::Probe => (status, format!("{}\n", plain_page::words(status).0)).into_response(),
     };
     // What the answer said beside its body stays: Allow, Retry-After, WWW-Authenticate, Vary.
     for (name, value) in response.headers() {
@@ -87,7 +87,7 @@ fn is_worded(response: &Response) -> bool {
 }
 
 fn app_error(status: StatusCode) -> AppError {
-    let (title, text) = error_page::words(status);
+    let (title, text) = plain_page::words(status);
     match status.as_u16() {
         401 => AppError::NotSignedIn,
         404 => AppError::NotFound(String::from("This server function")),

@@ -52,7 +52,7 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     next.run(request).await
 }
 
-/// Leads browsers without a session to the sign-in page. Server functions answer for themselves, in a way that scripts can read.
+/// Leads browsers without a session to the sign-in page. Server functions have been asked for theirs in [`super::rpc`].
 pub async fn require(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_signed_in = request.extensions().get::<SignedIn>().is_some();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::{
     Extension, Form, Router,
     extract::{DefaultBodyLimit, Path, State},
-    http::{Method, header, request::Parts},
+    http::{header, request::Parts},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -14,7 +14,7 @@ use axum_extra::extract::cookie::CookieJar;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{address, error_page, request_id::RequestId, session};
+use super::{address, plain_page, request_id::RequestId, session};
 use crate::{
     server::{
         AppState,
@@ -33,7 +33,7 @@ use crate::{
 pub fn router() -> Router<AppState> {
     Router::new()
         .route("/sign-in", post(sign_in))
-        .route("/sign-in/link/{token}", get(use_link))
+        .route("/sign-in/link/{token}", get(offer_link).post(use_link))
         .route("/sign-out", post(sign_out))
         .layer(DefaultBodyLimit::max(16 * 1024))
 }
@@ -155,21 +155,21 @@ impl Opening {
     }
 }
 
-/// Uses the link up. Only a person's click does: not a mail scanner's HEAD, not a browser's prefetch, and not somebody who is
-/// signed in already.
-async fn use_link(
-    State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    signed_in: Option<Extension<SignedIn>>,
-    Path(token): Path<String>,
-    parts: Parts,
-) -> Response {
+/// Asks for a click, and does nothing else: mail scanners and previews open every link.
+async fn offer_link(signed_in: Option<Extension<SignedIn>>) -> Response {
     if signed_in.is_some() {
         return Redirect::to(next::HOME).into_response();
     }
-    if parts.method != Method::GET || is_prefetch(&parts) {
-        return axum::http::StatusCode::NO_CONTENT.into_response();
-    }
+    plain_page::with_button("Sign in", "This link signs you in once.", "Sign in to Flotilla")
+}
+
+/// Uses the link up.
+async fn use_link(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    Path(token): Path<String>,
+    parts: Parts,
+) -> Response {
     if !secrets::is_well_formed(&token) {
         return failed("link", "");
     }
@@ -202,19 +202,12 @@ fn by(operator: &Operator, request_id: &RequestId) -> By {
     By { actor: operator.email.clone(), via: Via::Console, reason: None, request_id: Some(request_id.to_string()) }
 }
 
-fn is_prefetch(parts: &Parts) -> bool {
-    ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| parts.headers.get(*name))
-        .any(|value| value.as_bytes().starts_with(b"prefetch"))
-}
-
 fn refuse(state: &AppState, refusal: Refusal, next: &str) -> Response {
     match refusal {
         Refusal::Wrong => failed("wrong", next),
         Refusal::TooSoon(wait) => {
             state.metrics.refused(Refused::SignIn);
-            error_page::too_soon(wait)
+            plain_page::too_soon(wait)
         }
         Refusal::Busy => failed("busy", next),
         Refusal::Ledger(error) => session::unavailable(error),

@@ -20,7 +20,7 @@ const COUNTED_ROWS: i64 = 10_000;
 /// Of those that a text is searched in; each costs a look into two tables.
 const COUNTED_HITS: i64 = 1_000;
 /// A text filter of fewer characters cannot use the index and is refused.
-const SHORTEST_TEXT: usize = 3;
+pub(super) const SHORTEST_TEXT: usize = 3;
 const LONGEST_TEXT: usize = 200;
 /// That a database is found by a pattern: what follows is the pattern and a closing bracket.
 pub(super) const CONTAINS: &str = "d.id IN (SELECT database_id FROM database_search WHERE text LIKE ";
@@ -259,9 +259,10 @@ impl Cursor {
         })
     }
 
-    /// Of at most 18 digits, which PostgreSQL's times reach.
+    /// Of at most 18 digits, which PostgreSQL's times reach; or the size that is not known.
     fn from_parts(key: &str, id: &str, sort: DatabaseSort) -> Option<Self> {
-        let is_number = (1..=18).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = (1..=18).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_digit())
+            || sort == DatabaseSort::Size && key == "-1";
         let number = key.parse().ok().filter(|_| is_number)?;
         let key = match sort {
             DatabaseSort::Size => Key::Size(number),

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use crate::types::DatabaseState;
+use crate::types::{DatabaseState, text};
 
 /// A row to be deleted on Neon, leased to the caller.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ impl Ledger {
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let wanted = email.unwrap_or_else(|| id.to_string());
-        if !confirmation.trim().eq_ignore_ascii_case(&wanted) {
+        let wanted = text::visible(wanted.trim());
+        if !text::visible(confirmation.trim()).eq_ignore_ascii_case(&wanted) {
             return Err(LedgerError::Invalid { field: "confirmation", message: format!("Type {wanted} to confirm.") });
         }
         self.release(id, by).await

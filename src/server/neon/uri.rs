@@ -108,15 +108,6 @@ pub fn direct(uri: &SecretString, endpoint_id: &str) -> Result<SecretString, Uri
     renamed(uri, endpoint_id, endpoint_id)
 }
 
-/// The endpoint that a connection string or a host name points to, for look-ups of what people paste.
-pub fn endpoint_id(text: &str) -> Option<String> {
-    let (_, host, query) = split(text.trim());
-    let label = host.split(['.', ':', '/']).next().unwrap_or_default();
-    let options = endpoint_options(query).into_iter().map(|at| &query[at]);
-    let mut ids = std::iter::once(label).chain(options).map(without_pooler).filter(|id| is_endpoint_id(id));
-    ids.next().map(str::to_owned)
-}
-
 /// Writes `to` wherever the endpoint stands, pooled or not: as the first label of the host or in `options`, never elsewhere.
 fn renamed(uri: &SecretString, endpoint_id: &str, to: &str) -> Result<SecretString, UriError> {
     let (before, host, query) = split(uri.expose_secret());
@@ -164,13 +155,6 @@ fn endpoint_options(query: &str) -> Vec<Range<usize>> {
 
 fn without_pooler(name: &str) -> &str {
     name.strip_suffix(POOLER).unwrap_or(name)
-}
-
-fn is_endpoint_id(text: &str) -> bool {
-    text.starts_with("ep-")
-        && text.len() > 3
-        && text.len() <= 60
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// As userinfo of a URI: all but RFC 3986's unreserved characters as `%XX`.
@@ -269,32 +253,9 @@ mod tests {
         assert_eq!(pooled(&secret("postgresql://u:p@ep-ab.neon.tech/d"), "ep-a").unwrap_err(), UriError::OtherEndpoint);
     }
 
-    #[test]
-    fn a_paste_of_any_form_names_its_endpoint() {
-        let pooled_host = "ep-round-unit-afbn7qv4-pooler.c-2.us-west-2.aws.neon.tech";
-        for text in [
-            BY_HOST,
-            BY_OPTIONS,
-            pooled_host,
-            ID,
-            &format!(" {pooled_host}:5432 "),
-            pooled(&secret(BY_OPTIONS), ID).unwrap().expose_secret(),
-        ] {
-            assert_eq!(endpoint_id(text).as_deref(), Some(ID), "{text}");
-        }
-        for text in
-            ["", "somebody@example.com", "sparkling-hill-99143322", "ep-", "postgresql://u:p@h/d?options=endpoint%3D"]
-        {
-            assert_eq!(endpoint_id(text), None, "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn whatever_is_pasted_is_no_reason_to_fail(text in "(postgresql://)?[a-z%@:/é]{0,12}(ep-[a-z-]{0,9})?[.:/?&=]{0,3}(options=)?(endpoint(=|%3D))?.{0,12}") {
-            if let Some(id) = endpoint_id(&text) {
-                prop_assert!(is_endpoint_id(&id) && !id.ends_with(POOLER), "{}", id);
-            }
             let _ = (parse(&secret(&text)), pooled(&secret(&text), "ep-a"));
         }
 

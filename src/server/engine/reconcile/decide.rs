@@ -12,7 +12,7 @@ use crate::{
         ledger::{AdoptedProject, By, DueFinding, LedgerError, Mended},
         neon::{Class, NeonClient, NeonError, ProbeError},
     },
-    types::{Finding, FindingAction, Outcome, Resolution},
+    types::{Finding, FindingAction, Outcome, Resolution, text},
 };
 
 /// How long a person waits for one call, and for a sleeping database to wake.
@@ -70,7 +70,7 @@ impl Engine {
     /// [`FindingError`], with a text for the operator.
     pub async fn delete_finding(&self, id: i64, confirmation: &str, by: &By) -> Result<Outcome, FindingError> {
         let name = self.inner.ledger.finding(id).await?.title();
-        if confirmation.trim() != name {
+        if text::visible(confirmation.trim()) != text::visible(name.trim()) {
             return Err(
                 LedgerError::Invalid { field: "confirmation", message: format!("Type {name} to confirm.") }.into()
             );

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     server::{
-        http::{error_page, request_id::RequestId},
+        http::{plain_page, request_id::RequestId},
         ledger::LedgerError,
         secrets::SecretsError,
     },
@@ -108,7 +108,7 @@ impl Problem {
         let fallback = if status.is_server_error() { "/api/docs#internal" } else { "/api/docs#malformed" };
         Self {
             kind: kind.map_or(fallback, |kind| kind.0),
-            title: kind.map_or_else(|| error_page::words(status).0, |kind| kind.2),
+            title: kind.map_or_else(|| plain_page::words(status).0, |kind| kind.2),
             status: status.as_u16(),
             detail: detail.into().into_boxed_str(),
             code: None,
@@ -121,7 +121,7 @@ impl Problem {
     /// For an answer that nobody worded: the words of its status.
     pub fn of_status(status: StatusCode) -> Self {
         let kind = KINDS.iter().find(|kind| kind.1 == status.as_u16());
-        Self::new(status, kind.map_or_else(|| error_page::words(status).1, |kind| kind.3))
+        Self::new(status, kind.map_or_else(|| plain_page::words(status).1, |kind| kind.3))
     }
 
     pub fn unauthorised(detail: &str) -> Self {

@@ -1,4 +1,4 @@
-//! The page for what went wrong before or beside the console: no script, no data, one way out.
+//! Pages before or beside the console: what went wrong, and a question that one button answers. No script, no data.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use axum::{
 
 use super::request_id::RequestId;
 
-/// An HTML answer of this status.
-pub fn answer(status: StatusCode) -> Response {
+const WAY_OUT: &str = "<p><a href=\"/\">Go to the fleet</a></p>";
+
+/// An HTML answer of this status, in its words.
+pub fn error(status: StatusCode) -> Response {
     let (title, text) = words(status);
-    let mut response = (status, Html(document(title, text, &RequestId::current()))).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    response
+    answer(status, title, text, WAY_OUT)
 }
 
 /// Too many attempts to sign in have failed.
@@ -22,16 +22,31 @@ pub fn too_soon(wait: Duration) -> Response {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
     let unit = if seconds == 1 { "second" } else { "seconds" };
     let text = format!("Too many attempts to sign in have failed. Go back and try again in {seconds} {unit}.");
-    let page = Html(document("Too many attempts", &text, &RequestId::current()));
-    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, header::HeaderValue::from(seconds))], page).into_response()
+    let mut response = answer(StatusCode::TOO_MANY_REQUESTS, "Too many attempts", &text, WAY_OUT);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    response
 }
 
-fn document(title: &str, text: &str, request_id: &str) -> String {
-    format!(
+/// A button that sends a form to the address of the page.
+pub fn with_button(title: &'static str, text: &'static str, button: &'static str) -> Response {
+    answer(
+        StatusCode::OK,
+        title,
+        text,
+        &format!("<form method=\"post\"><button type=\"submit\">{button}</button></form>"),
+    )
+}
+
+fn answer(status: StatusCode, title: &'static str, text: &str, below: &str) -> Response {
+    let request_id = RequestId::current();
+    let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} · Flotilla</title><link rel=\"stylesheet\" href=\"/plain.css\"><link rel=\"icon\" href=\"/favicon.svg\"></head>\
-         <body><main><h1>{title}</h1><p>{text}</p><p><a href=\"/\">Go to the fleet</a></p><p><small>Request {request_id}</small></p></main></body></html>\n"
-    )
+         <body><main><h1>{title}</h1><p>{text}</p>{below}<p><small>Request {request_id}</small></p></main></body></html>\n"
+    );
+    let mut response = (status, Html(html)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
 }
 
 /// What a status means to a person. Also the words of a problem document that has none of its own.
