@@ -21,6 +21,8 @@ use crate::temporary;
 const PORT_TRIES: u32 = 3;
 /// How long processes of a crashed server may take to notice and end.
 const LEFT_BEHIND_LIMIT: Duration = Duration::from_secs(10);
+/// A lock refused for longer is another program's. A process that a program starts holds its locks until it is itself, for milliseconds.
+const FORK_LIMIT: Duration = Duration::from_millis(100);
 /// An immediate stop needs no disk.
 const IMMEDIATE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -48,12 +50,14 @@ impl Postgres {
     pub fn start(settings: &Settings) -> Result<Self, Error> {
         let home = Home::locate(settings)?;
         home.prepare()?;
-        let deadline = Instant::now() + settings.start_timeout;
+        let began = Instant::now();
+        let deadline = began + settings.start_timeout;
         loop {
             if let Some(owner) = OwnerLock::try_take(&home)? {
                 return Self::start_as_owner(settings, home, owner);
             }
-            if let Some(running) = pidfile::running(&home.cluster()).filter(|running| running.ready) {
+            let is_held = began.elapsed() >= FORK_LIMIT;
+            if let Some(running) = pidfile::running(&home.cluster()).filter(|running| is_held && running.ready) {
                 return Self::join(settings, home, &running);
             }
             if Instant::now() >= deadline {
