@@ -26,7 +26,7 @@ UPDATE databases SET synthetic_size_bytes = NULL WHERE observed_at IS NULL;
 ALTER TABLE databases
     -- Storage used, in thousandths of its quota; NULL where the quota is unlimited or the logical size not known.
     ADD COLUMN storage_permille integer GENERATED ALWAYS AS
-        (CASE WHEN quota_logical_size_bytes > 0 THEN least(logical_size_bytes::numeric * 1000 / quota_logical_size_bytes, 1000000)::integer END) STORED,
+        (CASE WHEN quota_logical_size_bytes > 0 AND logical_size_bytes IS NOT NULL THEN least(logical_size_bytes::numeric * 1000 / quota_logical_size_bytes, 1000000)::integer END) STORED,
     -- Why it cannot be used as it should, as far as usage and quotas tell; NULL when nothing is known to block it.
     ADD COLUMN block_reason text GENERATED ALWAYS AS (CASE
         WHEN observed_disabled                                 THEN 'endpoint_disabled'

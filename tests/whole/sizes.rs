@@ -120,7 +120,7 @@ async fn what_is_not_measured_is_shown_as_not_known_and_never_as_zero() {
     }
     let list = page(String::from("/databases")).await;
     assert!(list.contains("not measured") && list.contains("at most 256 MiB") && list.contains("512 MiB with history"));
-    assert!(page(String::from("/")).await.contains("not yet blocked; 1 not measured yet"));
+    assert!(page(String::from("/")).await.contains("full ones included; 1 not measured yet"));
     assert!(page(String::from("/engine")).await.contains("1 to be measured, 1 of them never yet"));
     let sorted = server.get("/api/v1/databases?sort=size").await;
     let order: Vec<_> = sorted["items"].as_array().unwrap().iter().map(|row| &row["synthetic_size_bytes"]).collect();
