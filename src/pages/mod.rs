@@ -23,6 +23,7 @@ mod session;
 mod sign_in;
 mod status;
 mod tiers;
+mod unreadable;
 mod user_text;
 
 pub use budget::BudgetPage;

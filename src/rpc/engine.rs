@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, DutyStatus, Examination, Outcome, UsageTiers};
+use crate::types::{AppError, DutyStatus, Examination, Outcome, UnreadableRecord, UsageTiers};
 
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
@@ -16,6 +16,13 @@ pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
 pub async fn usage_tiers() -> Result<UsageTiers, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
     Ok(caller.state.ledger.usage_tiers().await?)
+}
+
+/// Records in Neon's answers that could not be read in the last day.
+#[server(name = ReadUnreadableRecords, endpoint = "unreadable-records", input = GetUrl)]
+pub async fn unreadable_records() -> Result<Vec<UnreadableRecord>, AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    Ok(caller.state.ledger.unreadable_records().await?)
 }
 
 /// What the doctor found last; `None` before its first run.

@@ -25,6 +25,21 @@ pub async fn set_target(name: String, target: i32, reason: String) -> Result<(),
     Ok(())
 }
 
+/// How many databases may be created for this pool within an hour; empty for the default.
+#[server(endpoint = "set-creation-limit")]
+pub async fn set_creation_limit(name: String, limit: String, reason: String) -> Result<(), AppError> {
+    let caller = crate::server::auth::permit(crate::types::Permission::ManagePools)?;
+    let limit = match limit.trim() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| {
+            AppError::invalid("limit", "Write a whole number of databases per hour, or leave it empty for the default.")
+        })?),
+    };
+    caller.state.ledger.set_creations_per_hour(&name, limit, &caller.because(&reason)?).await?;
+    caller.state.engine.nudge_refill();
+    Ok(())
+}
+
 /// Stops creating for this pool; claims go on as long as it lasts.
 #[server(endpoint = "pause-pool")]
 pub async fn pause_pool(name: String, reason: String) -> Result<(), AppError> {

@@ -24,6 +24,7 @@ mod storage;
 mod template;
 pub mod text;
 mod units;
+mod unreadable;
 mod usage;
 
 pub use budget::*;
@@ -48,6 +49,7 @@ pub use sizing::*;
 pub use storage::*;
 pub use template::*;
 pub use units::*;
+pub use unreadable::*;
 pub use usage::*;
 
 /// A moment in UTC.

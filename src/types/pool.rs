@@ -27,6 +27,13 @@ pub struct PoolSummary {
     /// While the breaker is open: when one database is tried again, and the last failure.
     pub breaker_until: Option<DateTime<Utc>>,
     pub breaker_error: Option<String>,
+    /// Databases that Neon was asked to create in the last hour, and how many it may be asked for within an hour.
+    pub creations_last_hour: i64,
+    pub creation_ceiling: i32,
+    /// The limit that an operator has set; `None` where it follows from the target and the demand.
+    pub creations_per_hour: Option<i32>,
+    /// Until when the ceiling holds back creations that the pool needs.
+    pub held_back_until: Option<DateTime<Utc>>,
     /// Claims in the last hour.
     pub claims_last_hour: i64,
     /// How long claims go on, at the last hour's rate, if nothing more is created. `None` when nothing was claimed.
@@ -106,12 +113,12 @@ pub struct PoolPoint {
 pub struct CreationFailure {
     pub database_id: uuid::Uuid,
     pub at: Time,
-    pub attempts: i32,
+    pub attempts: Option<i32>,
     pub error: String,
     pub neon_project_id: Option<String>,
 }
 
-/// A time in which a pool created nothing, because Neon had refused several creations in a row.
+/// A time in which a pool created nothing, because several creations, or new databases, had failed in a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BreakerTrip {
     pub opened_at: Time,
@@ -127,10 +134,32 @@ pub struct BreakerTrip {
     pub evidence: Vec<RefusedCreation>,
 }
 
-/// A creation that Neon refused.
+/// The two steps of making a database that Neon may fail at, each with failures of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CreationStep {
+    /// Neon is asked to create the project.
+    #[default]
+    Creation,
+    /// The new database has to answer a connection.
+    Verification,
+}
+
+impl CreationStep {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creation => "creation",
+            Self::Verification => "verification",
+        }
+    }
+}
+
+/// A creation that Neon refused, or a new database that did not answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefusedCreation {
     pub at: Time,
+    #[serde(default)]
+    pub step: CreationStep,
     pub error: String,
     pub database_id: uuid::Uuid,
     pub project_name: String,

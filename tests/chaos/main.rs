@@ -17,6 +17,7 @@ mod support;
 
 mod b1_restored;
 mod b2_two_ledgers;
+mod j1_damaged_records;
 mod k1_crash_points;
 mod k2_killed;
 mod n1_faults;
@@ -25,3 +26,4 @@ mod p1_postgres;
 mod q1_hopeless;
 mod r2_clocks;
 mod s2_histories;
+mod v1_verification;

@@ -25,6 +25,7 @@ mod queries;
 mod quotas;
 mod reconcile;
 mod refusals;
+mod runaway;
 mod safety;
 mod sign_in;
 mod sizes;

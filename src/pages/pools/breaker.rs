@@ -19,7 +19,7 @@ pub fn BreakerNotice(trip: Option<BreakerTrip>, as_of: Time) -> impl IntoView {
         <div class="notice notice-error">
             <Icon glyph=Glyph::Block class="size-5 shrink-0" />
             <p class="text-sm break-words">
-                {format!("{} creations failed in a row, so nothing has been created since ", grouped(trip.failures.into()))} <Timestamp at=trip.opened_at /> "; "
+                {format!("{} failures in a row, so nothing has been created since ", grouped(trip.failures.into()))} <Timestamp at=trip.opened_at /> "; "
                 {next} {format!(". The last failure: {error} Resuming the pool tries again now.")}
             </p>
         </div>
@@ -33,7 +33,7 @@ pub fn BreakerPanel(trip: Option<BreakerTrip>) -> impl IntoView {
     let badge = match (trip.closed_at, trip.closed_by.as_deref()) {
         (None, _) => (Tone::Bad, Glyph::Block, "open"),
         (Some(_), Some("operator")) => (Tone::Neutral, Glyph::User, "closed by an operator"),
-        (Some(_), _) => (Tone::Good, Glyph::Check, "closed: a creation succeeded"),
+        (Some(_), _) => (Tone::Good, Glyph::Check, "closed: a try succeeded"),
     };
     let aside = move || view! { <Badge tone=badge.0 glyph=badge.1 text=badge.2 /> };
     let failures = trip.evidence.into_iter().rev().map(|failure| view! { <Failure failure /> }).collect_view();
@@ -42,7 +42,7 @@ pub fn BreakerPanel(trip: Option<BreakerTrip>) -> impl IntoView {
             <p class="border-b border-base-300 px-4 py-2.5 text-sm">
                 "Opened " <Timestamp at=trip.opened_at />
                 {trip.closed_at.map(|at| view! { ", closed " <Timestamp at /> })}
-                {format!(", after {} failures in a row. What Neon said, newest first:", grouped(trip.failures.into()))}
+                {format!(", after {} failures in a row. What went wrong, newest first:", grouped(trip.failures.into()))}
             </p>
             <ul class="divide-y divide-base-300">{failures}</ul>
         </Panel>
@@ -66,7 +66,7 @@ fn Failure(failure: RefusedCreation) -> impl IntoView {
                     <Timestamp at=failure.at />
                 </span>
             </p>
-            <p class="break-words"><UserText text=failure.error /></p>
+            <p class="break-words">{failure.step.as_str()} ": " <UserText text=failure.error /></p>
             <p class="text-xs break-words text-muted"><UserText text=format!("{project}{request}") /></p>
         </li>
     }

@@ -6,12 +6,13 @@ use super::schedules::PeakForm;
 use super::template::TemplateForm;
 use crate::components::{Decision, Dialog, Glyph, Live, OpenDialog, Refresh, TextField};
 use crate::pages::{answers::Answers, session};
-use crate::rpc::pools::{PausePool, ResumePool, SetTarget, SetTemplate};
+use crate::rpc::pools::{PausePool, ResumePool, SetCreationLimit, SetTarget, SetTemplate};
 use crate::rpc::sizing::{AddSchedule, RemovePolicy, RemoveSchedule};
 use crate::types::{Permission, PoolDetail, grouped};
 
 /// The ids of the dialogs.
 const TARGET: &str = "set-target";
+const LIMIT: &str = "set-creation-limit";
 const PAUSE: &str = "pause-pool";
 const RESUME: &str = "resume-pool";
 pub const REMOVE_POLICY: &str = "remove-policy";
@@ -24,9 +25,11 @@ pub const TEMPLATE: &str = "set-template";
 pub struct PoolActions {
     pub answers: Answers,
     target: RwSignal<String>,
+    limit: RwSignal<String>,
     pub peak: PeakForm,
     pub template: TemplateForm,
     set_target: ServerAction<SetTarget>,
+    set_limit: ServerAction<SetCreationLimit>,
     pause: ServerAction<PausePool>,
     resume: ServerAction<ResumePool>,
     remove_policy: ServerAction<RemovePolicy>,
@@ -40,9 +43,11 @@ impl PoolActions {
         let actions = Self {
             answers: Answers::new(refresh),
             target: RwSignal::new(String::new()),
+            limit: RwSignal::new(String::new()),
             peak: PeakForm::new(),
             template: TemplateForm::new(),
             set_target: ServerAction::new(),
+            set_limit: ServerAction::new(),
             pause: ServerAction::new(),
             resume: ServerAction::new(),
             remove_policy: ServerAction::new(),
@@ -52,6 +57,7 @@ impl PoolActions {
         };
         let answers = actions.answers;
         answers.follow(TARGET, "The new target is set.", actions.set_target.value());
+        answers.follow(LIMIT, "The creation limit is set.", actions.set_limit.value());
         answers.follow(PAUSE, "The pool is paused.", actions.pause.value());
         answers.follow(RESUME, "The pool creates again.", actions.resume.value());
         answers.follow(REMOVE_POLICY, "The target is set by hand again.", actions.remove_policy.value());
@@ -64,6 +70,7 @@ impl PoolActions {
     /// Puts what is set now into the forms.
     pub fn fill(self, pool: &PoolDetail) {
         self.target.try_set(pool.summary.target.to_string());
+        self.limit.try_set(pool.summary.creations_per_hour.map(|limit| limit.to_string()).unwrap_or_default());
         self.template.fill(&pool.template.template);
     }
 }
@@ -87,18 +94,21 @@ pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
         }
     };
     let has_policy = Memo::new(move |_| live.with(|detail| detail.sizing.policy.is_some()).unwrap_or(false));
+    let target_why_not = why_not.clone();
     let set_target = move || {
         let by_policy = has_policy
             .try_get()
             .unwrap_or_default()
             .then(|| String::from("The policy sets it. Change the policy, or remove it first."));
-        let why_not = why_not.clone().or(by_policy);
+        let why_not = target_why_not.clone().or(by_policy);
         view! { <OpenDialog dialog=TARGET text="Set target" glyph=Glyph::Pencil class="btn btn-sm btn-primary" why_not /> }
     };
     view! {
         {pause_or_resume}
+        <OpenDialog dialog=LIMIT text="Creation limit" glyph=Glyph::Pencil why_not />
         {set_target}
         <TargetDialog name=name.clone() live actions />
+        <LimitDialog name=name.clone() live actions />
         <StepDialogs name actions />
     }
 }
@@ -134,6 +144,31 @@ fn TargetDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> i
                     <TextField name="target" id="target" label="Databases kept ready" value=actions.target kind="number" required=true />
                     <p class="text-sm text-muted" role="status">
                         {effect}
+                    </p>
+                </Decision>
+            </ActionForm>
+        </Dialog>
+    }
+}
+
+#[component]
+fn LimitDialog(name: String, live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
+    let now = move || {
+        live.with(|detail| {
+            format!(
+                "{} databases were created in the last hour; at most {} may be. Left empty, the limit follows the target and the claims of the last hour.",
+                grouped(detail.summary.creations_last_hour),
+                grouped(detail.summary.creation_ceiling.into())
+            )
+        })
+    };
+    view! {
+        <Dialog id=LIMIT refusal=actions.answers.refusal title=format!("Creation limit of pool {name}")>
+            <ActionForm action=actions.set_limit>
+                <Decision dialog=LIMIT about=("name", name.clone()) button="Set limit" pending=actions.set_limit.pending()>
+                    <TextField name="limit" id="creation-limit" label="Databases created per hour, at most" value=actions.limit kind="number" />
+                    <p class="text-sm text-muted" role="status">
+                        {now}
                     </p>
                 </Decision>
             </ActionForm>

@@ -116,7 +116,24 @@ fn Trouble(pool: PoolSummary) -> impl IntoView {
             </div>
         }
     });
-    view! { {paused} }
+    let held_back = pool.held_back_until.map(|until| {
+        view! {
+            <div class="notice notice-warning">
+                <Icon glyph=Glyph::Pause class="size-5 shrink-0" />
+                <p class="text-sm">
+                    {format!(
+                        "The creation limit is reached: {} of at most {} databases an hour were created. The next one is created ",
+                        grouped(pool.creations_last_hour),
+                        grouped(pool.creation_ceiling.into()),
+                    )} <Timestamp at=until /> "; claims go on as long as the pool lasts."
+                </p>
+            </div>
+        }
+    });
+    view! {
+        {paused}
+        {held_back}
+    }
 }
 
 #[component]
@@ -284,7 +301,7 @@ fn Failures(failures: Vec<CreationFailure>) -> impl IntoView {
                     </span>
                 </p>
                 <p class="break-words"><UserText text=failure.error /></p>
-                <p class="text-xs text-muted">{format!("{} attempts · {project}", failure.attempts)}</p>
+                <p class="text-xs text-muted">{failure.attempts.map(|attempts| format!("{attempts} attempts · "))} {project}</p>
             </li>
         }
     });

@@ -35,6 +35,14 @@ pub enum Command {
     },
     /// List the pools
     List,
+    /// Limit how many databases may be created for a pool within an hour
+    CreationLimit {
+        /// The pool
+        name: String,
+        /// At most so many an hour; left out, the limit follows the target and the claims of the last hour
+        #[arg(long, value_name = "DATABASES", value_parser = clap::value_parser!(i32).range(1..=100_000))]
+        per_hour: Option<i32>,
+    },
     /// Let a pool find its own target, or stop it
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -106,6 +114,13 @@ async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
                 ]
             });
             Ok(output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())?)
+        }
+        Command::CreationLimit { name, per_hour } => {
+            ledger.set_creations_per_hour(&name, per_hour, &By::cli()).await?;
+            let limit =
+                ledger.pools().await?.into_iter().find(|pool| pool.name == name).map(|pool| pool.creation_ceiling);
+            let limit = limit.map(|limit| limit.to_string()).unwrap_or_default();
+            Ok(output::remark(&format!("At most {limit} databases an hour are created for the pool {name} now."))?)
         }
         Command::Policy(command) => policy(ledger, command).await,
     }

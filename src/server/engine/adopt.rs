@@ -31,7 +31,6 @@ impl Inner {
             connection_uri,
             database: database.to_owned(),
             role: role.to_owned(),
-            created_at: found.created_at,
         }))
     }
 }

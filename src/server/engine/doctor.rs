@@ -122,7 +122,7 @@ impl Doctor {
         let note = format!("{} projects were listed", grouped(found.listed.len() as i64));
         let why_not = match ended {
             Ok(Ok(())) if found.unavailable == 0 => None,
-            Ok(Ok(())) => Some(format!("Neon could not read {} projects in time", found.unavailable)),
+            Ok(Ok(())) => Some(format!("{} projects could not be read", found.unavailable)),
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("not done within {} minutes", COMPARISON_LIMIT.as_secs() / 60)),
         };
@@ -151,7 +151,7 @@ impl Doctor {
                 strays.into_iter().map(|stray| format!("{}: {} ({})", stray.kind, stray.project_id, stray.name));
             found.evidence.extend(texts.take(room));
             found.listed.extend(listed.into_iter().map(|project| project.project_id));
-            found.unavailable += page.unavailable.len();
+            found.unavailable += page.unavailable;
             cursor = page.next;
             if cursor.is_none() {
                 break;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Duty, Inner};
 use crate::server::{
     ledger::{By, LedgerError, Lookable, ShownName},
-    neon::{Class, NeonClient, NeonError, ProjectPage},
+    neon::{Class, NeonClient, NeonError, ProjectItem},
 };
 
 /// Looked at after each complete sweep, two calls each: of one pool, and in all.
@@ -15,9 +15,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
 impl Inner {
     /// What a page shows to be in use is not handed out.
-    pub(super) async fn withhold_used(&self, page: &ProjectPage) -> Result<(), LedgerError> {
+    pub(super) async fn withhold_used(&self, page: &[ProjectItem]) -> Result<(), LedgerError> {
         let shown: Vec<ShownName> = page
-            .items
             .iter()
             .map(|item| ShownName {
                 project_id: item.id.clone(),
@@ -46,6 +45,8 @@ impl Inner {
                         self.nudge(Duty::Refill);
                     }
                 }
+                // About this one alone, and no proof of anything.
+                Err(NeonError::Unreadable { .. }) => {}
                 // Another will not fare better.
                 Err(_) => break,
             }

@@ -47,7 +47,10 @@ impl Inner {
             match self.measure_one(neon, due).await? {
                 Ok(()) => measured += 1,
                 // About this one alone; the sweep finds out what has become of it.
-                Err(error) if error.is_refusal() || matches!(error, NeonError::NotFound { .. }) => {
+                Err(error)
+                    if error.is_refusal()
+                        || matches!(error, NeonError::NotFound { .. } | NeonError::Unreadable { .. }) =>
+                {
                     self.ledger.set_size_aside(due.id).await?;
                     report.failed += 1;
                     report.error = Some(error.to_string());

@@ -18,7 +18,7 @@ use crate::{
         neon::{Class, Created, NeonClient, NeonError, NewProject, answers, uri},
         trace,
     },
-    types::DatabaseState,
+    types::{CreationStep, DatabaseState},
 };
 
 /// Longer than the deadline of the calls and the probe of one step together.
@@ -30,6 +30,10 @@ const FIRST_PROBE_AFTER_SECONDS: f64 = 3.0;
 /// Tries of a step before the row is set aside as failed.
 const CREATE_TRIES: i32 = 8;
 const VERIFY_TRIES: i32 = 20;
+/// A database that has just been made may need a few tries; from this one on, each counts for the breaker as a refused creation does.
+const VERIFY_TRIES_EXPECTED: i32 = 3;
+/// How soon a creation of a paused pool is looked for again.
+const WHILE_PAUSED: Backoff = Backoff { base_seconds: 60.0, cap_seconds: 600.0, counts: false };
 
 /// What became of the rows since the last report.
 #[derive(Default)]
@@ -128,6 +132,10 @@ impl Inner {
         let neon = self.client_for(row);
         let made = match row.asked_before {
             true => match self.adopt(&neon, &row.project_name).await {
+                Ok(None) if row.is_paused => {
+                    let text = "Its pool is paused, and Neon has no project of this name: it is created when the pool is resumed.";
+                    return Ok(Step::Postponed(text.to_owned(), WHILE_PAUSED));
+                }
                 Ok(None) => {
                     crash::here(CrashPoint::NameNotFound);
                     neon.create_project(&new_project(row)).await
@@ -169,18 +177,18 @@ impl Inner {
 
     async fn creation_refused(&self, row: &DueCreation, error: NeonError) -> Result<Step, LedgerError> {
         let text = error.to_string();
-        // Neon as a whole is away, or asks us to wait: no fault of this row, and no try of it.
-        if !error.may_have_been_carried_out() && error.is_worth_retrying() {
+        // Neon as a whole is away, or asks us to wait: no fault of this row, and no try of it. A list that stays incomplete may be.
+        let is_incomplete = matches!(error, NeonError::Incomplete { .. });
+        if !error.may_have_been_carried_out() && error.is_worth_retrying() && !is_incomplete {
             let wait = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
             return Ok(Step::Postponed(
                 text,
                 Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false },
             ));
         }
-        if !error.is_outage() || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
-            let refusal = Refusal { error: &text, request_id: error.request_id() };
-            self.ledger.count_creation_failure(row, &refusal, &By::duty(Duty::Provision.name())).await?;
-            crash::here(CrashPoint::CreationFailureCounted);
+        let is_refusal = !error.is_outage() && !is_incomplete && !matches!(error, NeonError::Unreadable { .. });
+        if is_refusal || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
+            self.count_failure(row, CreationStep::Creation, &text, error.request_id()).await?;
         }
         if row.attempts + 1 >= CREATE_TRIES {
             return Ok(Step::Failed(text));
@@ -202,7 +210,7 @@ impl Inner {
         };
         crash::here(CrashPoint::VerificationLeased);
         if let Err(error) = answers(&uri, PROBE_DEADLINE).await {
-            return Ok(self.not_yet(row, error.to_string()).await);
+            return self.not_yet(row, error.to_string()).await;
         }
         crash::here(CrashPoint::DatabaseAnswered);
         // Somebody waits for it: it would be woken at once.
@@ -215,7 +223,7 @@ impl Inner {
                     let backoff = Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false };
                     return Ok(Step::Postponed(error.to_string(), backoff));
                 }
-                Err(error) => return Ok(self.not_yet(row, error.to_string()).await),
+                Err(error) => return self.not_yet(row, error.to_string()).await,
             }
         }
         let is_ours = self.ledger.record_available(row, &By::duty(Duty::Provision.name())).await?;
@@ -227,12 +235,28 @@ impl Inner {
     }
 
     /// Tried again soon; after many tries set aside, with what Neon says of its operations as evidence.
-    async fn not_yet(&self, row: &DueCreation, error: String) -> Step {
+    async fn not_yet(&self, row: &DueCreation, error: String) -> Result<Step, LedgerError> {
         let counts = !self.neon_is_failing();
-        if counts && row.attempts + 1 >= VERIFY_TRIES {
-            return Step::Failed(format!("{error}{}", self.operations_evidence(row).await));
+        if counts && row.attempts >= VERIFY_TRIES_EXPECTED {
+            self.count_failure(row, CreationStep::Verification, &error, None).await?;
         }
-        Step::Postponed(error, Backoff { base_seconds: 1.0, cap_seconds: 15.0, counts })
+        if counts && row.attempts + 1 >= VERIFY_TRIES {
+            return Ok(Step::Failed(format!("{error}{}", self.operations_evidence(row).await)));
+        }
+        Ok(Step::Postponed(error, Backoff { base_seconds: 1.0, cap_seconds: 15.0, counts }))
+    }
+
+    async fn count_failure(
+        &self,
+        row: &DueCreation,
+        step: CreationStep,
+        error: &str,
+        request_id: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let refusal = Refusal { step, error, request_id };
+        self.ledger.count_creation_failure(row, &refusal, &By::duty(Duty::Provision.name())).await?;
+        crash::here(CrashPoint::CreationFailureCounted);
+        Ok(())
     }
 
     async fn operations_evidence(&self, row: &DueCreation) -> String {

@@ -1,5 +1,6 @@
-//! Release: deletes what was given up. A project that Neon does not know any more counts as deleted; one that Neon refuses to delete, as it does
-//! while a branch is protected, stays `releasing` with the reason and is tried again ever more seldom.
+//! Release: deletes what was given up, and what failed on its way to the pool once its evidence has been kept for a while. A project that Neon does not
+//! know any more counts as deleted; one that Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is
+//! tried again ever more seldom.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +14,8 @@ use crate::server::{
 };
 
 const AT_ONCE: usize = 16;
+/// Failed creations that are given up in one run.
+const FAILED_AT_ONCE: i64 = 100;
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const LEASE_SECONDS: f64 = 90.0;
 /// A creation that was never answered may still be under way: absence counts when it is seen twice, this far apart.
@@ -22,6 +25,10 @@ impl Inner {
     pub(super) async fn release(self: &Arc<Self>) -> Report {
         let limit = if self.neon_is_failing() { 1 } else { AT_ONCE };
         let neon = self.neon.with_class(Class::Apply).with_deadline(CALL_DEADLINE);
+        let (kept_for, by) = (self.settings.failed_kept_for.as_secs_f64(), By::duty(Duty::Release.name()));
+        if let Err(error) = self.ledger.release_failed(kept_for, FAILED_AT_ONCE, &by).await {
+            return Report::ledger_failed(&error);
+        }
         let rows = match self.ledger.take_due_releases(None, limit as i64, LEASE_SECONDS).await {
             Ok(rows) => rows,
             Err(error) => return Report::ledger_failed(&error),

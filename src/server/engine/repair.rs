@@ -99,7 +99,7 @@ impl Repair {
         let (mut cursor, mut all) = (None, Vec::new());
         for _ in 0..MOST_PAGES {
             let page = neon.list_projects(cursor.as_deref(), MAX_PAGE).await?;
-            if !page.unavailable.is_empty() {
+            if page.unavailable > 0 || page.items.iter().any(|item| !item.is_whole) {
                 break;
             }
             all.extend(page.items);
@@ -277,6 +277,8 @@ fn refusal(outcome: Result<(), LedgerError>) -> Result<Option<String>, RepairErr
 }
 
 fn used_at(row: &Withheld, item: &ProjectItem) -> Option<crate::types::Time> {
-    let verified = row.available_at.unwrap_or(item.created_at);
-    item.last_active_at.max(row.last_active_at).filter(|at| *at > verified + OWN_ACTIVITY)
+    let verified = row.available_at.or(item.created_at);
+    item.last_active_at
+        .max(row.last_active_at)
+        .filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
 }

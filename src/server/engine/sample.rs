@@ -32,6 +32,7 @@ impl Inner {
                 self.ledger.forget_old_calls().await?;
                 self.ledger.forget_old_findings().await?;
                 self.ledger.forget_old_sizing().await?;
+                self.ledger.forget_old_unreadable().await?;
             }
         }
         Ok(())

@@ -14,6 +14,8 @@ pub struct EngineSettings {
     pub own_activity_lasts: Duration,
     /// How often the mark on Neon is renewed: two calls.
     pub mark_every: Duration,
+    /// A creation that failed stays for so long as it is, for whoever wants to look at its project; then the project is deleted.
+    pub failed_kept_for: Duration,
 }
 
 impl Default for EngineSettings {
@@ -37,6 +39,7 @@ impl Default for EngineSettings {
             },
             own_activity_lasts: Duration::from_secs(600),
             mark_every: Duration::from_secs(30),
+            failed_kept_for: Duration::from_secs(900),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Watch: whether Neon answers. Each replica tells the ledger what it sees; when nothing was asked for a while, or nothing was answered, it asks
-//! for the smallest thing there is. Also hands over how long claims took, and what was called of Neon.
+//! for the smallest thing there is. Also hands over how long claims took, what was called of Neon, and which records of its answers could not be read.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{CrashPoint, Inner, Report, crash};
-use crate::server::neon::Class;
+use crate::server::{
+    ledger::{LedgerError, MetUnreadable},
+    neon::{Class, UnreadableRecord},
+};
 
 /// Without any answer for this long, Neon is asked for a sign of life.
 const QUIET_SECONDS: i64 = 30;
@@ -35,9 +38,36 @@ impl Inner {
             true => self.ledger.record_claim_timings(self.replica, &buckets).await,
             false => Ok(()),
         };
+        let handed_over = handed_over.and(self.name_unreadable().await);
         match told.and(handed_over).and(self.tell_calls().await) {
             Ok(()) => Report::idle(),
             Err(error) => Report::ledger_failed(&error),
         }
+    }
+
+    /// Names records that could not be read: each once in the log, and on the screen for as long as they are met.
+    async fn name_unreadable(&self) -> Result<(), LedgerError> {
+        let met: Vec<MetUnreadable> = self.neon.take_unreadable().into_iter().map(met).collect();
+        if met.is_empty() {
+            return Ok(());
+        }
+        for new in self.ledger.record_unreadable(&met).await? {
+            tracing::warn!(
+                neon.route = new.route,
+                neon.record = new.record,
+                "a record in an answer of Neon's cannot be read: {}",
+                new.problem
+            );
+        }
+        Ok(())
+    }
+}
+
+fn met(record: UnreadableRecord) -> MetUnreadable {
+    MetUnreadable {
+        route: record.route.to_string(),
+        record: record.record,
+        problem: record.problem,
+        times: i64::try_from(record.times).unwrap_or(i64::MAX),
     }
 }

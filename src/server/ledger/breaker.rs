@@ -1,20 +1,22 @@
-//! The breaker of a pool: after several refused creations in a row nothing is created for a while, then one is tried, and its success closes it.
+//! The breaker of a pool: after several failures in a row nothing is created for a while, then one is tried, and its success closes it.
 //!
-//! It alerts once a trip (one event, one line in the status), and keeps the last failures as evidence.
+//! Creations that Neon refuses and new databases that do not answer are counted apart, and a success takes back the failures of its own step only:
+//! that Neon creates says nothing about whether what it creates answers. It alerts once a trip (one event, one line in the status), and keeps the last failures as evidence.
 
 use serde_json::json;
 use sqlx::PgTransaction;
 
 use super::{By, DueCreation, Ledger, LedgerError, pools::tell};
-use crate::types::{BreakerTrip, Time};
+use crate::types::{BreakerTrip, CreationStep, Time};
 
-/// Refused creations in a row that open it.
+/// Failures of one step in a row that open it.
 pub(super) const FAILURES: i32 = 5;
 /// Failures kept as evidence.
 const EVIDENCE: i64 = 10;
 
-/// What Neon said to a creation.
+/// What went wrong with a creation.
 pub struct Refusal<'a> {
+    pub step: CreationStep,
     pub error: &'a str,
     pub request_id: Option<&'a str>,
 }
@@ -27,7 +29,7 @@ struct Standing {
 }
 
 impl Ledger {
-    /// Neon refused to create. Opens the breaker after several times in a row; while it is open, each further failure lets it cool down for twice as long.
+    /// Neon refused to create, or what it created does not answer. Opens the breaker after several times in a row; while it is open, each further failure lets it cool down for twice as long.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -74,6 +76,7 @@ impl Ledger {
 async fn count(tx: &mut PgTransaction<'_>, row: &DueCreation, refusal: &Refusal<'_>) -> Result<Standing, sqlx::Error> {
     let failure = json!([{
         "at": chrono::Utc::now(),
+        "step": refusal.step,
         "error": refusal.error,
         "database_id": row.id,
         "project_name": row.project_name,
@@ -83,19 +86,23 @@ async fn count(tx: &mut PgTransaction<'_>, row: &DueCreation, refusal: &Refusal<
     sqlx::query_as!(
         Standing,
         r#"UPDATE pools
-           SET creation_failures = creation_failures + (breaker_until IS NULL OR breaker_until <= now())::integer, breaker_error = $2,
-               breaker_until = CASE WHEN creation_failures + 1 >= $3 AND (breaker_until IS NULL OR breaker_until <= now())
-                 THEN now() + make_interval(secs => least(600, 15 * 2 ^ least(creation_failures + 1 - $3, 10))) ELSE breaker_until END,
+           SET creation_failures = creation_failures + ($6 = 'creation' AND (breaker_until IS NULL OR breaker_until <= now()))::integer,
+               verification_failures = verification_failures + ($6 = 'verification' AND (breaker_until IS NULL OR breaker_until <= now()))::integer, breaker_error = $2,
+               breaker_until = CASE WHEN CASE $6 WHEN 'creation' THEN creation_failures ELSE verification_failures END + 1 >= $3
+                   AND (breaker_until IS NULL OR breaker_until <= now())
+                 THEN now() + make_interval(secs => least(600,
+                   15 * 2 ^ least(CASE $6 WHEN 'creation' THEN creation_failures ELSE verification_failures END + 1 - $3, 10))) ELSE breaker_until END,
                creation_evidence = (SELECT jsonb_agg(kept.failure ORDER BY kept.n) FROM (
                  SELECT failure, n FROM jsonb_array_elements(creation_evidence || $4) WITH ORDINALITY AS all_of_them (failure, n)
                  ORDER BY n DESC LIMIT $5) AS kept)
            WHERE id = $1
-           RETURNING creation_failures AS failures, breaker_until AS until, creation_evidence AS evidence"#,
+           RETURNING failures_in_a_row AS failures, breaker_until AS until, creation_evidence AS evidence"#,
         row.pool_id,
         refusal.error,
         FAILURES,
         failure,
-        EVIDENCE
+        EVIDENCE,
+        refusal.step.as_str()
     )
     .fetch_one(&mut **tx)
     .await
@@ -121,29 +128,51 @@ async fn write_trip(
     .await
 }
 
-/// A creation succeeded: no failure counts any more, and the trip is over, with an event of its own.
-pub(super) async fn close_by_probe(tx: &mut PgTransaction<'_>, pool_id: i32, by: &By) -> Result<(), sqlx::Error> {
-    if close(tx, pool_id, "probe").await? {
-        let (before, after) = (json!({ "breaker": "open" }), json!({ "breaker": "closed: a creation succeeded" }));
-        tell(tx, "pool.breaker", pool_id, before, after, by).await?;
+/// A step succeeded: its failures count no more. If those were what the breaker is open for, the trip is over, with an event of its own.
+pub(super) async fn close_by_probe(
+    tx: &mut PgTransaction<'_>,
+    pool_id: i32,
+    step: CreationStep,
+    by: &By,
+) -> Result<(), sqlx::Error> {
+    if close(tx, pool_id, Some(step), "probe").await? {
+        let after = json!({ "breaker": format!("closed: a {} succeeded", step.as_str()) });
+        tell(tx, "pool.breaker", pool_id, json!({ "breaker": "open" }), after, by).await?;
     }
     Ok(())
 }
 
 /// Somebody resumes the pool, whose event says so.
 pub(super) async fn close_by_operator(tx: &mut PgTransaction<'_>, pool_id: i32) -> Result<(), sqlx::Error> {
-    close(tx, pool_id, "operator").await.map(drop)
+    close(tx, pool_id, None, "operator").await.map(drop)
 }
 
-/// Whether there was a trip to close. Touches nothing in a pool without failures, because every creation asks.
-async fn close(tx: &mut PgTransaction<'_>, pool_id: i32, by: &str) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "UPDATE pools SET creation_failures = 0, breaker_until = NULL, breaker_error = NULL, creation_evidence = '[]' WHERE id = $1 AND creation_failures > 0",
-        pool_id
+/// Forgets the failures of this step, or of all. Whether that closed a trip. Touches nothing in a pool without such failures, because every creation asks.
+async fn close(
+    tx: &mut PgTransaction<'_>,
+    pool_id: i32,
+    step: Option<CreationStep>,
+    by: &str,
+) -> Result<bool, sqlx::Error> {
+    let step = step.map(CreationStep::as_str);
+    let failures = sqlx::query_scalar!(
+        r#"UPDATE pools AS p
+           SET creation_failures = CASE WHEN $2 = 'verification' THEN creation_failures ELSE 0 END,
+               verification_failures = CASE WHEN $2 = 'creation' THEN verification_failures ELSE 0 END,
+               breaker_until = CASE WHEN CASE $2 WHEN 'creation' THEN verification_failures WHEN 'verification' THEN creation_failures ELSE 0 END >= $3
+                 THEN breaker_until END,
+               creation_evidence = (SELECT coalesce(jsonb_agg(failure), '[]') FROM jsonb_array_elements(creation_evidence) AS kept (failure)
+                                    WHERE $2::text IS NOT NULL AND coalesce(failure ->> 'step', 'creation') <> $2)
+           WHERE id = $1
+             AND CASE $2 WHEN 'creation' THEN creation_failures WHEN 'verification' THEN verification_failures ELSE failures_in_a_row END > 0
+           RETURNING p.failures_in_a_row AS "failures!""#,
+        pool_id,
+        step,
+        FAILURES
     )
-    .execute(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    if done.rows_affected() == 0 {
+    if failures.is_none_or(|failures| failures >= FAILURES) {
         return Ok(false);
     }
     let closed = sqlx::query!(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{By, Ledger, LedgerError, pools::tell};
+use super::{By, Ledger, LedgerError, pools::tell, refill::cancel_surplus_of};
 use crate::{
     server::sizing::{self, Candidate, Observed, Verdict},
     types::{
@@ -111,6 +111,7 @@ impl Ledger {
             let (before, after) = (json!({ "target": pool.target }), json!({ "target": verdict.target }));
             let by = By { reason: Some(verdict.reason.clone()), ..by.clone() };
             tell(&mut tx, "pool.target", pool.pool_id, before, after, &by).await?;
+            cancel_surplus_of(&mut tx, Some(pool.pool_id), &by).await?;
         }
         tx.commit().await?;
         Ok(changes)

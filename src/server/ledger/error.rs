@@ -33,3 +33,16 @@ pub enum LedgerError {
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
+
+impl LedgerError {
+    /// PostgreSQL works, and refuses what it was given: trying the same again does not help, but without what it stumbles over it may go well.
+    pub fn is_about_the_data(&self) -> bool {
+        match self {
+            Self::Sql(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            Self::Sql(sqlx::Error::Encode(_)) => true,
+            _ => false,
+        }
+    }
+}

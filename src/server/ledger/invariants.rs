@@ -17,9 +17,10 @@ const BATCH_OF_EVENTS: i64 = 100_000;
 const CREDENTIAL: &str = "(npg_[A-Za-z0-9]{12}|napi_[a-z0-9]{40}|://[^ /:@]+:[^ /:@]+@)";
 
 /// Triggers that keep invariants, whoever writes.
-const TRIGGERS: [&str; 5] = [
+const TRIGGERS: [&str; 6] = [
     "events_append_only",
     "databases_state_change",
+    "databases_cancellation",
     "databases_count_inserted",
     "databases_count_moved",
     "databases_count_removed",

@@ -49,6 +49,7 @@ mod status;
 mod sweeps;
 mod templates;
 mod tokens;
+mod unreadable;
 mod usage;
 mod usage_days;
 
@@ -104,6 +105,7 @@ pub use standing::{DutyStanding, Standing};
 pub use sweeps::{Sweep, SweptPage};
 pub use templates::Rolling;
 pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenReplacement, TokenStanding};
+pub use unreadable::MetUnreadable;
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::PgTransaction;
 
-use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event, refill::cancel_surplus_of};
 use crate::types::{CreationFailure, LARGEST_TARGET, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
 
 const FAILURES_SHOWN: i64 = 20;
@@ -120,11 +120,17 @@ impl Ledger {
     async fn pool_summaries(&self, only: Option<&str>) -> Result<Vec<PoolSummary>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT p.name, p.region_id, p.pg_version, p.min_cu, p.max_cu, p.birth_plan, p.is_default, p.target, p.paused_at, p.paused_reason,
-                      CASE WHEN p.creation_failures >= $2 THEN p.breaker_until END AS breaker_until, p.breaker_error,
+                      CASE WHEN p.failures_in_a_row >= $2 THEN p.breaker_until END AS breaker_until, p.breaker_error,
                       coalesce(sum(c.count) FILTER (WHERE c.state = 'available'), 0)::bigint AS "available!",
                       coalesce(sum(c.count) FILTER (WHERE c.state IN ('requested', 'creating', 'verifying')), 0)::bigint AS "in_flight!",
                       coalesce(sum(c.count) FILTER (WHERE c.state = 'claimed'), 0)::bigint AS "claimed!",
                       coalesce(sum(c.count) FILTER (WHERE c.state = 'failed'), 0)::bigint AS "failed!",
+                      coalesce(sum(c.count) FILTER (WHERE c.state = 'requested'), 0)::bigint AS "requested!",
+                      (SELECT count(*) FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour') AS "creations_last_hour!",
+                      creation_ceiling(p) AS "creation_ceiling!", p.creations_per_hour,
+                      -- Until when the ceiling allows no more; NULL below it.
+                      (SELECT asked_at + interval '1 hour' FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour'
+                       ORDER BY asked_at DESC OFFSET creation_ceiling(p) - 1 LIMIT 1) AS full_until,
                       (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting') AS "waiting!",
                       (SELECT count(*) FROM claims WHERE pool_id = p.id AND requested_at > now() - interval '1 hour') AS "claims_last_hour!"
                FROM pools AS p LEFT JOIN fleet_counts AS c ON c.pool_id = p.id
@@ -156,6 +162,13 @@ impl Ledger {
                 breaker_error: row.breaker_error.filter(|_| row.breaker_until.is_some()),
                 breaker_until: row.breaker_until,
                 claims_last_hour: row.claims_last_hour,
+                creations_last_hour: row.creations_last_hour,
+                creation_ceiling: row.creation_ceiling,
+                creations_per_hour: row.creations_per_hour,
+                held_back_until: row.full_until.filter(|_| {
+                    let made = row.available + row.in_flight - row.requested;
+                    row.paused_at.is_none() && row.breaker_until.is_none() && made < i64::from(row.target) + row.waiting
+                }),
                 hours_of_cover: (row.claims_last_hour > 0).then(|| row.available as f64 / row.claims_last_hour as f64),
             })
             .collect())
@@ -181,17 +194,44 @@ impl Ledger {
         Ok(points)
     }
 
+    /// From the history, which outlives the clean-up of what failed.
     async fn creation_failures(&self, pool_id: i32) -> Result<Vec<CreationFailure>, LedgerError> {
         let failures = sqlx::query_as!(
             CreationFailure,
-            r#"SELECT id AS database_id, coalesce(last_error_at, state_since) AS "at!", attempts, coalesce(last_error, 'unknown') AS "error!", neon_project_id
-               FROM databases WHERE state = 'failed' AND pool_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2"#,
+            r#"SELECT database_id AS "database_id!", at, (after ->> 'attempts')::integer AS attempts, coalesce(after ->> 'error', 'unknown') AS "error!",
+                      after ->> 'neon_project_id' AS neon_project_id
+               FROM events WHERE kind = 'database.failed' AND pool_id = $1 AND database_id IS NOT NULL ORDER BY id DESC LIMIT $2"#,
             pool_id,
             FAILURES_SHOWN
         )
         .fetch_all(&self.db)
         .await?;
         Ok(failures)
+    }
+
+    /// How many databases Neon may be asked to create within an hour; `None` leaves it to the target and the demand.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    pub async fn set_creations_per_hour(&self, name: &str, limit: Option<i32>, by: &By) -> Result<(), LedgerError> {
+        if limit.is_some_and(|limit| !(1..=LARGEST_TARGET).contains(&limit)) {
+            return Err(LedgerError::Invalid {
+                field: "creations_per_hour",
+                message: format!("Choose from 1 to {LARGEST_TARGET} creations an hour, or none for the default."),
+            });
+        }
+        let mut tx = self.db.begin().await?;
+        let pool = sqlx::query!("SELECT id, creations_per_hour FROM pools WHERE name = $1 FOR NO KEY UPDATE", name)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        sqlx::query!("UPDATE pools SET creations_per_hour = $2 WHERE id = $1", pool.id, limit)
+            .execute(&mut *tx)
+            .await?;
+        let (before, after) = (pool.creations_per_hour, limit);
+        let told = |limit: Option<i32>| json!({ "creations_per_hour": limit });
+        tell(&mut tx, "pool.creation_limit", pool.id, told(before), told(after), by).await?;
+        Ok(tx.commit().await?)
     }
 
     /// How many databases shall be kept ready.
@@ -219,12 +259,13 @@ impl Ledger {
             )));
         }
         sqlx::query!("UPDATE pools SET target = $2 WHERE id = $1", pool.id, target).execute(&mut *tx).await?;
+        cancel_surplus_of(&mut tx, Some(pool.id), by).await?;
         tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by)
             .await?;
         Ok(tx.commit().await?)
     }
 
-    /// Stops creating for this pool.
+    /// Stops creating for this pool, also what is requested already.
     ///
     /// # Errors
     /// `NotFound`.

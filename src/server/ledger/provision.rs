@@ -4,7 +4,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
-use crate::types::{DatabaseState, Quota};
+use crate::types::{CreationStep, DatabaseState, Quota};
+
+/// Databases of a pool that Neon was asked for and that have not answered yet: if none ever does, there are no more of them. Refilling as fast as Neon's
+/// limits allow has a third of this under way.
+const MOST_UNPROVEN: i64 = 128;
 
 /// A row on its way to the pool, leased to the caller.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub struct DueCreation {
     pub endpoint_id: Option<String>,
     pub sealed_credentials: Option<Vec<u8>>,
     pub attempts: i32,
+    /// The pool is paused: what exists on Neon is taken in, but nothing new is created.
+    pub is_paused: bool,
     /// Claims wait for this pool.
     pub is_waited_for: bool,
 }
@@ -44,7 +50,8 @@ pub struct NewProjectRecord<'a> {
 
 impl Ledger {
     /// Leases rows that are due. Those that were `requested` become `creating` in the same transaction, which is committed before
-    /// anybody calls Neon. Of a pool whose breaker has cooled down only one at a time: it finds out whether Neon creates again.
+    /// anybody calls Neon. A pool begins no more than its ceiling allows within an hour, nothing while it is paused, and one at a time when its breaker has cooled
+    /// down: it finds out whether creating works again.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -55,20 +62,45 @@ impl Ledger {
         by: &By,
     ) -> Result<Vec<DueCreation>, LedgerError> {
         let lease = Uuid::now_v7();
+        let mut tx = self.db.begin().await?;
+        // What a pool may still begin is counted by one replica at a time, and not while somebody pauses it or changes its target.
+        sqlx::query!(
+            "SELECT id FROM pools AS p WHERE EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'requested' AND next_attempt_at <= now())
+             ORDER BY id FOR NO KEY UPDATE"
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         let rows = sqlx::query!(
-            r#"WITH due AS (
-                 SELECT d.id, d.state AS was, p.id AS pool_id FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
-                 WHERE d.state IN ('requested', 'creating', 'verifying') AND d.next_attempt_at <= now()
-                   AND (d.lease_until IS NULL OR d.lease_until < now())
-                   AND (d.state = 'verifying' OR p.creation_failures < $7 OR (p.breaker_until < now()
-                     AND d.id = (SELECT id FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating') AND next_attempt_at <= now()
-                                 ORDER BY next_attempt_at, id LIMIT 1)
-                     AND NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'creating' AND lease_until >= now())))
+            r#"WITH pool AS (
+                 SELECT p.id, p.paused_at IS NOT NULL AS is_paused, p.failures_in_a_row >= $7 AS is_open,
+                        -- After cooling down one finds out; where new databases do not answer, only when none is left that may still do so.
+                        CASE WHEN p.failures_in_a_row >= $7 AND p.breaker_until < now()
+                           AND NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'creating' AND lease_until >= now())
+                           AND (p.verification_failures < $7 OR NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'verifying'))
+                         THEN (SELECT id FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating') AND next_attempt_at <= now()
+                               ORDER BY next_attempt_at, id LIMIT 1) END AS probe,
+                        least($8 - (SELECT count(*) FROM databases WHERE pool_id = p.id AND state IN ('creating', 'verifying')),
+                              creation_ceiling(p) - (SELECT count(*) FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour'), $1) AS room
+                 FROM pools AS p
+                 WHERE EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying'))),
+               going_on AS (
+                 SELECT d.id, d.state AS was, d.next_attempt_at FROM databases AS d JOIN pool ON pool.id = d.pool_id
+                 WHERE d.state IN ('creating', 'verifying') AND d.next_attempt_at <= now() AND (d.lease_until IS NULL OR d.lease_until < now())
+                   AND (d.state = 'verifying' OR NOT pool.is_open OR d.id = pool.probe)
                  ORDER BY d.next_attempt_at LIMIT $1 FOR NO KEY UPDATE OF d SKIP LOCKED),
+               beginning AS (
+                 SELECT r.* FROM pool, LATERAL (
+                   SELECT id, state AS was, next_attempt_at FROM databases AS d
+                   WHERE pool_id = pool.id AND state = 'requested' AND next_attempt_at <= now() AND (NOT pool.is_open OR d.id = pool.probe)
+                   ORDER BY next_attempt_at, id LIMIT greatest(pool.room, 0) FOR NO KEY UPDATE SKIP LOCKED) AS r
+                 WHERE NOT pool.is_paused),
+               due AS (
+                 SELECT * FROM (SELECT * FROM going_on UNION ALL SELECT * FROM beginning) AS all_of_them ORDER BY next_attempt_at LIMIT $1),
                taken AS (
                  UPDATE databases AS d
                  SET lease_until = now() + make_interval(secs => $2), leased_by = $3,
-                     state = CASE WHEN d.state = 'requested' THEN 'creating' ELSE d.state END
+                     state = CASE WHEN d.state = 'requested' THEN 'creating' ELSE d.state END,
+                     asked_at = CASE WHEN d.state = 'requested' THEN now() ELSE d.asked_at END
                  FROM due WHERE d.id = due.id RETURNING d.*, due.was),
                told AS (
                  INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
@@ -76,6 +108,7 @@ impl Ledger {
                SELECT id, pool_id, state AS "state: DatabaseState", was <> 'requested' AS "asked_before!", neon_project_name, region_id, pg_version, min_cu,
                       max_cu, suspend_timeout_seconds, quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes,
                       quota_transfer_bytes, neon_project_id, neon_endpoint_id, sealed_credentials, attempts,
+                      (SELECT is_paused FROM pool WHERE pool.id = pool_id) AS "is_paused!",
                       EXISTS (SELECT FROM claims WHERE claims.pool_id = taken.pool_id AND status = 'waiting') AS "is_waited_for!"
                FROM taken"#,
             limit,
@@ -85,9 +118,11 @@ impl Ledger {
             by.via.as_str(),
             by.request_id,
             breaker::FAILURES,
+            MOST_UNPROVEN,
         )
-        .fetch_all(&self.db)
+        .fetch_all(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(rows
             .into_iter()
             .map(|row| DueCreation {
@@ -113,6 +148,7 @@ impl Ledger {
                 endpoint_id: row.neon_endpoint_id,
                 sealed_credentials: row.sealed_credentials,
                 attempts: row.attempts,
+                is_paused: row.is_paused,
                 is_waited_for: row.is_waited_for,
             })
             .collect())
@@ -151,7 +187,7 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        breaker::close_by_probe(&mut tx, row.pool_id, by).await?;
+        breaker::close_by_probe(&mut tx, row.pool_id, CreationStep::Creation, by).await?;
         let after = json!({ "state": "verifying", "neon_project_id": made.project_id });
         insert_event(&mut *tx, &state_event(row, "creating", after), by).await?;
         tx.commit().await?;
@@ -177,12 +213,13 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
+        breaker::close_by_probe(&mut tx, row.pool_id, CreationStep::Verification, by).await?;
         insert_event(&mut *tx, &state_event(row, "verifying", json!({ "state": "available" })), by).await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Given up: kept as evidence, and replaced by the next refill. `false` when the lease was lost.
+    /// Given up: kept as evidence for a while, and replaced by the next refill. `false` when the lease was lost.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -200,7 +237,8 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        let mut event = state_event(row, row.state.as_str(), json!({ "state": "failed", "error": error }));
+        let after = json!({ "state": "failed", "error": error, "attempts": row.attempts + 1, "neon_project_id": row.project_id });
+        let mut event = state_event(row, row.state.as_str(), after);
         event.kind = "database.failed";
         insert_event(&mut *tx, &event, by).await?;
         tx.commit().await?;

@@ -90,6 +90,31 @@ impl Ledger {
         self.release(id, by).await
     }
 
+    /// Gives up what failed so many seconds ago: its evidence stands in the history, and a project that it may have would go on costing.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn release_failed(&self, seconds_ago: f64, limit: i64, by: &By) -> Result<u64, LedgerError> {
+        let done = sqlx::query!(
+            r#"WITH old AS (
+                 SELECT id FROM databases WHERE state = 'failed' AND origin = 'pool' AND state_since < now() - make_interval(secs => $1)
+                 ORDER BY state_since LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+               released AS (
+                 UPDATE databases AS d SET state = 'releasing', releasing_at = now(), attempts = 0, next_attempt_at = now(), lease_until = NULL, leased_by = NULL
+                 FROM old WHERE d.id = old.id RETURNING d.id, d.pool_id)
+               INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
+               SELECT 'database.released', id, pool_id, $3, $4, '{"state": "failed"}', '{"state": "releasing"}', $5 FROM released"#,
+            seconds_ago,
+            limit,
+            by.actor,
+            by.via.as_str(),
+            by.request_id
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Leases rows that are due.
     ///
     /// # Errors

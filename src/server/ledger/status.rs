@@ -61,6 +61,7 @@ impl Ledger {
         problems.extend(self.refused_releases().await?);
         problems.extend(self.stale_sweep(now).await?);
         problems.extend(self.failing_duties().await?);
+        problems.extend(self.unreadable_problem().await?);
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         Ok(Status {
             level: problems.first().map_or(StatusLevel::Good, |problem| problem.level),
@@ -186,9 +187,7 @@ impl Ledger {
         .await?
         .and_then(|sweep| match (sweep.broke_off, sweep.unavailable) {
             (Some(why), _) => Some(format!(" The last one broke off: {why}")),
-            (None, 1..) => {
-                Some(format!(" Neon could not read {} projects in time for the last one.", sweep.unavailable))
-            }
+            (None, 1..) => Some(format!(" Of the last one, {} projects could not be read.", sweep.unavailable)),
             (None, _) => None,
         });
         Ok(Some(stale(last, since, &why.unwrap_or_default(), now)))
@@ -217,6 +216,28 @@ impl Ledger {
                 href: String::from(ENGINE),
             })
             .collect())
+    }
+
+    /// Records that Neon's answers of the last hour held.
+    async fn unreadable_problem(&self) -> Result<Option<Problem>, LedgerError> {
+        let found = sqlx::query!(
+            r#"SELECT count(*) AS "count!", min(first_seen_at) AS since, min(record) AS record FROM unreadable_records
+               WHERE last_seen_at > now() - interval '1 hour'"#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        let text = match (found.count, found.record) {
+            (0, _) => return Ok(None),
+            (1, Some(record)) => format!("A record of Neon cannot be read: {record}."),
+            (count, _) => format!("{} records of Neon cannot be read.", grouped(count)),
+        };
+        Ok(Some(Problem {
+            level: StatusLevel::Warning,
+            text,
+            since: found.since,
+            doing: String::from("Everything else goes on; nothing is concluded from what cannot be read."),
+            href: String::from(ENGINE),
+        }))
     }
 
     async fn failing_duties(&self) -> Result<Vec<Problem>, LedgerError> {
@@ -344,6 +365,16 @@ fn pool_problems(pool: &PoolSummary, short_since: Option<Time>) -> Vec<Problem> 
     } else if pool.available * 4 < i64::from(pool.target) {
         let text = format!("Pool {name} is down to {} of {}.", pool.available, pool.target);
         tell(StatusLevel::Warning, text, short_since, on_their_way);
+    }
+    if let Some(until) = pool.held_back_until {
+        let wait = duration((until - chrono::Utc::now()).num_seconds().max(1));
+        let text = format!(
+            "Pool {name} has reached its creation limit: {} databases created in the last hour.",
+            grouped(pool.creations_last_hour)
+        );
+        let doing =
+            format!("Nothing more is created for {wait}, unless an operator raises the limit on the pool's page.");
+        tell(StatusLevel::Warning, text, None, doing);
     }
     if let Some(since) = pool.paused_at {
         let reason = pool.paused_reason.as_deref().unwrap_or("no reason given");

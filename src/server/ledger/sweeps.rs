@@ -15,7 +15,7 @@ pub struct SweptPage {
     pub others: i64,
     /// Rows that were written.
     pub changed: i64,
-    /// Projects that Neon could not read in time: the page, and so the sweep, proves nothing about absence.
+    /// Projects that Neon could not read in time, or we could not: the page, and so the sweep, proves nothing about absence.
     pub unavailable: i64,
 }
 

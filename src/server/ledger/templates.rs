@@ -145,7 +145,7 @@ impl Ledger {
             Rolling,
             r#"SELECT p.id AS pool_id, p.name AS pool, p.template_revision AS revision, p.target, q.floor AS "floor?", n.available AS "available!",
                       n.in_flight AS "in_flight!", n.to_fit AS "to_fit!", n.to_replace AS "to_replace!", n.older_in_flight AS "older_in_flight!",
-                      n.unconfirmed AS "unconfirmed!", (p.paused_at IS NOT NULL OR p.creation_failures > 0) AS "is_stopped!"
+                      n.unconfirmed AS "unconfirmed!", (p.paused_at IS NOT NULL OR p.failures_in_a_row > 0) AS "is_stopped!"
                FROM pools AS p LEFT JOIN pool_policies AS q ON q.pool_id = p.id
                CROSS JOIN LATERAL (
                  SELECT count(*) FILTER (WHERE state = 'available') AS available, count(*) FILTER (WHERE state <> 'available') AS in_flight,

@@ -35,6 +35,8 @@ fn write_pools(sheet: &Sheet, pools: &[PoolSummary]) -> prometheus::Result<()> {
     let waiting = gauge("flotilla_pool_waiting_claims", "Claims that wait for a database.")?;
     let paused = gauge("flotilla_pool_paused", "Whether somebody has paused creation.")?;
     let breaker = gauge("flotilla_pool_breaker_open", "Whether creation has stopped after failures in a row.")?;
+    let made = gauge("flotilla_pool_creations_last_hour", "Databases that Neon was asked to create in the last hour.")?;
+    let ceiling = gauge("flotilla_pool_creation_ceiling", "How many it may be asked for within an hour.")?;
     let cover = gauge(
         "flotilla_pool_cover_seconds",
         "How long claims go on if nothing more is created; absent while nothing is claimed.",
@@ -47,6 +49,8 @@ fn write_pools(sheet: &Sheet, pools: &[PoolSummary]) -> prometheus::Result<()> {
         waiting.with_label_values(&name).set(pool.waiting as f64);
         paused.with_label_values(&name).set(flag(pool.paused_at.is_some()));
         breaker.with_label_values(&name).set(flag(pool.breaker_until.is_some()));
+        made.with_label_values(&name).set(pool.creations_last_hour as f64);
+        ceiling.with_label_values(&name).set(pool.creation_ceiling.into());
         if let Some(hours) = pool.hours_of_cover {
             cover.with_label_values(&name).set(hours * 3_600.0);
         }

@@ -14,7 +14,7 @@ pub struct Branch {
     #[serde(default, deserialize_with = "wire::or_default")]
     pub current_state: String,
     /// What the storage quota limits. `None` until Neon has measured it.
-    #[serde(rename = "logical_size", default)]
+    #[serde(rename = "logical_size", default, deserialize_with = "wire::optional_count")]
     pub logical_size_bytes: Option<i64>,
     #[serde(rename = "default", default, deserialize_with = "wire::or_default")]
     pub is_default: bool,

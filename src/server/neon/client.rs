@@ -9,13 +9,16 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
 use super::allowance::Allowance;
 use super::breaker::{Breakers, OpenBreaker};
 use super::budget::{Budget, GateStatus};
 use super::exchange::{exchange, innermost};
+use super::record::{self, Fields, Reading, Record};
 use super::stats::{CallStatus, CallTally, NeonHealth, Stats};
+use super::unreadable::{UnreadableRecord, UnreadableRecords};
 use super::{Class, LocalAllowance, NeonError, Pace, Route};
 use crate::server::trace;
 
@@ -76,6 +79,7 @@ struct Account {
     budget: Budget,
     breakers: Breakers,
     stats: Stats,
+    unreadable: UnreadableRecords,
     /// Calls sent so far.
     sent: AtomicU64,
 }
@@ -145,6 +149,7 @@ impl NeonClient {
             budget: Budget::new(account, consumption, &alone),
             breakers: Breakers::default(),
             stats: Stats::default(),
+            unreadable: UnreadableRecords::default(),
             sent: AtomicU64::default(),
         };
         Ok(Self { account: Arc::new(account), class: Class::Reconcile, deadline: config.timeout * 2 })
@@ -164,6 +169,7 @@ impl NeonClient {
             budget: account.budget.sharing(allowance),
             breakers: Breakers::default(),
             stats: Stats::default(),
+            unreadable: UnreadableRecords::default(),
             sent: AtomicU64::default(),
         };
         Self { account: Arc::new(account), ..*self }
@@ -196,6 +202,38 @@ impl NeonClient {
     /// The tallies could not be written down: the next ones hold them too.
     pub fn give_back_tallies(&self, tallies: &[CallTally]) {
         self.account.stats.give_back(tallies);
+    }
+
+    /// Records of Neon's answers that could not be read since the last time this was asked.
+    pub fn take_unreadable(&self) -> Vec<UnreadableRecord> {
+        self.account.unreadable.take()
+    }
+
+    /// Remembers that a record could not be read.
+    pub(super) fn note_unreadable(&self, route: Route, record: Option<&str>, problem: &str) {
+        self.account.unreadable.note(route, record.unwrap_or("a record without an id"), problem);
+    }
+
+    /// Reads each record of an answer by itself; what is wrong with any is remembered under its name.
+    pub(super) fn readings<T: Record>(&self, route: Route, values: &[&RawValue]) -> Vec<Reading<T>> {
+        let readings: Vec<Reading<T>> = values.iter().map(|value| record::read(value)).collect();
+        for reading in readings.iter().filter(|reading| !reading.wrong.is_empty()) {
+            self.note_unreadable(route, reading.id.as_deref(), &reading.wrong.join("; "));
+        }
+        readings
+    }
+
+    /// Makes a call of whose success nothing is read.
+    pub(super) async fn done(&self, call: Call<'_>) -> Result<(), NeonError> {
+        self.call::<serde::de::IgnoredAny>(call).await.map(drop)
+    }
+
+    /// Asks for a list and reads its records; those that cannot be read are left out.
+    pub(super) async fn list<T: Record>(&self, call: Call<'_>, name: &str) -> Result<Vec<T>, NeonError> {
+        let route = call.route;
+        let answer: Box<RawValue> = self.call(call).await?;
+        let values = Fields::of(&answer)?.values(name).ok_or_else(|| no_list(name))?;
+        Ok(self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect())
     }
 
     /// How the budget stands, as seen from this process.
@@ -251,6 +289,9 @@ impl NeonClient {
         let outcome = outcome.map_err(|error| as_the_plan_has_it(call.route, error));
         let took = sent_at.elapsed();
         let error = outcome.as_ref().err();
+        if let Some(NeonError::Unreadable { detail }) = error {
+            self.note_unreadable(call.route, call.ids.last().copied(), detail);
+        }
         pass.settle(error, took, limit);
         account.adjust_pace(call.route, sent_at, error).await;
         account.stats.record(self.class, call.route, status, took, error);
@@ -304,6 +345,11 @@ impl Account {
         let wait = retry_after.map(|wait| format!(" with Retry-After {} s", wait.as_secs())).unwrap_or_default();
         self.budget.slow_down(route, sent_at, retry_after, format!("{status} from {route}{wait}")).await;
     }
+}
+
+/// The answer lacks what was asked for.
+pub(super) fn no_list(name: &str) -> NeonError {
+    NeonError::Garbled { detail: format!("it has no list of {name}") }
 }
 
 /// A 403 is an outage of the key, but where the plan decides it is an answer.

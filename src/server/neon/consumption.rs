@@ -9,10 +9,11 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
-use super::client::Call;
-use super::{NeonClient, NeonError, Route, wire};
+use super::client::{Call, no_list};
+use super::record::{Fields, Record};
+use super::{NeonClient, NeonError, Route};
 
 /// Neon's most ids of one call, and its largest page.
 pub const MAX_IDS: usize = 100;
@@ -52,49 +53,85 @@ pub struct Window {
     pub granularity: Granularity,
 }
 
+/// What the history says of the projects that it was asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History<F> {
+    /// A project that is missing here and from `unreadable` used nothing.
+    pub projects: Vec<ProjectConsumption<F>>,
+    /// Ids of projects whose record could not be read, or not wholly: nothing is known of them.
+    pub unreadable: HashSet<String>,
+}
+
 /// What one project used.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProjectConsumption<F> {
     pub project_id: String,
     /// Billing periods that the window touches and in which something was used.
     pub periods: Vec<Period<F>>,
 }
 
+impl<F: Record> Record for ProjectConsumption<F> {
+    const ID: &'static str = "project_id";
+
+    /// A sum of which a part is missing is none.
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let (project_id, periods) = (fields.id("project_id")?, fields.parts("periods"));
+        fields.is_sound().then_some(Self { project_id, periods })
+    }
+}
+
 /// Frames of one billing period.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Period<F> {
-    #[serde(rename = "period_start")]
     pub start: DateTime<Utc>,
     /// Known of periods that have ended.
-    #[serde(rename = "period_end", default, deserialize_with = "wire::moment")]
     pub end: Option<DateTime<Utc>>,
-    #[serde(rename = "consumption")]
     pub frames: Vec<F>,
 }
 
+impl<F: Record> Record for Period<F> {
+    const ID: &'static str = "period_id";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            start: fields.past("period_start")?,
+            end: fields.moment("period_end"),
+            frames: fields.parts("consumption"),
+        })
+    }
+}
+
 /// A frame of the legacy history.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    #[serde(rename = "timeframe_start")]
     pub start: DateTime<Utc>,
-    #[serde(default, deserialize_with = "count")]
     pub active_time_seconds: i64,
     /// CU-seconds.
-    #[serde(default, deserialize_with = "count")]
     pub compute_time_seconds: i64,
-    #[serde(default, deserialize_with = "count")]
     pub written_data_bytes: i64,
     /// Data and history of all branches.
-    #[serde(default, deserialize_with = "count")]
     pub synthetic_storage_size_bytes: i64,
     /// Data alone; not told on every plan.
-    #[serde(default, deserialize_with = "optional_count")]
     pub logical_size_bytes: Option<i64>,
 }
 
+impl Record for Frame {
+    const ID: &'static str = "timeframe_start";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            start: fields.past("timeframe_start")?,
+            active_time_seconds: fields.count_or_zero("active_time_seconds"),
+            compute_time_seconds: fields.count_or_zero("compute_time_seconds"),
+            written_data_bytes: fields.count_or_zero("written_data_bytes"),
+            synthetic_storage_size_bytes: fields.count_or_zero("synthetic_storage_size_bytes"),
+            logical_size_bytes: fields.count("logical_size_bytes"),
+        })
+    }
+}
+
 /// A frame of the newer history.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "FrameV2Answer")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FrameV2 {
     /// Neon's specification lets it be absent.
     pub start: Option<DateTime<Utc>>,
@@ -103,54 +140,51 @@ pub struct FrameV2 {
     pub transfer_bytes: i64,
 }
 
-#[derive(Deserialize)]
-struct FrameV2Answer {
-    #[serde(rename = "timeframe_start", default, deserialize_with = "wire::moment")]
-    start: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    metrics: Vec<Metric>,
+impl Record for FrameV2 {
+    const ID: &'static str = "timeframe_start";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let metrics: Vec<Metric> = fields.parts("metrics");
+        let sum = |names: &[&str]| {
+            let found = metrics.iter().filter(|metric| names.contains(&metric.name.as_str()));
+            found.fold(0_i64, |sum, metric| sum.saturating_add(metric.value))
+        };
+        Some(Self {
+            start: fields.past("timeframe_start"),
+            compute_unit_seconds: sum(&["compute_unit_seconds"]),
+            transfer_bytes: sum(&["public_network_transfer_bytes", "private_network_transfer_bytes"]),
+        })
+    }
 }
 
-#[derive(Deserialize)]
 struct Metric {
-    #[serde(rename = "metric_name")]
     name: String,
-    #[serde(default, deserialize_with = "count")]
     value: i64,
 }
 
-impl From<FrameV2Answer> for FrameV2 {
-    fn from(answer: FrameV2Answer) -> Self {
-        let sum = |names: &[&str]| {
-            let found = answer.metrics.iter().filter(|metric| names.contains(&metric.name.as_str()));
-            found.fold(0_i64, |sum, metric| sum.saturating_add(metric.value))
-        };
-        Self {
-            start: answer.start,
-            compute_unit_seconds: sum(&["compute_unit_seconds"]),
-            transfer_bytes: sum(&["public_network_transfer_bytes", "private_network_transfer_bytes"]),
-        }
+impl Record for Metric {
+    const ID: &'static str = "metric_name";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { name: fields.text("metric_name")?, value: fields.count_or_zero("value") })
     }
 }
 
 impl NeonClient {
-    /// The legacy history of these projects, at most [`MAX_IDS`], to its end. A project that is missing from it used nothing.
+    /// The legacy history of these projects, at most [`MAX_IDS`], to its end. See [`History`] for what is missing from it.
     ///
     /// # Errors
-    /// [`NeonError::NotOffered`] where the plan does not have it; `Refused` with 406 for a window that Neon does not keep; any other of the call.
-    pub async fn consumption(&self, ids: &[&str], window: Window) -> Result<Vec<ProjectConsumption<Frame>>, NeonError> {
+    /// [`NeonError::NotOffered`] where the plan does not have it; `Refused` with 406 for a window that Neon does not keep; [`NeonError::Unreadable`] if it does not end or
+    /// a record does not say whose it is; any other of the call.
+    pub async fn consumption(&self, ids: &[&str], window: Window) -> Result<History<Frame>, NeonError> {
         self.history(Route::CONSUMPTION, METRICS, ids, window).await
     }
 
-    /// The newer history of these projects, at most [`MAX_IDS`], to its end. A project that is missing from it used nothing.
+    /// The newer history of these projects, at most [`MAX_IDS`], to its end. See [`History`] for what is missing from it.
     ///
     /// # Errors
     /// [`NeonError::Misconfigured`] without the organisation's id; else as [`NeonClient::consumption`].
-    pub async fn consumption_v2(
-        &self,
-        ids: &[&str],
-        window: Window,
-    ) -> Result<Vec<ProjectConsumption<FrameV2>>, NeonError> {
+    pub async fn consumption_v2(&self, ids: &[&str], window: Window) -> Result<History<FrameV2>, NeonError> {
         if self.org_id().is_none() {
             return Err(NeonError::Misconfigured(String::from(
                 "Neon's history of data transfer is asked for by organisation; set NEON_ORG_ID.",
@@ -160,13 +194,13 @@ impl NeonClient {
     }
 
     /// Reads pages until all that was asked for was seen or the history ends.
-    async fn history<F: DeserializeOwned>(
+    async fn history<F: Record>(
         &self,
         route: Route,
         metrics: &'static str,
         ids: &[&str],
         window: Window,
-    ) -> Result<Vec<ProjectConsumption<F>>, NeonError> {
+    ) -> Result<History<F>, NeonError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             // Without ids Neon would answer for the whole organisation.
             return Err(NeonError::Misconfigured(format!(
@@ -174,7 +208,8 @@ impl NeonClient {
             )));
         }
         let mut missing: HashSet<&str> = ids.iter().copied().collect();
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        let mut history = History { projects: Vec::new(), unreadable: HashSet::new() };
+        let mut cursor = None::<String>;
         for _ in 0..MAX_PAGES {
             let call = Call::to(route, &[])
                 .with("project_ids", ids.join(","))
@@ -185,52 +220,44 @@ impl NeonClient {
                 .with("limit", MAX_IDS)
                 .with_some("cursor", cursor.as_deref())
                 .with_some("org_id", self.org_id());
-            let answer: Answer<F> = self.call(call).await?;
-            cursor = answer.next(cursor.as_deref());
-            for project in &answer.projects {
-                missing.remove(project.project_id.as_str());
-            }
-            all.extend(answer.projects);
+            let answer: Box<RawValue> = self.call(call).await?;
+            let came_with = cursor.take();
+            cursor = self.read_history(route, &answer, came_with.as_deref(), &mut history)?;
+            let read = history.projects.iter().map(|project| &project.project_id).chain(&history.unreadable);
+            read.for_each(|id| _ = missing.remove(id.as_str()));
             if cursor.is_none() || missing.is_empty() {
-                return Ok(all);
+                return Ok(history);
             }
         }
-        Err(NeonError::Garbled { detail: String::from("the history of consumption does not end") })
+        Err(NeonError::Unreadable { detail: String::from("the history of consumption does not end") })
+    }
+
+    /// Adds a page. Answers the cursor of the next one; the end is: no cursor, an empty page, or the cursor that we came with. A short page is not.
+    fn read_history<F: Record>(
+        &self,
+        route: Route,
+        answer: &RawValue,
+        came_with: Option<&str>,
+        history: &mut History<F>,
+    ) -> Result<Option<String>, NeonError> {
+        let mut fields = Fields::of(answer)?;
+        let values = fields.values("projects").ok_or_else(|| no_list("projects"))?;
+        let cursor = fields.inner("pagination").and_then(|mut pagination| pagination.text("cursor"));
+        for reading in self.readings::<ProjectConsumption<F>>(route, &values) {
+            match (reading.value, reading.id) {
+                (Some(project), _) => history.projects.push(project),
+                (None, Some(id)) => _ = history.unreadable.insert(id),
+                // It may be anybody's: who is missing from the answer may not have used nothing.
+                (None, None) => {
+                    return Err(NeonError::Unreadable { detail: String::from("a record does not say whose it is") });
+                }
+            }
+        }
+        let is_end = |cursor: &String| cursor.is_empty() || values.is_empty() || came_with == Some(cursor);
+        Ok(cursor.filter(|cursor| !is_end(cursor)))
     }
 }
 
 fn moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "F: Deserialize<'de>")]
-struct Answer<F> {
-    projects: Vec<ProjectConsumption<F>>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    pagination: Pagination,
-}
-
-#[derive(Default, Deserialize)]
-struct Pagination {
-    #[serde(default)]
-    cursor: Option<String>,
-}
-
-impl<F> Answer<F> {
-    /// The cursor of the next page. The end is: no cursor, an empty page, or the cursor that we came with; a short page is not.
-    fn next(&self, came_with: Option<&str>) -> Option<String> {
-        let cursor = self.pagination.cursor.as_deref().filter(|cursor| !cursor.is_empty() && !self.projects.is_empty());
-        cursor.filter(|cursor| came_with != Some(cursor)).map(str::to_owned)
-    }
-}
-
-/// Neon counts in unsigned 64 bits, PostgreSQL in signed ones.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    optional_count(deserializer).map(Option::unwrap_or_default)
-}
-
-fn optional_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Option::<u64>::deserialize(deserializer)?;
-    Ok(value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
 }

@@ -4,40 +4,59 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
-use super::client::Call;
-use super::{NeonClient, NeonError, Route, wire};
+use super::client::{Call, no_list};
+use super::record::{Fields, Record};
+use super::{NeonClient, NeonError, Route};
 use crate::types::EndpointState;
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     pub id: String,
     pub branch_id: String,
     pub host: String,
     /// `read_write` or `read_only`.
-    #[serde(rename = "type", default, deserialize_with = "wire::or_default")]
     pub kind: String,
     /// Neon's word for it; see [`Self::known_state`].
-    #[serde(rename = "current_state")]
     pub state: String,
     /// Where it is going, while it is going there.
-    #[serde(default)]
     pub pending_state: Option<String>,
-    #[serde(default, deserialize_with = "wire::or_default")]
     pub disabled: bool,
-    #[serde(default, deserialize_with = "wire::moment")]
     pub last_active: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "wire::moment")]
     pub started_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "wire::moment")]
     pub suspended_at: Option<DateTime<Utc>>,
     /// Seconds without a connection until it stops; 0 is Neon's default (300), -1 never.
-    #[serde(default, deserialize_with = "wire::or_default")]
     pub suspend_timeout_seconds: i32,
-    #[serde(rename = "autoscaling_limit_min_cu", default, deserialize_with = "wire::or_default")]
     pub min_cu: f64,
-    #[serde(rename = "autoscaling_limit_max_cu", default, deserialize_with = "wire::or_default")]
     pub max_cu: f64,
+}
+
+impl Record for Endpoint {
+    const ID: &'static str = "id";
+
+    /// What decides whether it may be used must be told.
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let (id, branch_id, host) = (fields.id("id")?, fields.id("branch_id")?, fields.text("host")?);
+        let (state, kind) = (fields.text("current_state")?, fields.text("type").unwrap_or_default());
+        let disabled = fields.read("disabled").unwrap_or_default();
+        fields.is_sound().then_some(())?;
+        Some(Self {
+            id,
+            branch_id,
+            host,
+            kind,
+            state,
+            disabled,
+            pending_state: fields.text("pending_state"),
+            last_active: fields.past("last_active"),
+            started_at: fields.past("started_at"),
+            suspended_at: fields.past("suspended_at"),
+            suspend_timeout_seconds: fields.read("suspend_timeout_seconds").unwrap_or_default(),
+            min_cu: fields.read("autoscaling_limit_min_cu").unwrap_or_default(),
+            max_cu: fields.read("autoscaling_limit_max_cu").unwrap_or_default(),
+        })
+    }
 }
 
 impl Endpoint {
@@ -66,22 +85,21 @@ pub struct ComputeSettings {
     pub suspend_timeout_seconds: i32,
 }
 
-#[derive(Deserialize)]
-struct EndpointAnswer {
-    endpoint: Endpoint,
-}
-
 impl NeonClient {
-    /// All endpoints of a project.
+    /// All endpoints of a project. One that cannot be read must not pass for one that is not there.
     ///
     /// # Errors
     /// Any [`NeonError`].
     pub async fn endpoints(&self, project: &str) -> Result<Vec<Endpoint>, NeonError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            endpoints: Vec<Endpoint>,
+        let route = Route::LIST_ENDPOINTS;
+        let answer: Box<RawValue> = self.call(Call::to(route, &[project])).await?;
+        let values = Fields::of(&answer)?.values("endpoints").ok_or_else(|| no_list("endpoints"))?;
+        let endpoints: Vec<Endpoint> =
+            self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect();
+        match values.len() - endpoints.len() {
+            0 => Ok(endpoints),
+            lost => Err(NeonError::Unreadable { detail: format!("{lost} of its endpoints") }),
         }
-        self.call(Call::to(Route::LIST_ENDPOINTS, &[project])).await.map(|Answer { endpoints }| endpoints)
     }
 
     /// Sets size and sleep. An idle compute is woken for a moment by Neon to apply it.
@@ -93,35 +111,29 @@ impl NeonClient {
         project: &str,
         endpoint: &str,
         settings: &ComputeSettings,
-    ) -> Result<Endpoint, NeonError> {
+    ) -> Result<(), NeonError> {
         let body = json!({"endpoint": {
             "autoscaling_limit_min_cu": settings.min_cu,
             "autoscaling_limit_max_cu": settings.max_cu,
             "suspend_timeout_seconds": settings.suspend_timeout_seconds,
         }});
-        self.call(Call::to(Route::UPDATE_ENDPOINT, &[project, endpoint]).json(body))
-            .await
-            .map(|EndpointAnswer { endpoint }| endpoint)
+        self.done(Call::to(Route::UPDATE_ENDPOINT, &[project, endpoint]).json(body)).await
     }
 
     /// Starts the compute. Safe to repeat.
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn start_endpoint(&self, project: &str, endpoint: &str) -> Result<Endpoint, NeonError> {
-        self.call(Call::to(Route::START_ENDPOINT, &[project, endpoint]))
-            .await
-            .map(|EndpointAnswer { endpoint }| endpoint)
+    pub async fn start_endpoint(&self, project: &str, endpoint: &str) -> Result<(), NeonError> {
+        self.done(Call::to(Route::START_ENDPOINT, &[project, endpoint])).await
     }
 
     /// Stops the compute and cuts its connections; the next connection starts it again. Safe to repeat.
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn suspend_endpoint(&self, project: &str, endpoint: &str) -> Result<Endpoint, NeonError> {
-        self.call(Call::to(Route::SUSPEND_ENDPOINT, &[project, endpoint]))
-            .await
-            .map(|EndpointAnswer { endpoint }| endpoint)
+    pub async fn suspend_endpoint(&self, project: &str, endpoint: &str) -> Result<(), NeonError> {
+        self.done(Call::to(Route::SUSPEND_ENDPOINT, &[project, endpoint])).await
     }
 
     /// The connection string with its password, as Neon has it now.

@@ -57,6 +57,11 @@ pub enum NeonError {
         "Neon's answer could not be understood ({detail}). The call may have been carried out. If it stays, check that the address in the settings is that of the Neon API."
     )]
     Garbled { detail: String },
+    /// A success in which one record cannot be read: a field is missing, of another kind or out of range. It may have been carried out, and Neon as a whole works.
+    #[error(
+        "Neon's answer about this cannot be read ({detail}). The call may have been carried out; the screen Engine names the record. If it stays, ask Neon."
+    )]
+    Unreadable { detail: String },
     /// A list without the projects that Neon could not read in time: what is not in it may exist.
     #[error(
         "Neon's list of projects is incomplete: {unavailable} could not be read in time. Try again; until then nothing counts as absent."
@@ -78,7 +83,7 @@ pub enum NeonError {
 impl NeonError {
     /// Whether Neon may have done what was asked, so that a call that is not idempotent must not just be repeated.
     pub fn may_have_been_carried_out(&self) -> bool {
-        matches!(self, Self::NoAnswer { .. } | Self::Server { .. } | Self::Garbled { .. })
+        matches!(self, Self::NoAnswer { .. } | Self::Server { .. } | Self::Garbled { .. } | Self::Unreadable { .. })
     }
 
     /// Whether the same call may succeed later without anybody changing anything.

@@ -54,11 +54,15 @@ async fn read(mut response: reqwest::Response, limit: Duration) -> Result<Vec<u8
 
 /// The detail says where it went wrong but nothing of the content, which may hold a password.
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, NeonError> {
-    let body = if body.trim_ascii().is_empty() { b"null" } else { body };
-    serde_json::from_slice(body).map_err(|error| {
+    // A record may hold bytes that are no text; the others shall not suffer for it.
+    let text = String::from_utf8_lossy(if body.trim_ascii().is_empty() { b"null" } else { body });
+    serde_json::from_str(&text).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "it breaks off",
-            serde_json::error::Category::Data => "a field is missing or of another kind",
+            serde_json::error::Category::Data => {
+                let place = format!("line {} column {}", error.line(), error.column());
+                return NeonError::Unreadable { detail: format!("a field is missing or of another kind, {place}") };
+            }
             _ if body.trim_ascii_start().starts_with(b"<") => "it is a web page",
             _ => "it is no JSON",
         };

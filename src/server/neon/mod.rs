@@ -28,6 +28,7 @@ pub mod pace;
 pub mod probe;
 pub mod project;
 mod quota;
+mod record;
 mod redact;
 pub mod role;
 mod route;
@@ -35,6 +36,7 @@ pub mod stats;
 mod tank;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 pub mod uri;
 mod wire;
 
@@ -52,3 +54,4 @@ pub use quota::NeonQuota;
 pub use route::Route;
 pub use stats::{CallCount, CallTally, NeonHealth};
 pub use tank::LocalAllowance;
+pub use unreadable::UnreadableRecord;

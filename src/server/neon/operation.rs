@@ -1,29 +1,23 @@
 //! Operations: what Neon does in the background after a call was accepted.
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-
 use super::client::Call;
-use super::{NeonClient, NeonError, Route, wire};
+use super::record::{Fields, Record};
+use super::{NeonClient, NeonError, Route};
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    pub id: String,
-    #[serde(default)]
-    pub endpoint_id: Option<String>,
     /// `create_timeline`, `start_compute` and some thirty more.
     pub action: String,
     /// Neon's word for it; see [`Self::is_in_flight`] and [`Self::has_failed`].
     pub status: String,
-    #[serde(default)]
-    pub error: Option<String>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    pub failures_count: i32,
-    pub created_at: DateTime<Utc>,
-    #[serde(default, deserialize_with = "wire::moment")]
-    pub updated_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    pub total_duration_ms: i64,
+}
+
+impl Record for Operation {
+    const ID: &'static str = "id";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { action: fields.text("action")?, status: fields.text("status")? })
+    }
 }
 
 impl Operation {
@@ -44,11 +38,7 @@ impl NeonClient {
     /// # Errors
     /// Any [`NeonError`].
     pub async fn operations(&self, project: &str, limit: u32) -> Result<Vec<Operation>, NeonError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            operations: Vec<Operation>,
-        }
         let call = Call::to(Route::LIST_OPERATIONS, &[project]).with("limit", limit.clamp(1, 1_000));
-        self.call(call).await.map(|Answer { operations }| operations)
+        self.list(call, "operations").await
     }
 }

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
-use super::client::Call;
+use super::client::{Call, no_list};
 use super::endpoint::Endpoint;
+use super::record::{self, Fields, Record, is_id};
 use super::{NeonClient, NeonError, NeonQuota, Route, wire};
 
 /// Neon's largest page of projects.
@@ -44,28 +46,54 @@ pub struct Created {
     pub connection_uri: SecretString,
     pub database: String,
     pub role: String,
-    pub created_at: DateTime<Utc>,
 }
 
 /// A project in a list: no counters but its size.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProjectItem {
     pub id: String,
     pub name: String,
-    #[serde(default, deserialize_with = "wire::or_default")]
     pub region_id: String,
-    #[serde(default, deserialize_with = "wire::or_default")]
     pub pg_version: i32,
-    /// `None` when the list leaves the settings out, as the specification allows: then nothing is known of it.
-    #[serde(rename = "settings", default, deserialize_with = "wire::known_quota_of_settings")]
+    /// `None` when the list leaves the settings out, as the specification allows, or tells them unreadably: then nothing is known of it.
     pub quota: Option<NeonQuota>,
     /// Data and history of all branches; see the module.
-    #[serde(rename = "synthetic_storage_size", default)]
     pub synthetic_size_bytes: Option<i64>,
-    /// `None`: never active.
-    #[serde(rename = "compute_last_active_at", default, deserialize_with = "wire::moment")]
+    /// `None`: never active, as far as the list tells.
     pub last_active_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
+    pub created_at: Option<DateTime<Utc>>,
+    /// Every field could be read: only then an absent one says anything.
+    pub is_whole: bool,
+}
+
+impl Record for ProjectItem {
+    const ID: &'static str = "id";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let mut item = Self {
+            is_whole: false,
+            id: fields.id("id")?,
+            name: fields.text("name")?,
+            region_id: fields.text("region_id").unwrap_or_default(),
+            pg_version: fields.read("pg_version").unwrap_or_default(),
+            quota: listed_quota(fields),
+            synthetic_size_bytes: fields.count("synthetic_storage_size"),
+            last_active_at: fields.past("compute_last_active_at"),
+            created_at: fields.past("created_at"),
+        };
+        item.is_whole = fields.is_sound();
+        Some(item)
+    }
+}
+
+fn listed_quota(fields: &mut Fields<'_>) -> Option<NeonQuota> {
+    let mut settings = fields.inner("settings")?;
+    let quota = settings.read("quota").unwrap_or_default();
+    if !settings.is_sound() {
+        fields.note("settings");
+        return None;
+    }
+    Some(quota)
 }
 
 /// One page of the list.
@@ -74,8 +102,9 @@ pub struct ProjectPage {
     pub items: Vec<ProjectItem>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
-    /// Ids that Neon could not read in time. If there are any, the page proves nothing about what is not on it.
-    pub unavailable: Vec<String>,
+    /// Projects that Neon could not read in time, and records without a readable id or name. If there are any, the page proves nothing about what is not
+    /// on it.
+    pub unavailable: usize,
 }
 
 /// One project with its counters. They lag by up to an hour and begin anew with each billing period.
@@ -90,16 +119,16 @@ pub struct Project {
     #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
     pub quota: NeonQuota,
     /// Data and history of all branches; see the module.
-    #[serde(rename = "synthetic_storage_size", default)]
+    #[serde(rename = "synthetic_storage_size", default, deserialize_with = "wire::optional_count")]
     pub synthetic_size_bytes: Option<i64>,
-    #[serde(default, deserialize_with = "wire::or_default")]
+    #[serde(default, deserialize_with = "wire::count")]
     pub active_time_seconds: i64,
     /// CU-seconds.
-    #[serde(default, deserialize_with = "wire::or_default")]
+    #[serde(default, deserialize_with = "wire::count")]
     pub compute_time_seconds: i64,
-    #[serde(default, deserialize_with = "wire::or_default")]
+    #[serde(default, deserialize_with = "wire::count")]
     pub written_data_bytes: i64,
-    #[serde(default, deserialize_with = "wire::or_default")]
+    #[serde(default, deserialize_with = "wire::count")]
     pub data_transfer_bytes: i64,
     /// The billing period; known in answers to [`NeonClient::get_project`] only.
     #[serde(rename = "consumption_period_start", default, deserialize_with = "wire::moment")]
@@ -126,11 +155,12 @@ impl NeonClient {
     /// error that [`NeonError::may_have_been_carried_out`] the name has to be looked up, and again a while later if it is absent.
     ///
     /// # Errors
-    /// Any [`NeonError`]; [`NeonError::Garbled`] too if the answer lacks the connection string.
+    /// Any [`NeonError`]; [`NeonError::Unreadable`] too if the answer lacks the connection string.
     pub async fn create_project(&self, new: &NewProject) -> Result<Created, NeonError> {
         let answer: CreatedAnswer =
             self.call(Call::to(Route::CREATE_PROJECT, &[]).json(creation(new, self.org_id()))).await?;
-        answer.try_into()
+        Created::try_from(answer)
+            .inspect_err(|error| self.note_unreadable(Route::CREATE_PROJECT, Some(&new.name), &error.to_string()))
     }
 
     /// Finds the project with exactly this name. `None` only if Neon's whole list was read and does not have it.
@@ -144,7 +174,7 @@ impl NeonClient {
             if let Some(found) = page.items.into_iter().find(|project| project.name == name) {
                 return Ok(Some(found));
             }
-            unavailable += page.unavailable.len();
+            unavailable += page.unavailable;
             cursor = page.next;
             if cursor.is_none() && unavailable == 0 {
                 return Ok(None);
@@ -165,7 +195,7 @@ impl NeonClient {
         for _ in 0..MAX_LOOKUP_PAGES {
             let page = self.page(cursor.as_deref(), MAX_PAGE, Some(prefix)).await?;
             found.extend(page.items.into_iter().filter(|project| project.name.starts_with(prefix)));
-            unavailable += page.unavailable.len();
+            unavailable += page.unavailable;
             cursor = page.next;
             match (&cursor, unavailable) {
                 (Some(_), _) => {}
@@ -180,9 +210,14 @@ impl NeonClient {
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn rename_project(&self, project: &str, name: &str) -> Result<Project, NeonError> {
+    pub async fn rename_project(&self, project: &str, name: &str) -> Result<(), NeonError> {
         let body = json!({"project": {"name": name}});
-        self.call(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await.map(|ProjectAnswer { project }| project)
+        self.done(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await
+    }
+
+    /// Remembers that a project of the list could not be written down.
+    pub fn note_unreadable_project(&self, project: &str, problem: &str) {
+        self.note_unreadable(Route::LIST_PROJECTS, Some(project), problem);
     }
 
     /// One page of the account's projects, deleted ones left out. `limit` is at most [`MAX_PAGE`]; the order is Neon's.
@@ -201,21 +236,16 @@ impl NeonClient {
         self.call(Call::to(Route::GET_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
     }
 
-    /// Sets all five limits, and the name if there is one, and answers with the project as Neon has it now.
+    /// Sets all five limits, and the name if there is one.
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn update_project(
-        &self,
-        project: &str,
-        quota: &NeonQuota,
-        name: Option<&str>,
-    ) -> Result<Project, NeonError> {
+    pub async fn update_project(&self, project: &str, quota: &NeonQuota, name: Option<&str>) -> Result<(), NeonError> {
         let mut body = json!({"project": {"settings": {"quota": quota}}});
         if let Some(name) = name {
             body["project"]["name"] = json!(name);
         }
-        self.call(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await.map(|ProjectAnswer { project }| project)
+        self.done(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await
     }
 
     /// Deletes the project. Safe to repeat.
@@ -234,8 +264,8 @@ impl NeonClient {
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn recover_project(&self, project: &str) -> Result<Project, NeonError> {
-        self.call(Call::to(Route::RECOVER_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
+    pub async fn recover_project(&self, project: &str) -> Result<(), NeonError> {
+        self.done(Call::to(Route::RECOVER_PROJECT, &[project])).await
     }
 
     /// Until when a deleted project can be recovered; `None` when Neon does not keep it any more.
@@ -248,12 +278,8 @@ impl NeonClient {
             .with("recoverable", true)
             .with("search", project)
             .with_some("org_id", self.org_id());
-        let list: DeletedAnswer = self.call(call).await?;
-        Ok(list
-            .projects
-            .into_iter()
-            .find(|deleted| deleted.id == project)
-            .and_then(|deleted| deleted.recoverable_until))
+        let deleted = self.list::<DeletedProject>(call, "projects").await?;
+        Ok(deleted.into_iter().find(|deleted| deleted.id == project).and_then(|deleted| deleted.recoverable_until))
     }
 
     async fn page(&self, cursor: Option<&str>, limit: u32, search: Option<&str>) -> Result<ProjectPage, NeonError> {
@@ -262,7 +288,36 @@ impl NeonClient {
             .with_some("cursor", cursor)
             .with_some("search", search)
             .with_some("org_id", self.org_id());
-        self.call(call).await.map(|list: ListAnswer| list.into_page(cursor))
+        let answer: Box<RawValue> = self.call(call).await?;
+        self.read_page(&answer, cursor)
+    }
+
+    /// Neon sends a cursor with a short last page too. The end is: no cursor, or an empty page. One that leads back to where we came from is no end, and
+    /// nothing can be asked for behind it.
+    fn read_page(&self, answer: &RawValue, came_with: Option<&str>) -> Result<ProjectPage, NeonError> {
+        let route = Route::LIST_PROJECTS;
+        let mut fields = Fields::of(answer)?;
+        let values = fields.values("projects").ok_or_else(|| no_list("projects"))?;
+        let withheld = fields.values("unavailable_project_ids").unwrap_or_default().len();
+        let mut pagination = fields.inner("pagination");
+        let cursor =
+            pagination.as_mut().and_then(|pagination| pagination.text("cursor")).filter(|text| !text.is_empty());
+        let is_sound = fields.is_sound() && pagination.is_none_or(|pagination| pagination.is_sound());
+        let is_empty = values.is_empty() && withheld == 0;
+        let leads_back = !is_empty && cursor.is_some() && cursor.as_deref() == came_with;
+        if !is_sound || leads_back {
+            let problem = if leads_back {
+                "its cursor leads back to the same page"
+            } else {
+                "its cursor or its list of unavailable projects cannot be read"
+            };
+            self.note_unreadable(route, Some("a page of the list"), problem);
+        }
+        let items: Vec<ProjectItem> =
+            self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect();
+        let lost = values.len() - items.len() + usize::from(!is_sound || leads_back);
+        let next = cursor.filter(|_| !is_empty && !leads_back);
+        Ok(ProjectPage { items, next, unavailable: withheld + lost })
     }
 }
 
@@ -293,40 +348,17 @@ struct ProjectAnswer {
     project: Project,
 }
 
-#[derive(Deserialize)]
-struct ListAnswer {
-    projects: Vec<ProjectItem>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    unavailable_project_ids: Vec<String>,
-    #[serde(default, deserialize_with = "wire::or_default")]
-    pagination: Pagination,
-}
-
-/// The list of what can be recovered.
-#[derive(Deserialize)]
-struct DeletedAnswer {
-    projects: Vec<DeletedProject>,
-}
-
-#[derive(Deserialize)]
+/// One that can be recovered.
 struct DeletedProject {
     id: String,
-    #[serde(default, deserialize_with = "wire::moment")]
     recoverable_until: Option<DateTime<Utc>>,
 }
 
-#[derive(Default, Deserialize)]
-struct Pagination {
-    #[serde(default)]
-    cursor: Option<String>,
-}
+impl Record for DeletedProject {
+    const ID: &'static str = "id";
 
-impl ListAnswer {
-    /// Neon sends a cursor with a short last page too. The end is: no cursor, an empty page, or the cursor that we came with.
-    fn into_page(self, came_with: Option<&str>) -> ProjectPage {
-        let is_empty = self.projects.is_empty() && self.unavailable_project_ids.is_empty();
-        let next = self.pagination.cursor.filter(|cursor| !cursor.is_empty() && !is_empty && came_with != Some(cursor));
-        ProjectPage { items: self.projects, next, unavailable: self.unavailable_project_ids }
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { id: fields.id("id")?, recoverable_until: fields.moment("recoverable_until") })
     }
 }
 
@@ -334,14 +366,13 @@ impl ListAnswer {
 struct CreatedAnswer {
     project: CreatedProject,
     branch: CreatedBranch,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Box<RawValue>>,
     connection_uris: Vec<CreatedConnection>,
 }
 
 #[derive(Deserialize)]
 struct CreatedProject {
     id: String,
-    created_at: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]
@@ -365,8 +396,12 @@ impl TryFrom<CreatedAnswer> for Created {
     type Error = NeonError;
 
     fn try_from(answer: CreatedAnswer) -> Result<Self, NeonError> {
-        let lacks = |what: &str| NeonError::Garbled { detail: format!("the new project has no {what}") };
-        let endpoint = answer.endpoints.into_iter().find(Endpoint::is_writable).ok_or_else(|| lacks("endpoint"))?;
+        let lacks = |what: &str| NeonError::Unreadable { detail: format!("the new project has no {what}") };
+        if !is_id(&answer.project.id) || !is_id(&answer.branch.id) {
+            return Err(lacks("id that can be one"));
+        }
+        let mut endpoints = answer.endpoints.iter().filter_map(|endpoint| record::read::<Endpoint>(endpoint).value);
+        let endpoint = endpoints.find(Endpoint::is_writable).ok_or_else(|| lacks("endpoint"))?;
         let connection = answer.connection_uris.into_iter().next().ok_or_else(|| lacks("connection string"))?;
         Ok(Self {
             project_id: answer.project.id,
@@ -376,7 +411,6 @@ impl TryFrom<CreatedAnswer> for Created {
             connection_uri: connection.connection_uri.into(),
             database: connection.connection_parameters.database,
             role: connection.connection_parameters.role,
-            created_at: answer.project.created_at,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::wire;
 use crate::types::Quota;
 
 /// `settings.quota` of a project. Neon writes "no limit" as 0 or leaves the field out; here it is `None`.
@@ -32,7 +33,7 @@ fn or_zero<S: Serializer>(limit: &Option<i64>, serializer: S) -> Result<S::Ok, S
 }
 
 fn zero_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(Option::<i64>::deserialize(deserializer)?.filter(|limit| *limit != 0))
+    Ok(wire::optional_count(deserializer)?.filter(|limit| *limit != 0))
 }
 
 impl From<Quota> for NeonQuota {

@@ -9,7 +9,7 @@ use crate::{
     server::{
         engine::{Inner, sync::SeenProjects},
         ledger::{Concluded, LedgerError, PageOwners, SightedBy, SightedProject},
-        neon::{ProjectItem, ProjectPage},
+        neon::ProjectItem,
     },
     types::Quota,
 };
@@ -26,10 +26,10 @@ impl Inner {
     pub(in crate::server::engine) async fn note_page(
         &self,
         by: SightedBy,
-        page: &ProjectPage,
+        page: &[ProjectItem],
     ) -> Result<PageOwners, LedgerError> {
         self.withhold_used(page).await?;
-        let sighted: Vec<SightedProject> = page.items.iter().map(sighted).collect();
+        let sighted: Vec<SightedProject> = page.iter().map(sighted).collect();
         self.sights.record_sightings(by, &sighted, &self.settings.findings).await
     }
 

@@ -1,12 +1,14 @@
 //! Asking Neon's two histories about a batch, and remembering which of them it will not give.
 
+use std::collections::HashSet;
+
 use super::super::Inner;
 use crate::{
     server::{
         ledger::{DueUsage, LedgerError},
         neon::{
             NeonClient, NeonError,
-            consumption::{Frame, FrameV2, ProjectConsumption, Window},
+            consumption::{Frame, FrameV2, History, ProjectConsumption, Window},
         },
     },
     types::UsageSource,
@@ -21,6 +23,8 @@ pub(super) const SHORT_REFUSAL_MINUTES: i32 = 15;
 pub(super) struct Answers {
     pub legacy: Option<Vec<ProjectConsumption<Frame>>>,
     pub v2: Option<Vec<ProjectConsumption<FrameV2>>>,
+    /// Projects of which at least one history cannot be read: nothing is concluded about them.
+    pub unreadable: HashSet<String>,
 }
 
 /// Why a batch was not answered.
@@ -49,16 +53,18 @@ impl Inner {
         let refused: Vec<UsageSource> =
             self.ledger.usage_refusals().await?.into_iter().map(|refusal| refusal.source).collect();
         let ids: Vec<&str> = group.iter().map(|due| due.project_id.as_str()).collect();
-        let (mut legacy, mut v2) = (None, None);
+        let (mut legacy, mut v2, mut unreadable) = (None, None, HashSet::new());
         if !refused.contains(&UsageSource::Legacy) {
             let answer = neon.consumption(&ids, window).await;
-            legacy = self.unless_refused(UsageSource::Legacy, answer).await?;
+            let history = self.unless_refused(UsageSource::Legacy, answer).await?;
+            legacy = history.map(|history| keep(history, &mut unreadable));
         }
         if !refused.contains(&UsageSource::V2) {
             let answer = neon.consumption_v2(&ids, window).await;
-            v2 = self.unless_refused(UsageSource::V2, answer).await?;
+            let history = self.unless_refused(UsageSource::V2, answer).await?;
+            v2 = history.map(|history| keep(history, &mut unreadable));
         }
-        Ok((legacy.is_some() || v2.is_some()).then_some(Answers { legacy, v2 }))
+        Ok((legacy.is_some() || v2.is_some()).then_some(Answers { legacy, v2, unreadable }))
     }
 
     /// Sorts what came back: an answer, a history that is not on offer (`None`), or a setback.
@@ -73,7 +79,9 @@ impl Inner {
                 self.set_source_aside(source, SHORT_REFUSAL_MINUTES, &error.to_string()).await;
                 Ok(None)
             }
-            Err(error @ (NeonError::Refused { .. } | NeonError::NotFound { .. })) => Err(Setback::Batch(source, error)),
+            Err(error @ (NeonError::Refused { .. } | NeonError::NotFound { .. } | NeonError::Unreadable { .. })) => {
+                Err(Setback::Batch(source, error))
+            }
             Err(error) => Err(Setback::Neon(error)),
         }
     }
@@ -84,4 +92,10 @@ impl Inner {
             tracing::warn!(error = &error as &dyn std::error::Error, "could not remember that Neon refused a history");
         }
     }
+}
+
+/// What can be read of a history; who cannot is added to `unreadable`.
+fn keep<F>(history: History<F>, unreadable: &mut HashSet<String>) -> Vec<ProjectConsumption<F>> {
+    unreadable.extend(history.unreadable);
+    history.projects
 }

@@ -59,6 +59,14 @@ impl Drop for Look<'_> {
     }
 }
 
+/// What became of a group that was answered for.
+struct Told {
+    recorded: Recorded,
+    days: u64,
+    /// Databases whose history cannot be read: set aside for a while.
+    unreadable: u64,
+}
+
 impl Inner {
     pub(super) async fn usage(&self) -> Report {
         match self.keep_partitions().await {
@@ -126,11 +134,15 @@ impl Inner {
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
             match self.ask_group(neon, &group).await {
-                Ok(Some((recorded, written))) => {
-                    asked += recorded.rows;
-                    changed += recorded.changed;
-                    days += written;
+                Ok(Some(told)) => {
+                    asked += told.recorded.rows;
+                    changed += told.recorded.changed;
+                    days += told.days;
                     refusals = 0;
+                    if told.unreadable > 0 {
+                        report.failed += told.unreadable;
+                        report.error = Some(String::from("Neon's history of some databases cannot be read."));
+                    }
                 }
                 // No history is on offer.
                 Ok(None) => break,
@@ -164,15 +176,20 @@ impl Inner {
     }
 
     /// Asks every history on offer about these, to the end, and writes down what they say. `None` where none is on offer.
-    async fn ask_group(&self, neon: &NeonClient, group: &[DueUsage]) -> Result<Option<(Recorded, u64)>, Setback> {
+    async fn ask_group(&self, neon: &NeonClient, group: &[DueUsage]) -> Result<Option<Told>, Setback> {
         let (now, sent_at) = (Utc::now(), Instant::now());
         let window = reading::window(group, now);
         let Some(answers): Option<Answers> = self.ask_histories(neon, group, window).await? else { return Ok(None) };
         crash::here(CrashPoint::HistoryAnswered);
-        let (periods, days) = reading::read(group, &answers, window, now);
+        let (unreadable, readable): (Vec<DueUsage>, Vec<DueUsage>) =
+            group.iter().cloned().partition(|due| answers.unreadable.contains(&due.project_id));
+        for due in &unreadable {
+            self.ledger.set_usage_aside(due.id).await?;
+        }
+        let (periods, days) = reading::read(&readable, &answers, window, now);
         let written = self.ledger.record_usage_days(&days).await?;
         crash::here(CrashPoint::DaysRecorded);
         let recorded = self.ledger.record_usage(&periods, sent_at.elapsed().as_secs_f64()).await?;
-        Ok(Some((recorded, written)))
+        Ok(Some(Told { recorded, days: written, unreadable: unreadable.len() as u64 }))
     }
 }

@@ -159,6 +159,8 @@ fn was_used(day: &UsageDay) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn at(text: &str) -> Time {
@@ -218,6 +220,7 @@ mod tests {
         let answers = Answers {
             legacy: Some(vec![project("p-1", vec![february, march]), project("a-stranger", vec![])]),
             v2: Some(vec![project("p-1", vec![v2])]),
+            unreadable: HashSet::new(),
         };
         let (total, days) = read_one(&answers);
         assert_eq!(total.period_start, Some(at("2026-03-01T00:00:00Z")));
@@ -246,18 +249,22 @@ mod tests {
     fn a_synthetic_size_never_stands_in_for_a_logical_one_that_is_not_told() {
         let frame = Frame { logical_size_bytes: None, ..frame("2026-03-02", 100) };
         let march = period("2026-03-01T00:00:00Z", None, vec![frame]);
-        let (_, days) = read_one(&Answers { legacy: Some(vec![project("p-1", vec![march])]), v2: None });
+        let (_, days) = read_one(&Answers {
+            legacy: Some(vec![project("p-1", vec![march])]),
+            v2: None,
+            unreadable: HashSet::new(),
+        });
         assert_eq!((days[0].logical_size_bytes, days[0].synthetic_size_bytes), (None, Some(5_000)));
     }
 
     #[test]
     fn missing_from_a_whole_answer_is_zero_and_missing_a_history_is_unknown() {
-        let both = Answers { legacy: Some(vec![]), v2: Some(vec![]) };
+        let both = Answers { legacy: Some(vec![]), v2: Some(vec![]), unreadable: HashSet::new() };
         let (total, days) = read_one(&both);
         assert_eq!((total.period_start, total.active_seconds, total.transfer_bytes), (None, Some(0), Some(0)));
         assert!(days.is_empty());
         let v2 = period("2026-03-01T00:00:00Z", None, vec![frame_v2("2026-03-02", 30, 7)]);
-        let only_v2 = Answers { legacy: None, v2: Some(vec![project("p-1", vec![v2])]) };
+        let only_v2 = Answers { legacy: None, v2: Some(vec![project("p-1", vec![v2])]), unreadable: HashSet::new() };
         let (total, days) = read_one(&only_v2);
         assert_eq!((total.active_seconds, total.compute_seconds), (None, Some(30)));
         assert_eq!((days[0].active_seconds, days[0].transfer_bytes, days[0].logical_size_bytes), (None, Some(7), None));
@@ -268,7 +275,11 @@ mod tests {
         let idle =
             Frame { active_time_seconds: 0, compute_time_seconds: 0, written_data_bytes: 0, ..frame("2026-03-05", 0) };
         let march = period("2026-03-01T00:00:00Z", None, vec![idle]);
-        let (total, days) = read_one(&Answers { legacy: Some(vec![project("p-1", vec![march])]), v2: None });
+        let (total, days) = read_one(&Answers {
+            legacy: Some(vec![project("p-1", vec![march])]),
+            v2: None,
+            unreadable: HashSet::new(),
+        });
         assert_eq!((total.period_start, total.active_seconds), (Some(at("2026-03-01T00:00:00Z")), Some(0)));
         assert!(days.is_empty());
     }
@@ -277,7 +288,11 @@ mod tests {
     fn a_day_that_two_periods_share_is_the_sum_of_both_parts() {
         let before = period("2026-02-09T12:00:00Z", Some("2026-03-09T12:00:00Z"), vec![frame("2026-03-09", 10)]);
         let after = period("2026-03-09T12:00:00Z", None, vec![frame("2026-03-09", 5)]);
-        let (total, days) = read_one(&Answers { legacy: Some(vec![project("p-1", vec![before, after])]), v2: None });
+        let (total, days) = read_one(&Answers {
+            legacy: Some(vec![project("p-1", vec![before, after])]),
+            v2: None,
+            unreadable: HashSet::new(),
+        });
         assert_eq!((total.active_seconds, days[0].active_seconds), (Some(5), Some(15)));
     }
 

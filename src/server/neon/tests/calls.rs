@@ -81,16 +81,17 @@ async fn a_base_address_with_a_slash_at_its_end_and_odd_ids_make_no_other_path()
 
 #[tokio::test]
 async fn the_zero_time_is_no_time_and_the_counters_are_read() {
-    let stub = Stub::answering([json(200, CREATED), json(200, json!({"project": {
+    let stub = Stub::answering([json(200, CREATED), json(200, CREATED), json(200, json!({"project": {
         "id": "p-1", "name": "n", "created_at": "2025-09-10T07:58:16Z", "synthetic_storage_size": 31_000_000, "active_time_seconds": 308, "compute_time_seconds": 79,
         "written_data_bytes": 29_060_360, "settings": {"quota": {"logical_size_bytes": 10, "active_time_seconds": 0}}, "maintenance_starts_at": null,
         "consumption_period_start": "2025-09-01T00:00:00Z", "consumption_period_end": "2025-10-01T00:00:00Z", "compute_last_active_at": "2025-09-10T08:03:00Z", "slug": "new-field",
     }}))]).await;
     let client = client(&stub.url);
-    let updated = client
+    client
         .update_project("p-1", &NeonQuota { active_time_seconds: Some(60), ..NeonQuota::default() }, None)
         .await
         .unwrap();
+    let updated = client.get_project("p-1").await.unwrap();
     assert_eq!((updated.period_start, updated.last_active_at, updated.synthetic_size_bytes), (None, None, None));
     let quota = &stub.seen()[0].body["project"]["settings"]["quota"];
     assert_eq!((&quota["active_time_seconds"], &quota["logical_size_bytes"]), (&json!(60), &json!(0)));

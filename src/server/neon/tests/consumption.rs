@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client;
 use super::stub::{Answer, Stub, json, refusal};
-use crate::server::neon::consumption::{Frame, Granularity, MAX_IDS, ProjectConsumption, Window};
+use crate::server::neon::consumption::{Frame, Granularity, History, MAX_IDS, Window};
 use crate::server::neon::{NeonClient, NeonConfig, NeonError};
 
 fn window() -> Window {
@@ -24,9 +24,9 @@ fn project(id: &str, frames: Value) -> Value {
 #[tokio::test]
 async fn the_legacy_history_is_asked_by_ids_in_one_list_and_read_by_period() {
     let frame = json!({"timeframe_start": "2026-03-21T00:00:00Z", "timeframe_end": "2026-03-22T00:00:00Z", "active_time_seconds": 27_853,
-        "compute_time_seconds": 18_346, "written_data_bytes": u64::MAX, "synthetic_storage_size_bytes": 5_368_709_120_u64, "a_field_of_tomorrow": 1});
+        "compute_time_seconds": 18_346, "written_data_bytes": 7, "synthetic_storage_size_bytes": 5_368_709_120_u64, "a_field_of_tomorrow": 1});
     let stub = Stub::answering([page(json!([project("p-1", json!([frame]))]), None)]).await;
-    let read = client(&stub.url).consumption(&["p-1", "p-2"], window()).await.unwrap();
+    let read = client(&stub.url).consumption(&["p-1", "p-2"], window()).await.unwrap().projects;
     let seen = &stub.seen()[0].uri;
     assert_eq!(seen.path(), "/api/v2/consumption_history/projects");
     assert_eq!(
@@ -39,7 +39,7 @@ async fn the_legacy_history_is_asked_by_ids_in_one_list_and_read_by_period() {
     assert_eq!((period.start.to_rfc3339(), period.end), (String::from("2026-03-01T00:00:00+00:00"), None));
     let frame = &period.frames[0];
     assert_eq!((frame.active_time_seconds, frame.compute_time_seconds), (27_853, 18_346));
-    assert_eq!(frame.written_data_bytes, i64::MAX, "more than PostgreSQL can hold is held as the most it can");
+    assert_eq!(frame.written_data_bytes, 7);
     assert_eq!((frame.synthetic_storage_size_bytes, frame.logical_size_bytes), (5_368_709_120, None));
 }
 
@@ -50,7 +50,7 @@ async fn the_newer_history_names_its_metrics_and_adds_up_transfer() {
         {"metric_name": "private_network_transfer_bytes", "value": 5}, {"metric_name": "of_tomorrow", "value": 9}]});
     let bare = json!({});
     let stub = Stub::answering([page(json!([project("p-1", json!([frame, bare]))]), None)]).await;
-    let read = client(&stub.url).consumption_v2(&["p-1"], window()).await.unwrap();
+    let read = client(&stub.url).consumption_v2(&["p-1"], window()).await.unwrap().projects;
     let query = stub.seen()[0].uri.to_string();
     assert!(query.starts_with("/api/v2/consumption_history/v2/projects?project_ids=p-1&"), "{query}");
     assert!(
@@ -66,7 +66,7 @@ async fn the_newer_history_names_its_metrics_and_adds_up_transfer() {
 #[tokio::test]
 async fn a_history_is_read_to_its_end_or_until_all_were_seen() {
     let of = |id: &str, cursor| page(json!([project(id, json!([]))]), cursor);
-    let ids = |read: Vec<ProjectConsumption<Frame>>| read.into_iter().map(|one| one.project_id).collect::<Vec<_>>();
+    let ids = |read: History<Frame>| read.projects.into_iter().map(|one| one.project_id).collect::<Vec<_>>();
     let stub = Stub::answering([of("p-1", Some("c-1")), of("p-2", Some("c-2"))]).await;
     assert_eq!(ids(client(&stub.url).consumption(&["p-1", "p-2"], window()).await.unwrap()), ["p-1", "p-2"]);
     assert!(stub.seen()[1].uri.query().unwrap().contains("&cursor=c-1&"));
@@ -87,7 +87,7 @@ async fn a_history_that_breaks_off_or_never_ends_is_no_answer() {
     assert!(matches!(broken, Err(NeonError::Refused { status: 400, .. })), "{broken:?}");
     let stub = Stub::answering((0..50).map(|n| of(&format!("c-{n}")))).await;
     let endless = client(&stub.url).consumption(&["p-1", "p-2"], window()).await;
-    assert!(matches!(endless, Err(NeonError::Garbled { .. })), "{endless:?}");
+    assert!(matches!(endless, Err(NeonError::Unreadable { .. })), "{endless:?}");
     assert!(stub.count() < 50);
 }
 
@@ -129,4 +129,21 @@ async fn what_cannot_be_asked_is_not_sent() {
         matches!(without.consumption_v2(&["p-1"], window()).await, Err(NeonError::Misconfigured(text)) if text.contains("NEON_ORG_ID"))
     );
     assert_eq!(stub.count(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_concluded_about_a_project_whose_history_cannot_be_read() {
+    let frame = |value: Value| json!([{"timeframe_start": "2026-03-21T00:00:00Z", "active_time_seconds": value}]);
+    for strange in [json!(-1), json!(u64::MAX), json!("7"), json!(1.5)] {
+        let answer = page(json!([project("p-1", frame(strange)), project("p-2", frame(json!(7)))]), None);
+        let stub = Stub::answering([answer]).await;
+        let client = client(&stub.url);
+        let read = client.consumption(&["p-1", "p-2", "p-3"], window()).await.unwrap();
+        let told: Vec<_> = read.projects.iter().map(|project| project.project_id.as_str()).collect();
+        assert_eq!((told, read.unreadable.contains("p-1")), (vec!["p-2"], true), "p-3 used nothing");
+        assert_eq!(client.take_unreadable()[0].record, "p-1");
+    }
+    let stub = Stub::answering([page(json!([{"project_id": 7, "periods": []}]), None)]).await;
+    let whose = client(&stub.url).consumption(&["p-1", "p-2"], window()).await;
+    assert!(matches!(whose, Err(NeonError::Unreadable { .. })), "it may be either's: {whose:?}");
 }

@@ -37,7 +37,8 @@ async fn a_page_leads_to_the_next_until_the_end() {
     assert_eq!((second.items[0].name.as_str(), second.next.as_deref()), ("b", Some("p-2")));
     assert_eq!(client.list_projects(Some("p-1"), 400).await.unwrap().next, None, "an empty page ends the list");
     assert_eq!(client.list_projects(Some("p-2"), 400).await.unwrap().next, None, "no cursor ends the list");
-    assert_eq!(client.list_projects(Some("p-4"), 400).await.unwrap().next, None, "a cursor that repeats ends the list");
+    let again = client.list_projects(Some("p-4"), 400).await.unwrap();
+    assert_eq!((again.next, again.unavailable), (None, 1), "a cursor that leads back is no end: there may be more");
     let queries: Vec<_> = stub.seen().iter().map(|seen| seen.uri.query().unwrap().to_owned()).collect();
     assert_eq!(queries[0], "limit=400&org_id=org-royal-sun-91776391");
     assert_eq!(queries[1], "limit=400&cursor=p-1&org_id=org-royal-sun-91776391");
@@ -90,5 +91,57 @@ async fn absent_is_only_what_a_whole_list_does_not_have() {
 #[tokio::test]
 async fn a_page_says_what_it_could_not_read() {
     let stub = Stub::answering([partial(&[], &["p-7"])]).await;
-    assert_eq!(client(&stub.url).list_projects(None, 400).await.unwrap().unavailable, ["p-7"]);
+    assert_eq!(client(&stub.url).list_projects(None, 400).await.unwrap().unavailable, 1);
+}
+
+#[tokio::test]
+async fn a_record_that_is_damaged_spoils_neither_its_page_nor_what_can_be_read_of_it() {
+    let mut strange = item(2, "b");
+    strange["synthetic_storage_size"] = json!("many");
+    strange["compute_last_active_at"] = json!("99999-01-01T00:00:00Z");
+    strange["settings"] = json!({"quota": {"logical_size_bytes": -5}});
+    let nameless = json!({"id": "p-4", "name": 7});
+    let lost = json!({"id": ["p-5"], "name": "e"});
+    let stub = Stub::answering([page(&[item(1, "a"), strange, json!(null), nameless, lost, item(6, "f")], None)]).await;
+    let client = client(&stub.url);
+    let read = client.list_projects(None, 400).await.unwrap();
+    let names: Vec<_> = read.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!((names, read.unavailable), (vec!["a", "b", "f"], 3), "what was not shown may be there");
+    let strange = &read.items[1];
+    assert_eq!((strange.synthetic_size_bytes, strange.last_active_at, strange.quota), (None, None, None), "not told");
+    let named: Vec<_> = client.take_unreadable().into_iter().map(|one| (one.record, one.times)).collect();
+    let named: Vec<_> = named.iter().map(|(record, times)| (record.as_str(), *times)).collect();
+    assert_eq!(named, [("a record without an id", 2), ("p-2", 1), ("p-4", 1)]);
+    assert!(client.health().failing_since.is_none(), "Neon works");
+}
+
+#[tokio::test]
+async fn a_name_is_not_absent_while_a_record_cannot_be_read() {
+    let stub = Stub::answering([page(&[item(1, "other"), json!({"id": 7})], None)]).await;
+    assert_eq!(
+        client(&stub.url).find_project_by_name("flotilla-1").await.unwrap_err(),
+        NeonError::Incomplete { unavailable: 1 }
+    );
+    let stub = Stub::answering([page(&[json!({"id": 7}), item(1, "flotilla-1")], None)]).await;
+    assert!(client(&stub.url).find_project_by_name("flotilla-1").await.unwrap().is_some(), "found is found");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_spoil_one_record() {
+    let body = page(&[item(1, "a"), item(2, "b-?")], None).with_bytes(b"b-?", b"b-\xff");
+    let stub = Stub::answering([body]).await;
+    let read = client(&stub.url).list_projects(None, 400).await.unwrap();
+    assert_eq!((read.items.len(), read.items[0].name.as_str()), (2, "a"));
+}
+
+#[tokio::test]
+async fn one_project_that_cannot_be_read_is_no_outage_and_no_project() {
+    let mut project = item(1, "a");
+    project["compute_last_active_at"] = json!("long ago");
+    let stub = Stub::answering([json(200, json!({"project": project}))]).await;
+    let client = client(&stub.url);
+    let error = client.get_project("p-1").await.unwrap_err();
+    assert!(matches!(error, NeonError::Unreadable { .. }), "whether it is in use decides about its deletion: {error}");
+    assert!(client.health().failing_since.is_none());
+    assert_eq!(client.take_unreadable()[0].record, "p-1");
 }

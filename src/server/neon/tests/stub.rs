@@ -23,7 +23,7 @@ pub struct Seen {
 pub struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -39,14 +39,18 @@ pub struct Stub {
 }
 
 pub fn json(status: u16, body: impl ToString) -> Answer {
-    Answer { status, headers: vec![("content-type", String::from("application/json"))], body: body.to_string() }
+    Answer {
+        status,
+        headers: vec![("content-type", String::from("application/json"))],
+        body: body.to_string().into_bytes(),
+    }
 }
 
 pub fn html(status: u16) -> Answer {
     Answer {
         status,
         headers: vec![("content-type", String::from("text/html"))],
-        body: String::from("<!DOCTYPE html><html><head><title>A timeout occurred</title></head></html>"),
+        body: String::from("<!DOCTYPE html><html><head><title>A timeout occurred</title></head></html>").into_bytes(),
     }
 }
 
@@ -56,6 +60,13 @@ pub fn refusal(status: u16, code: &str, message: &str) -> Answer {
 }
 
 impl Answer {
+    /// With other bytes in place of these.
+    pub fn with_bytes(mut self, these: &[u8], others: &[u8]) -> Self {
+        let at = self.body.windows(these.len()).position(|bytes| bytes == these).unwrap();
+        self.body.splice(at..at + these.len(), others.iter().copied());
+        self
+    }
+
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
