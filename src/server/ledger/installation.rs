@@ -253,7 +253,8 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn enter_safe_mode(&self, evidence: &str, settle_seconds: f64, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let was = sqlx::query!("SELECT safe_mode_since FROM installation FOR NO KEY UPDATE").fetch_one(&mut *tx).await?;
+        let was =
+            sqlx::query!("SELECT safe_mode_since FROM installation FOR NO KEY UPDATE").fetch_one(&mut *tx).await?;
         let row = sqlx::query!(
             r#"UPDATE installation
                SET hands_out = false, settles_at = now() + make_interval(secs => $1), mark_due_at = now(),
