@@ -503,7 +503,7 @@ async fn creations_that_came_to_a_halt_are_adopted_or_replaced() {
     let project = world.emulator.create_project(&halted, None).await.unwrap();
     let remains = world.emulator.create_project(&failed, None).await.unwrap();
     let row = insert_row(&world, &halted, "creating", "2 hours", "2 hours").await;
-    let given_up = insert_row(&world, &failed, "failed", "2 hours", "0").await;
+    let given_up = insert_row(&world, &failed, "failed", "5 minutes", "0").await;
     let server = world.serve_with(hasty()).await;
     until("the halted one is in the pool", || async {
         let detail = world.ledger.database(row).await.unwrap();
