@@ -59,11 +59,16 @@ impl Token {
 
 /// Lets the request through if its token has the scope.
 pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: Request, next: Next) -> Response {
-    let live = match standing(&state, request.headers()).await {
+    let token_hash = match shown(request.headers()) {
+        Ok(token) => secrets::hash_token(token),
+        Err(problem) => return problem.into_response(),
+    };
+    connections::recognise(request.extensions(), token_hash);
+    let live = match standing(&state, &token_hash).await {
         Ok(live) => live,
         Err(problem) => return problem.into_response(),
     };
-    connections::make_known(request.extensions());
+    connections::make_known(request.extensions(), token_hash);
     let (parts, body) = request.into_parts();
     let token = Token {
         name: live.name,
@@ -82,10 +87,9 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
     next.run(request).await
 }
 
-async fn standing(state: &AppState, headers: &HeaderMap) -> Result<LiveToken, Problem> {
-    let token = shown(headers)?;
+async fn standing(state: &AppState, token_hash: &[u8; 32]) -> Result<LiveToken, Problem> {
     state.ledger.must_be_there()?;
-    match state.ledger.token_standing(&secrets::hash_token(token)).await? {
+    match state.ledger.token_standing(token_hash).await? {
         TokenStanding::Live(live) => {
             if live.is_stale {
                 state.ledger.touch_api_token(live.id).await?;

@@ -2,7 +2,8 @@
 //!
 //! Whoever has shown a valid token or session on a connection is known. Everybody else is a stranger: where a limit is reached, the stranger who has been
 //! here longest makes way, of the same network first. So somebody who opens many connections and says nothing pushes out himself, and a claim, which
-//! says at once who it is, gets through. Behind a trusted proxy only the limit of all counts.
+//! says at once who it is, gets through. Behind a trusted proxy only the limit of all counts. While the ledger is away nobody can be asked who is who:
+//! then a token or session that was valid a while ago is enough to stay connected.
 
 mod answer;
 mod registry;
@@ -14,7 +15,7 @@ use axum::{Router, http::Extensions, serve::Listener};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use registry::{Connections, OpenConnection};
+use registry::{Connections, CredentialHash, OpenConnection};
 
 use crate::server::{config::Config, metrics::Metrics};
 
@@ -88,9 +89,16 @@ pub async fn serve(
 }
 
 /// A request of these extensions has shown a valid token or session: its connection need not make way any more.
-pub fn make_known(extensions: &Extensions) {
+pub fn make_known(extensions: &Extensions, credential: CredentialHash) {
     if let Some(connection) = extensions.get::<OpenConnection>() {
-        connection.become_known();
+        connection.become_known(credential);
+    }
+}
+
+/// Asked before the ledger: while it is away, those who were known go on being told so instead of making way.
+pub fn recognise(extensions: &Extensions, credential: CredentialHash) {
+    if let Some(connection) = extensions.get::<OpenConnection>() {
+        connection.recognise(credential);
     }
 }
 

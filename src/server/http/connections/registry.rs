@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,14 @@ use crate::server::{
     http::address,
     metrics::{Metrics, Refused},
 };
+
+/// For how long a token or session that was valid vouches for connections while nobody can ask the ledger about it.
+const VOUCHES_FOR: Duration = Duration::from_secs(3_600);
+/// Tokens and sessions that are remembered.
+const REMEMBERED: usize = 4_096;
+
+/// SHA-256 of a token or of a session's cookie.
+pub type CredentialHash = [u8; 32];
 
 /// The open connections of one listener.
 pub struct Connections {
@@ -30,6 +39,8 @@ struct Open {
     /// Numbers rise, so the first is the oldest.
     strangers: BTreeMap<u64, Stranger>,
     by_network: HashMap<IpAddr, BTreeSet<u64>>,
+    /// Tokens and sessions that were valid, and when they were last.
+    proven: HashMap<CredentialHash, Instant>,
 }
 
 struct Stranger {
@@ -94,6 +105,21 @@ impl Open {
         self.known.len() + self.strangers.len()
     }
 
+    fn become_known(&mut self, number: u64) {
+        if self.remove_stranger(number).is_some() {
+            self.known.insert(number);
+        }
+    }
+
+    fn remember(&mut self, credential: CredentialHash) {
+        if self.proven.len() >= REMEMBERED && !self.proven.contains_key(&credential) {
+            self.proven.retain(|_, proven_at| proven_at.elapsed() < VOUCHES_FOR);
+        }
+        if self.proven.len() < REMEMBERED || self.proven.contains_key(&credential) {
+            self.proven.insert(credential, Instant::now());
+        }
+    }
+
     fn displace(&mut self, number: u64) {
         if let Some(stranger) = self.remove_stranger(number) {
             stranger.close.cancel();
@@ -116,10 +142,17 @@ impl Open {
 
 impl OpenConnection {
     /// Somebody has shown a valid token or session on it: it need not make way any more.
-    pub fn become_known(&self) {
+    pub fn become_known(&self, credential: CredentialHash) {
         let mut open = self.connections.open();
-        if open.remove_stranger(self.number).is_some() {
-            open.known.insert(self.number);
+        open.remember(credential);
+        open.become_known(self.number);
+    }
+
+    /// Before the ledger is asked, which may be away: what was valid here a while ago vouches for the connection, and for nothing else.
+    pub fn recognise(&self, credential: CredentialHash) {
+        let mut open = self.connections.open();
+        if open.proven.get(&credential).is_some_and(|proven_at| proven_at.elapsed() < VOUCHES_FOR) {
+            open.become_known(self.number);
         }
     }
 }
@@ -169,21 +202,34 @@ mod tests {
     fn the_known_and_a_trusted_proxy_are_not_counted_by_address() {
         let house = house(100, 1);
         let known = house.admit(ip("192.0.2.1"), false).unwrap();
-        known.connection.become_known();
+        known.connection.become_known([1; 32]);
         let proxied: Vec<Guest> = (0..10).map(|_| house.admit(ip("192.0.2.1"), true).unwrap()).collect();
         let stranger = house.admit(ip("192.0.2.1"), false).unwrap();
         assert!(![&known, &stranger].into_iter().chain(&proxied).any(|guest| guest.close.is_cancelled()));
     }
 
     #[test]
+    fn what_was_valid_once_vouches_for_later_connections() {
+        let house = house(100, 1);
+        house.admit(ip("192.0.2.1"), false).unwrap().connection.become_known([7; 32]);
+        let [again, forged] = [[7; 32], [8; 32]].map(|credential| {
+            let guest = house.admit(ip("192.0.2.1"), false).unwrap();
+            guest.connection.recognise(credential);
+            guest
+        });
+        let _next = house.admit(ip("192.0.2.1"), false).unwrap();
+        assert!(!again.close.is_cancelled() && forged.close.is_cancelled());
+    }
+
+    #[test]
     fn in_a_full_house_strangers_make_way_and_the_known_stay() {
         let house = house(2, 10);
         let known = house.admit(ip("192.0.2.1"), false).unwrap();
-        known.connection.become_known();
+        known.connection.become_known([1; 32]);
         let stranger = house.admit(ip("192.0.2.2"), false).unwrap();
         let next = house.admit(ip("192.0.2.3"), false).unwrap();
         assert!(stranger.close.is_cancelled() && !known.close.is_cancelled());
-        next.connection.become_known();
+        next.connection.become_known([2; 32]);
         assert!(house.admit(ip("192.0.2.4"), false).is_none(), "all are known");
         drop((known, stranger, next));
         assert_eq!(house.open().count(), 0);
