@@ -75,11 +75,7 @@ fn judge(detail: &DatabaseDetail) -> Verdict {
             Tone::Bad,
             Glyph::Alert,
             "Its creation failed; it was never handed out.",
-            format!(
-                "It is kept as evidence, the pool has replaced it. After {} attempts Neon said: {}",
-                detail.attempts,
-                last_error(detail)
-            ),
+            format!("The pool has replaced it. After {} attempts Neon said: {}", detail.attempts, last_error(detail)),
         ),
         DatabaseState::Claimed => match detail.row.block {
             Some(reason) => blocked(detail, reason),

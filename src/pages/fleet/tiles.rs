@@ -52,7 +52,7 @@ pub fn Tiles(health: FleetHealth) -> impl IntoView {
             <Tile
                 label="Failed creations"
                 value=grouped(failed)
-                note=Some(String::from("kept as evidence; never handed out"))
+                note=Some(String::from("replaced, and never handed out"))
                 href=Some(path::databases_in(DatabaseState::Failed))
                 tone=at_most_none(failed, Tone::Warning)
             />

@@ -168,7 +168,7 @@ fn Numbers(detail: PoolDetail) -> impl IntoView {
             <Tile
                 label="Claimed"
                 value=grouped(pool.claimed)
-                note=Some(format!("{} failed creations kept as evidence", grouped(pool.failed)))
+                note=Some(format!("{} failed creations, soon deleted on Neon", grouped(pool.failed)))
                 href=Some(path::databases_of_pool(&pool.name, Some(crate::types::DatabaseState::Claimed)))
             />
             <Tile

@@ -155,7 +155,7 @@ pub fn Troubled(problems: Problems) -> impl IntoView {
                 flush=true
             >
                 <p class="px-4 py-2 text-sm text-muted">
-                    "They failed too often and are kept as evidence; the pool has replaced them. Release one when it is no longer needed: that deletes what there is of it on Neon."
+                    "They failed too often, and the pool has replaced them. After 15 minutes Flotilla deletes what there is of them on Neon; what Neon said stays in the history."
                 </p>
                 <Rows label="Databases whose creation was set aside" rows=failed_rows />
             </Panel>
@@ -203,7 +203,7 @@ fn Row(row: TroubledRow) -> impl IntoView {
             <td data-label="Next" class="when">
                 {match row.next_attempt_at {
                     Some(at) => view! { <Timestamp at /> }.into_any(),
-                    None => view! { <span class="text-muted">"never by itself"</span> }.into_any(),
+                    None => view! { <span class="text-muted">"not tried again"</span> }.into_any(),
                 }}
             </td>
         </tr>
