@@ -52,6 +52,25 @@ async fn no_page_shows_a_strangers_words_as_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_address_leads_to_another_host_while_it_is_cleaned() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let cookie = server.sign_in(Role::Viewer).await;
+    for path in [
+        "//evil.example/?__err=1",
+        "//evil.example?text=password%3Dx",
+        "///evil.example?q=password%3Dx",
+        "/.//evil.example/?__err=1",
+    ] {
+        for cookie in ["", cookie.as_str()] {
+            let answer = server.anonymous(Method::GET, path).header(header::COOKIE, cookie).send().await.unwrap();
+            assert!(!location(&answer).contains("evil"), "{path}: {}", location(&answer));
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_leads_to_our_own_pages_with_a_code() {
     let world = World::with_pool(0).await;
     world.stock(1).await;

@@ -38,10 +38,11 @@ pub fn with_notice(page: &str, error: &AppError) -> String {
     format!("{page}{separator}error={}{field}", error.code())
 }
 
-/// Visible ASCII behind exactly one slash: no other host (`//host`, `/\host`), no header of its own, none of the
+/// Visible ASCII with single slashes: no other host (`//host`, `/\host`, `/.//host`), no header of its own, none of the
 /// addresses that are no pages.
 fn is_page(path: &str) -> bool {
-    let is_local = path.starts_with('/') && !path.starts_with("//") && path.len() <= 2_000;
+    let has_one_slash_at_a_time = path.split('?').next().is_some_and(|route| !route.contains("//"));
+    let is_local = path.starts_with('/') && has_one_slash_at_a_time && path.len() <= 2_000;
     let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let is_other = ["/sign-in", "/sign-out", "/rpc", "/pkg"].iter().any(|other| path.starts_with(other));
     is_local && is_plain && !is_other

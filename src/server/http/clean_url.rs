@@ -27,6 +27,10 @@ pub async fn demand(State(state): State<AppState>, request: Request, next: Next)
     if has_controls(request.uri()) {
         return StatusCode::BAD_REQUEST.into_response();
     }
+    // No page of ours; as the target of a redirect it would be another host.
+    if request.uri().path().contains("//") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         let is_signed_in = request.extensions().get::<SignedIn>().is_some();
         match cleaned(&state, request.uri(), is_signed_in).await {
