@@ -75,6 +75,8 @@ pub use timings::ClaimTimings;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
 const CREATIONS_AT_ONCE: usize = 32;
+/// A quarter of the places at the door (`http/limits.rs`).
+const WAITING_CALLS: usize = 256;
 /// Connections to the ledger, per replica.
 const CONNECTIONS: u32 = 10;
 /// Further ones, for what a sweep sees.
@@ -122,6 +124,8 @@ struct Inner {
     looks: observe::Looks,
     credential_looks: observe::Looks,
     claim_served: Notify,
+    /// Calls that may wait for their claim at a time; each holds a place at the door meanwhile.
+    waiting_calls: Semaphore,
     mark_progress: mark::Progress,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
@@ -156,6 +160,7 @@ impl Engine {
             looks: observe::Looks::default(),
             credential_looks: observe::Looks::default(),
             claim_served: Notify::new(),
+            waiting_calls: Semaphore::new(WAITING_CALLS),
             mark_progress: mark::Progress::default(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
@@ -205,11 +210,12 @@ impl Engine {
         self.inner.nudge(Duty::Apply);
     }
 
-    /// Waits until the claim no longer waits, or until `until`.
+    /// Waits until the claim no longer waits, or until `until`; not at all when many wait already, so that they do not keep everybody else out.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn wait_for_claim(&self, id: Uuid, until: Instant) -> Result<(), LedgerError> {
+        let Ok(_place) = self.inner.waiting_calls.try_acquire() else { return Ok(()) };
         loop {
             // Registered before the ledger is asked, so that no serving in between is missed.
             let served = self.inner.claim_served.notified();

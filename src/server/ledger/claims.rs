@@ -108,6 +108,10 @@ impl Ledger {
         if is_repeated {
             return Ok(());
         }
+        if claimant.pools.is_some() {
+            let message = "This token is bound to pools, and the owner may hold databases elsewhere. Leave update_owner out, or change the owner with a token of the scope manage: PATCH /api/v1/owners/{id}.";
+            return Err(LedgerError::Forbidden(String::from(message)));
+        }
         self.chosen_pool(new, claimant).await?;
         let NewOwner { id, email, organisation, plan } = &new.owner;
         let change = OwnerChange { email: Some(email.clone()), organisation: organisation.clone(), plan: plan.clone() };
