@@ -395,7 +395,7 @@ async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something(
         decide(&server, &operator, "adopt-finding", &[("id", &id), ("reason", "left over from a test")]).await
     };
     let (status, answer) = adopt(&used).await;
-    assert!(status == StatusCode::CONFLICT && answer.contains("tables"), "{status} {answer}");
+    assert!(status == StatusCode::CONFLICT && answer.contains("has been made"), "{status} {answer}");
     let finding = about(&world, FindingKind::Orphan, &used).await.unwrap();
     let id = finding.id.to_string();
     let early = [("id", id.as_str()), ("confirmation", &finding.title()), ("reason", "not needed")];

@@ -100,6 +100,93 @@ async fn a_database_that_was_used_or_switched_off_while_nobody_held_it_is_never_
     server.stop().await;
 }
 
+/// What somebody may have made besides tables.
+const MADE: [&str; 4] = [
+    "CREATE FUNCTION theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA theirs",
+    "CREATE TYPE theirs AS ENUM ('a')",
+    "SELECT lo_from_bytea(0, 'a letter')",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_somebody_has_made_in_an_unknown_project_keeps_it() {
+    let world = World::with_pool(0).await;
+    let id = world.ledger.installation().await.unwrap().id;
+    let make =
+        async || world.emulator.create_project(&format!("flotilla-{id}-{}", Uuid::now_v7()), None).await.unwrap();
+    let mut holding = Vec::new();
+    for statement in MADE {
+        let project = make().await;
+        let mut owner = connect(&world, &project).await;
+        owner.execute(statement).await.unwrap();
+        owner.close().await.unwrap();
+        holding.push((project, "Something has been made in it"));
+    }
+    let branches = async |project: &str| format!("/projects/{project}/branches");
+    let (second_database, second_branch) = (make().await, make().await);
+    let path = branches(&second_database).await;
+    let listed: Value = world.neon(Method::GET, &path).send().await.unwrap().json().await.unwrap();
+    let path = format!("{path}/{}/databases", listed["branches"][0]["id"].as_str().unwrap());
+    until_made(&world, &path, json!({ "database": { "name": "appdb", "owner_name": "neondb_owner" } })).await;
+    until_made(&world, &branches(&second_branch).await, json!({ "branch": { "name": "preview" } })).await;
+    holding.push((second_database, "Something has been made in it"));
+    holding.push((second_branch, "It has other branches"));
+    let server = world.serve_with(hasty()).await;
+    for (project, why) in &holding {
+        until_handed_over(&world, project, why).await;
+        assert!(lives(&world, project).await, "{project}: {why}");
+    }
+    server.stop().await;
+}
+
+async fn until_made(world: &World, path: &str, body: Value) {
+    until("Neon has made it", || async {
+        world.neon(Method::POST, path).json(&body).send().await.unwrap().status().is_success()
+    })
+    .await;
+}
+
+async fn until_in_safe_mode(world: &World, server: &Server) {
+    until("the ledger is not trusted", || async { world.ledger.safe_mode().await.unwrap().is_some() }).await;
+    assert_eq!(server.claim("ada").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_whose_mark_is_gone_from_neon_is_not_trusted_when_it_starts() {
+    let world = World::with_pool(1).await;
+    let server = world.serve_with(hasty()).await;
+    server.until_available(1).await;
+    until("Neon has the mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
+    server.stop().await;
+    let mark = world.ledger.installation().await.unwrap().mark_project_id.unwrap();
+    until("the mark is deleted", || async {
+        world.neon(Method::DELETE, &format!("/projects/{mark}")).send().await.unwrap().status().is_success()
+    })
+    .await;
+    let server = world.serve_with(hasty()).await;
+    until_in_safe_mode(&world, &server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_before_there_were_marks_is_not_trusted() {
+    let world = World::with_pool(1).await;
+    let server = world.serve_with(hasty()).await;
+    server.until_available(1).await;
+    until("Neon has the mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
+    server.stop().await;
+    // As a ledger of an older version is after its migration: an id of its own, and no mark.
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    ledger.execute("DELETE FROM marks").await.unwrap();
+    ledger
+        .execute("UPDATE installation SET id = '0badcafe', mark_project_id = NULL, mark_confirmed_at = NULL, mark_place = NULL")
+        .await
+        .unwrap();
+    let server = world.serve_with(hasty()).await;
+    until_in_safe_mode(&world, &server).await;
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_project_is_left_to_a_person_unless_it_is_signed_unused_and_empty() {
     let world = World::with_pool(0).await;
@@ -115,7 +202,7 @@ async fn an_unknown_project_is_left_to_a_person_unless_it_is_signed_unused_and_e
     owner.close().await.unwrap();
     let server = world.serve_with(hasty()).await;
     until("the empty one is deleted", || async { !lives(&world, &empty).await }).await;
-    until_handed_over(&world, &filled, "There are tables in it").await;
+    until_handed_over(&world, &filled, "Something has been made in it").await;
     for project in [&held, &unsigned] {
         until_handed_over(&world, project, "Confirmed by sweep").await;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use super::output;
@@ -30,9 +30,12 @@ pub struct RepairOptions {
     /// Give back and rebuild what can be
     #[arg(long)]
     apply: bool,
-    /// End safe mode: what is still withheld stays so, deletions go on
+    /// End safe mode, when nothing is left to repair or decide: what is still withheld stays so, deletions go on
     #[arg(long)]
     end: bool,
+    /// End it although something is left
+    #[arg(long, requires = "end")]
+    anyway: bool,
 }
 
 /// # Errors
@@ -60,6 +63,11 @@ async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Resu
             ))?)
         }
         Command::Repair(options) => {
+            if ledger.pools().await?.is_empty() {
+                bail!(
+                    "This ledger is empty: it has no pool. Name the server's ledger in DATABASE_URL and give the command the server's other settings."
+                );
+            }
             let repair = Repair {
                 ledger: ledger.clone(),
                 neon: start::neon_client(config)?,
@@ -67,6 +75,11 @@ async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Resu
             };
             let report = repair.run(options.apply, &By::cli()).await?;
             print(&report, options.apply)?;
+            if options.end && !options.anyway && is_unfinished(&report, options.apply) {
+                bail!(
+                    "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
+                );
+            }
             if options.end {
                 ledger.end_safe_mode(&By::cli()).await?;
                 output::remark("Safe mode is over: deletions go on.")?;
@@ -74,6 +87,11 @@ async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Resu
             Ok(())
         }
     }
+}
+
+fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
+    let is_repaired = applied || report.given_back.is_empty() && report.rebuilt.is_empty();
+    !is_repaired || !report.decisions.is_empty()
 }
 
 fn print(report: &RepairReport, applied: bool) -> Result<()> {
@@ -90,7 +108,7 @@ fn print(report: &RepairReport, applied: bool) -> Result<()> {
         }
     }
     output::result(&format!(
-        "Withheld without a sign of use: {}. Release them when the rest is settled.",
+        "Withheld without a sign of use: {}. Keep them, or look into each before you release it: who claimed one in its first two minutes left no sign.",
         report.unused
     ))?;
     if !applied {

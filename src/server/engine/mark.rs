@@ -23,6 +23,8 @@ const RENEW_PROOF_EVERY: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Progress(Mutex<Option<Instant>>);
 
+const ANY_MARK: &str = "flotilla-mark-";
+
 /// What Neon has for a mark.
 enum Seen {
     /// None at all: it was never made, or somebody deleted it.
@@ -88,22 +90,41 @@ impl Inner {
     /// Is the ledger current? Asked of Neon; while Neon is away, a ledger that is where its last mark was written from is taken to be.
     async fn prove(&self) -> Result<Report, Setback> {
         let installation = self.ledger.installation().await?;
-        if !installation.in_safe_mode {
-            let neon = self.neon.with_class(Class::Support).with_deadline(CALL_DEADLINE);
-            match self.look(&neon, &installation).await {
-                Ok(Seen::Foreign(mark)) => self.notice(&foreign(&mark)).await?,
-                Ok(_) if installation.was_marked && !installation.is_in_its_place => {
-                    self.ledger.wait_after_move(self.settle_seconds()).await?;
-                }
-                Ok(_) => {}
-                Err(Setback::Neon(_)) if installation.is_in_its_place => {}
-                Err(error) => return Err(error),
+        let neon = self.neon.with_class(Class::Support).with_deadline(CALL_DEADLINE);
+        match self.look(&neon, &installation).await {
+            Ok(Seen::Foreign(mark)) => self.notice(&foreign(&mark)).await?,
+            Ok(Seen::Nothing) if installation.was_marked => {
+                self.notice(
+                    "Neon no longer has the mark of this ledger: whether the ledger is the newest cannot be seen.",
+                )
+                .await?;
             }
+            Ok(Seen::Nothing) if installation.has_databases => self.look_for_predecessor(&neon).await?,
+            Ok(_) if installation.was_marked && !installation.is_in_its_place => {
+                self.ledger.wait_after_move(self.settle_seconds()).await?;
+            }
+            Ok(_) => {}
+            Err(Setback::Neon(_)) if installation.is_in_its_place => {}
+            Err(error) => return Err(error),
         }
         self.ledger.grant_proof(self.replica).await?;
         self.mark_progress.set();
         self.nudge(Duty::Mark);
         Ok(Report::done("proven", 1))
+    }
+
+    /// A ledger with databases that was never marked is one from before marks, or a backup from then: that has another id than the ledger that it was
+    /// taken of, so any mark on Neon may be its successor's.
+    async fn look_for_predecessor(&self, neon: &NeonClient) -> Result<(), Setback> {
+        match neon.find_projects_by_prefix(ANY_MARK).await?.first() {
+            None => Ok(()),
+            Some(project) => Ok(self
+                .notice(&format!(
+                    "This ledger has databases and was never marked, and Neon has the mark {}: it may be a backup from before that mark.",
+                    project.name
+                ))
+                .await?),
+        }
     }
 
     async fn renew_mark(&self) -> Result<Report, Setback> {
@@ -213,7 +234,7 @@ fn by() -> By {
 }
 
 fn prefix(installation: &str) -> String {
-    format!("flotilla-mark-{installation}-")
+    format!("{ANY_MARK}{installation}-")
 }
 
 fn foreign(mark: &Mark) -> String {

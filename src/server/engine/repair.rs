@@ -67,11 +67,15 @@ impl Repair {
     /// # Errors
     /// [`RepairError`].
     pub async fn run(&self, apply: bool, by: &By) -> Result<RepairReport, RepairError> {
+        let installation = self.ledger.installation().await?.id;
         let projects = self.list().await?;
         let (mut report, mut owned) = (RepairReport::default(), HashSet::new());
         for item in &projects {
             let Some((id, plain_name, tag)) = read_name(&self.secrets, &item.name) else { continue };
             let row = self.ledger.row_of_project(&item.id, id).await?;
+            if !is_ours(&installation, plain_name, id, row.as_ref()) {
+                continue;
+            }
             let owner = match tag {
                 Tag::Nobody => continue,
                 Tag::Owner(owner) => owner,
@@ -267,6 +271,15 @@ impl RepairReport {
     }
 }
 
+/// Whether the project is this installation's to judge: its name says so or, where it bears no installation's id, its row does. What was copied from
+/// another installation remains that one's.
+fn is_ours(installation: &str, plain_name: &str, id: Uuid, row: Option<&KnownRow>) -> bool {
+    match row {
+        Some(row) => !row.is_copied,
+        None => plain_name == format!("flotilla-{installation}-{id}"),
+    }
+}
+
 /// What the ledger refuses is for a person; that it does not answer ends the repair.
 fn refusal(outcome: Result<(), LedgerError>) -> Result<Option<String>, RepairError> {
     match outcome {
@@ -281,4 +294,22 @@ fn used_at(row: &Withheld, item: &ProjectItem) -> Option<crate::types::Time> {
     item.last_active_at
         .max(row.last_active_at)
         .filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_installation_holds_is_not_taken_over() {
+        let id = Uuid::from_u128(7);
+        let row = |is_copied| {
+            Some(KnownRow { id, state: DatabaseState::Claimed, owner_id: None, has_credentials: true, is_copied })
+        };
+        let ours = format!("flotilla-13ae773e-{id}");
+        let (theirs, unsigned) = (format!("flotilla-557daf0f-{id}"), format!("flotilla-{id}"));
+        let judge = |name: &str, row: Option<KnownRow>| is_ours("13ae773e", name, id, row.as_ref());
+        assert!(judge(&ours, None) && judge(&ours, row(false)) && judge(&unsigned, row(false)));
+        assert!(!judge(&theirs, None) && !judge(&unsigned, None) && !judge(&theirs, row(true)));
+    }
 }

@@ -31,6 +31,8 @@ pub struct Installation {
     pub is_in_its_place: bool,
     /// Neon has had a mark of this ledger.
     pub was_marked: bool,
+    /// It has databases of its own, which somebody may have claimed since.
+    pub has_databases: bool,
     pub hands_out: bool,
     pub in_safe_mode: bool,
 }
@@ -53,7 +55,8 @@ impl Ledger {
         Ok(sqlx::query_as!(
             Installation,
             r#"SELECT id, mark_project_id, coalesce(mark_place = ledger_place(), false) AS "is_in_its_place!",
-                      mark_confirmed_at IS NOT NULL AS "was_marked!", hands_out, safe_mode_since IS NOT NULL AS "in_safe_mode!"
+                      mark_confirmed_at IS NOT NULL AS "was_marked!",
+                      EXISTS (SELECT FROM databases WHERE state IN ('available', 'claimed') AND origin = 'pool') AS "has_databases!", hands_out, safe_mode_since IS NOT NULL AS "in_safe_mode!"
                FROM installation"#
         )
         .fetch_one(&self.db)
@@ -260,7 +263,8 @@ impl Ledger {
                SET hands_out = false, settles_at = now() + make_interval(secs => $1), mark_due_at = now(),
                    -- Who reads a foreign mark again, after Neon had a new one of ours, is not alone.
                    safe_mode_reason = CASE WHEN mark_confirmed_at > safe_mode_since THEN 'second' ELSE coalesce(safe_mode_reason, 'older') END,
-                   safe_mode_since = coalesce(safe_mode_since, now()), safe_mode_evidence = $2
+                   -- A safe mode that had settled begins anew: what was made since is withheld too.
+                   safe_mode_since = CASE WHEN hands_out THEN now() ELSE coalesce(safe_mode_since, now()) END, safe_mode_evidence = $2
                RETURNING safe_mode_reason AS "reason!""#,
             settle_seconds,
             evidence

@@ -38,6 +38,8 @@ pub struct KnownRow {
     pub state: DatabaseState,
     pub owner_id: Option<String>,
     pub has_credentials: bool,
+    /// It belongs to the installation from which this ledger was copied.
+    pub is_copied: bool,
 }
 
 /// A database that nobody gets by itself.
@@ -57,7 +59,8 @@ impl Ledger {
     pub async fn row_of_project(&self, project_id: &str, id: Uuid) -> Result<Option<KnownRow>, LedgerError> {
         Ok(sqlx::query_as!(
             KnownRow,
-            r#"SELECT id, state AS "state: DatabaseState", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!"
+            r#"SELECT id, state AS "state: DatabaseState", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
+                      origin = 'copied' AS "is_copied!"
                FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
             project_id,
             id

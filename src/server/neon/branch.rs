@@ -36,6 +36,23 @@ impl NeonClient {
         self.call(Call::to(Route::LIST_BRANCHES, &[project])).await.map(|Answer { branches }| branches)
     }
 
+    /// The names of the databases of a branch.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn databases(&self, project: &str, branch: &str) -> Result<Vec<String>, NeonError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            databases: Vec<Database>,
+        }
+        #[derive(Deserialize)]
+        struct Database {
+            name: String,
+        }
+        let answer: Answer = self.call(Call::to(Route::LIST_DATABASES, &[project, branch])).await?;
+        Ok(answer.databases.into_iter().map(|database| database.name).collect())
+    }
+
     /// One branch, with its logical size.
     ///
     /// # Errors

@@ -11,10 +11,16 @@ use super::uri::{self, Parts, UriError};
 
 /// Parameters that matter to us and that the driver knows. Others, such as `channel_binding`, are for other drivers.
 const KNOWN_PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "options"];
-/// Whether somebody has made anything in it: tables, views and sequences, but for those of extensions.
-const OBJECTS: &str = "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-    WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' \
-      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))";
+/// Whether somebody has made anything in it, but for what extensions brought: schemas; tables, views and sequences; functions; types; large objects.
+const OBJECTS: &str = "WITH foreign_schemas AS (SELECT oid, nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'), \
+    made AS ( \
+      SELECT 'pg_namespace'::regclass AS class, oid FROM foreign_schemas WHERE nspname <> 'public' \
+      UNION ALL SELECT 'pg_class'::regclass, c.oid FROM pg_class AS c JOIN foreign_schemas AS n ON n.oid = c.relnamespace \
+      UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc AS p JOIN foreign_schemas AS n ON n.oid = p.pronamespace \
+      UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type AS t JOIN foreign_schemas AS n ON n.oid = t.typnamespace WHERE t.typrelid = 0 AND t.typelem = 0 \
+      UNION ALL SELECT 'pg_largeobject'::regclass, oid FROM pg_largeobject_metadata) \
+    SELECT EXISTS (SELECT FROM made AS m \
+      WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e'))";
 /// The time to say goodbye in; the answer is known by then.
 const CLOSING: Duration = Duration::from_secs(1);
 

@@ -51,11 +51,11 @@ impl Engine {
         let is_empty = is_empty(&neon, &project.id).await.map_err(|error| match error {
             LookError::Neon(error) => FindingError::Neon(error),
             LookError::Probe(error) => FindingError::Probe(error),
-            error @ LookError::NoEndpoint => FindingError::Refused(error.to_string()),
+            error @ (LookError::NoEndpoint | LookError::Branches) => FindingError::Refused(error.to_string()),
         })?;
         if !is_empty {
             return Err(FindingError::Refused(String::from(
-                "There are tables in it, so it may hold somebody's data and cannot go into the pool. Delete it, or ignore it with a reason.",
+                "Something has been made in it, so it may hold somebody's data and cannot go into the pool. Delete it, or ignore it with a reason.",
             )));
         }
         let found =

@@ -24,6 +24,8 @@ pub(super) enum LookError {
     Neon(#[from] NeonError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error("It has other branches than the one that it was made with.")]
+    Branches,
     #[error("It has no writable endpoint, so nobody could connect to it.")]
     NoEndpoint,
 }
@@ -50,7 +52,9 @@ impl Inner {
         self.ledger.note_probe(due).await?;
         Ok(match is_empty(neon, &project.id).await {
             Ok(true) => None,
-            Ok(false) => Some(Step::Handed(String::from("There are tables in it: it may hold somebody's data."), None)),
+            Ok(false) => {
+                Some(Step::Handed(String::from("Something has been made in it: it may hold somebody's data."), None))
+            }
             Err(LookError::Neon(error)) if error.is_worth_retrying() => Some(Step::Failed(error)),
             Err(error) => Some(Step::Handed(
                 format!("It could not be looked into, so it is not proven to be empty: {error}"),
@@ -69,8 +73,13 @@ impl Inner {
     }
 }
 
-/// Connects as its owner would, and looks for anything that somebody has made.
+/// Connects as its owner would, and looks for anything that somebody has made: other branches and databases than those it was born with, and anything in
+/// its one database.
 pub(super) async fn is_empty(neon: &NeonClient, project_id: &str) -> Result<bool, LookError> {
+    let [branch] = neon.branches(project_id).await?.try_into().map_err(|_| LookError::Branches)?;
+    if neon.databases(project_id, &branch.id).await? != [project::DATABASE_NAME] {
+        return Ok(false);
+    }
     let endpoint = neon.endpoints(project_id).await?.into_iter().find(|endpoint| endpoint.is_writable());
     let endpoint = endpoint.ok_or(LookError::NoEndpoint)?;
     let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
