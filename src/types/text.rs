@@ -15,7 +15,7 @@ pub const REASON_LENGTH: RangeInclusive<usize> = 3..=500;
 /// Why a text is refused, and what to write instead. Never quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    #[error("Write {least} to {most} characters; spaces at the ends do not count.")]
+    #[error("Write {least} to {most} characters; spaces at the ends do not count, and one must be visible.")]
     Length { least: usize, most: usize },
     #[error("Control characters are not allowed. Write plain text.")]
     Control,
@@ -47,7 +47,7 @@ pub fn email(text: &str) -> Result<String, TextError> {
 /// What is read by people and searched for: a name, an organisation, a filter. Trimmed.
 ///
 /// # Errors
-/// Too short, too long, or with control characters.
+/// Too short, too long, of nothing visible, or with control characters.
 pub fn label(text: &str, length: RangeInclusive<usize>) -> Result<String, TextError> {
     line(text, &length)
 }
@@ -55,7 +55,7 @@ pub fn label(text: &str, length: RangeInclusive<usize>) -> Result<String, TextEr
 /// Why something is done. Trimmed; may have several lines, which end in `\n` however they came.
 ///
 /// # Errors
-/// Fewer characters than `least`, more than fit, or control characters.
+/// Fewer characters than `least`, more than fit, nothing visible, or control characters.
 pub fn reason(text: &str, least: usize) -> Result<String, TextError> {
     let text = text.replace("\r\n", "\n");
     checked(&text, &(least..=*REASON_LENGTH.end()), |c| c != '\n' && is_control(c))
@@ -83,7 +83,8 @@ fn checked(text: &str, length: &RangeInclusive<usize>, refused: fn(char) -> bool
     if text.contains(refused) {
         return Err(TextError::Control);
     }
-    if !length.contains(&text.chars().count()) {
+    let is_blank = !text.is_empty() && text.chars().all(|c| c.is_whitespace() || is_invisible(c));
+    if is_blank || !length.contains(&text.chars().count()) {
         return Err(TextError::Length { least: *length.start(), most: *length.end() });
     }
     Ok(text.to_owned())
@@ -103,7 +104,7 @@ fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{2800}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -147,6 +148,18 @@ mod tests {
         assert_eq!(reason("  ticket 4711\r\nasked by Ada \n", 3), Ok(String::from("ticket 4711\nasked by Ada")));
         assert!(reason(" a ", 3).is_err() && reason(" a ", 1).is_ok() && reason(&"x".repeat(501), 1).is_err());
         assert!(CONTROLS.iter().all(|text| reason(text, 1) == Err(TextError::Control)));
+    }
+
+    #[test]
+    fn what_is_made_of_nothing_visible_is_blank() {
+        for unseen in ['\u{2800}', '\u{3164}', '\u{115f}', '\u{1160}', '\u{ffa0}', '\u{200b}'] {
+            let blank = format!("{unseen} {unseen}{unseen}");
+            assert!(id(&blank).is_err() && email(&blank).is_err(), "{blank:?}");
+            assert!(label(&blank, 0..=20).is_err() && reason(&blank, 1).is_err(), "{blank:?}");
+            assert_eq!(id(&format!("a{unseen}")), Err(TextError::Invisible));
+            assert_eq!(email(&format!("{unseen}@{unseen}")), Err(TextError::Invisible));
+            assert!(label(&format!("a{unseen}"), 1..=20).is_ok());
+        }
     }
 
     #[test]

@@ -51,6 +51,10 @@ async fn a_paste_leads_to_its_record_and_its_password_goes_nowhere() {
         format!("password={PASSWORD}"),
         format!("postgres://u:{PASSWORD}@10.0.0.1/db"),
         format!("a\npassword: {PASSWORD}"),
+        format!("user:{PASSWORD}@db.example.com"),
+        format!("localhost:5432:my db:me:{PASSWORD}"),
+        format!("DB_PASS {PASSWORD}"),
+        format!("u&colon;{PASSWORD}@db.example.com"),
     ] {
         assert_eq!(led_to(&server, &cookie, &nothing).await, "/lookup?error=unread", "{nothing}");
     }

@@ -107,7 +107,7 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
 /// What may stand in the address for a text that was typed or pasted.
 fn without_secret(text: String) -> Option<String> {
     let paste = Paste::read(&text);
-    if paste.holds_secret { paste.searched().map(str::to_owned) } else { Some(text) }
+    if paste.may_hold_secret { paste.searched().map(str::to_owned) } else { Some(text) }
 }
 
 #[component]

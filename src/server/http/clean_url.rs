@@ -71,7 +71,7 @@ async fn cleaned(state: &AppState, uri: &Uri, is_signed_in: bool) -> Result<Opti
 /// What may stand for a typed text: itself, if there is no secret in it or it is the very name of something.
 async fn typed(state: &AppState, value: &str, is_signed_in: bool) -> Result<Option<String>, LedgerError> {
     let paste = Paste::read(value);
-    if !paste.holds_secret || is_signed_in && state.ledger.is_identifier(value).await? {
+    if !paste.may_hold_secret || is_signed_in && state.ledger.is_identifier(value).await? {
         return Ok(Some(value.to_owned()));
     }
     Ok(paste.searched().map(str::to_owned))

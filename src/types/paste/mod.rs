@@ -1,14 +1,14 @@
 //! What people paste to find a database: a connection string, a command, settings, an error message, or just a name.
 //!
-//! The one reading of such texts. Secrets are cut out first ([`secrets`]). Of a text that held one only what has the form of an
-//! identifier is kept, so no password gets from here into an address, a log or an answer.
+//! The one reading of such texts. It does not look for passwords, which have no form. It asks whether a text is a name or a sentence
+//! that can hold none ([`innocence`]); of every other text only what stands where an identifier belongs is taken ([`identifiers`]). So no
+//! password gets from here into an address, a log or an answer.
 
 mod identifiers;
-mod secrets;
+mod innocence;
 #[cfg(test)]
 mod tests;
 
-use self::secrets::Cut;
 use super::text;
 
 /// Bytes that are read of a paste; an identifier stands at its beginning or nowhere.
@@ -23,18 +23,18 @@ pub struct Paste {
     pub identifiers: Vec<String>,
     /// The whole paste, where it is one line that may be shown and searched for.
     pub text: Option<String>,
-    /// Whether there was anything in it that must not get into an address.
-    pub holds_secret: bool,
+    /// Whether it must not get into an address as it stands.
+    pub may_hold_secret: bool,
 }
 
 impl Paste {
     pub fn read(pasted: &str) -> Self {
-        let cut = Cut::of(beginning(pasted));
-        let holds_secret = cut.held_secret();
-        let mut identifiers = identifiers::of(&cut.rest);
-        identifiers.retain(|identifier| !cut.secrets.iter().any(|secret| identifier.to_lowercase().contains(secret)));
-        let text = text::label(pasted, 1..=LONGEST_TEXT).ok().filter(|_| !holds_secret);
-        Self { identifiers, text, holds_secret }
+        let read = beginning(pasted).trim();
+        let is_innocent = innocence::is_innocent(read);
+        let identifiers = if is_innocent { identifiers::of(read) } else { identifiers::in_their_places(read) };
+        let text = text::label(pasted, 1..=LONGEST_TEXT).ok().filter(|text| is_innocent && innocence::is_plain(text));
+        let may_hold_secret = text.is_none() && !read.is_empty();
+        Self { identifiers, text, may_hold_secret }
     }
 
     /// What stands for it in an address: its first identifier, else the text; nothing where it names nothing.
