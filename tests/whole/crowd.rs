@@ -126,3 +126,29 @@ async fn those_who_have_shown_who_they_are_need_not_make_way() {
     drop(strangers);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wait_for_an_empty_pool_keep_nobody_out() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let body = serde_json::json!({
+            "owner": { "id": format!("owner-{number}"), "email": "owner@mail.example" }, "wait_seconds": 30
+        });
+        let request = server.api(Method::POST, "/api/v1/claims").json(&body);
+        calls.spawn(async move { request.send().await.unwrap().status() });
+        // As signups come, and not all in one moment: a connection is a stranger's until its token has been read.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // More than may wait: the rest is told at once to ask again.
+    let mut told = 0;
+    while told < 44 {
+        let status = timeout(Duration::from_secs(25), calls.join_next()).await.expect("they do not all wait");
+        assert_eq!(status.unwrap().unwrap(), StatusCode::ACCEPTED);
+        told += 1;
+    }
+    assert_eq!(server.anonymous(Method::GET, "/sign-in").send().await.unwrap().status(), StatusCode::OK);
+    calls.abort_all();
+    server.stop().await;
+}
