@@ -9,7 +9,7 @@ use std::{sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{CrashPoint, Duty, Inner, Report, crash};
+use super::{CrashPoint, Duty, Inner, Report, crash, setback::Setback};
 use crate::server::{
     ledger::{By, Installation, LedgerError, ProofState},
     neon::{Class, NeonClient, NeonError, NeonQuota, NewProject},
@@ -37,24 +37,6 @@ struct Mark {
     project_id: String,
     name: String,
     counter: i64,
-}
-
-/// Why a look at the mark led to nothing.
-enum Setback {
-    Neon(NeonError),
-    Ledger(LedgerError),
-}
-
-impl From<LedgerError> for Setback {
-    fn from(error: LedgerError) -> Self {
-        Self::Ledger(error)
-    }
-}
-
-impl From<NeonError> for Setback {
-    fn from(error: NeonError) -> Self {
-        Self::Neon(error)
-    }
 }
 
 impl Inner {
@@ -99,7 +81,7 @@ impl Inner {
                 )
                 .await?;
             }
-            Ok(Seen::Nothing) if installation.has_databases => self.look_for_predecessor(&neon).await?,
+            Ok(Seen::Nothing) if self.ledger.has_databases().await? => self.look_for_successor(&neon).await?,
             Ok(_) if installation.was_marked && !installation.is_in_its_place => {
                 self.ledger.wait_after_move(self.settle_seconds()).await?;
             }
@@ -115,7 +97,7 @@ impl Inner {
 
     /// A ledger with databases that was never marked is one from before marks, or a backup from then: that has another id than the ledger that it was
     /// taken of, so any mark on Neon may be its successor's.
-    async fn look_for_predecessor(&self, neon: &NeonClient) -> Result<(), Setback> {
+    async fn look_for_successor(&self, neon: &NeonClient) -> Result<(), Setback> {
         match neon.find_projects_by_prefix(ANY_MARK).await?.first() {
             None => Ok(()),
             Some(project) => Ok(self

@@ -38,6 +38,7 @@ mod repair;
 mod report;
 mod roll;
 mod sample;
+mod setback;
 mod settings;
 mod size;
 mod sync;

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{CrashPoint, Inner, Report, crash};
+use super::{CrashPoint, Inner, Report, crash, setback::Setback};
 use crate::server::{
     ledger::{LedgerError, ListedProject, PageOwners, SightedBy, Sweep, SweptPage},
     neon::{Class, NeonError, ProjectItem, ProjectPage, project::MAX_PAGE},
@@ -82,18 +82,6 @@ fn fingerprint(project_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     project_id.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Why a page brought the sweep no further.
-enum Setback {
-    Neon(NeonError),
-    Ledger(LedgerError),
-}
-
-impl From<LedgerError> for Setback {
-    fn from(error: LedgerError) -> Self {
-        Self::Ledger(error)
-    }
 }
 
 impl Inner {

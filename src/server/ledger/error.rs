@@ -46,3 +46,15 @@ impl LedgerError {
         }
     }
 }
+
+impl LedgerError {
+    /// A claim that the unique indexes refuse because the owner has one already is a conflict, with what to do about it.
+    pub(super) fn if_holds_another(error: sqlx::Error, what_to_do: &str) -> Self {
+        match error.as_database_error().and_then(|inner| inner.constraint()) {
+            Some("databases_one_per_owner" | "claims_one_live_per_owner") => {
+                Self::Conflict(format!("The owner holds another database in this pool by now. {what_to_do}"))
+            }
+            _ => Self::Sql(error),
+        }
+    }
+}

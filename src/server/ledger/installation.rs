@@ -31,8 +31,6 @@ pub struct Installation {
     pub is_in_its_place: bool,
     /// Neon has had a mark of this ledger.
     pub was_marked: bool,
-    /// It has databases of its own, which somebody may have claimed since.
-    pub has_databases: bool,
     pub hands_out: bool,
     pub in_safe_mode: bool,
 }
@@ -55,9 +53,20 @@ impl Ledger {
         Ok(sqlx::query_as!(
             Installation,
             r#"SELECT id, mark_project_id, coalesce(mark_place = ledger_place(), false) AS "is_in_its_place!",
-                      mark_confirmed_at IS NOT NULL AS "was_marked!",
-                      EXISTS (SELECT FROM databases WHERE state IN ('available', 'claimed') AND origin = 'pool') AS "has_databases!", hands_out, safe_mode_since IS NOT NULL AS "in_safe_mode!"
+                      mark_confirmed_at IS NOT NULL AS "was_marked!", hands_out, safe_mode_since IS NOT NULL AS "in_safe_mode!"
                FROM installation"#
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
+    /// Whether it has databases of its own, which somebody may have claimed since.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn has_databases(&self) -> Result<bool, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM databases WHERE state IN ('available', 'claimed') AND origin = 'pool') AS "has!""#
         )
         .fetch_one(&self.db)
         .await?)

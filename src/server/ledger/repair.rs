@@ -252,16 +252,7 @@ async fn ensure_owner(db: &mut sqlx::PgConnection, owner: &FoundOwner) -> Result
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
-    match &error {
-        sqlx::Error::Database(inner)
-            if matches!(inner.constraint(), Some("databases_one_per_owner" | "claims_one_live_per_owner")) =>
-        {
-            LedgerError::Conflict(String::from(
-                "The owner holds another database in this pool by now. Release the one that is not theirs, and repair again.",
-            ))
-        }
-        _ => LedgerError::Sql(error),
-    }
+    LedgerError::if_holds_another(error, "Release the one that is not theirs, and repair again.")
 }
 
 fn given<'a>(

@@ -323,16 +323,7 @@ impl Ledger {
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
-    match &error {
-        sqlx::Error::Database(inner)
-            if matches!(inner.constraint(), Some("databases_one_per_owner" | "claims_one_live_per_owner")) =>
-        {
-            LedgerError::Conflict(String::from(
-                "The owner holds another database in this pool by now. Release that one first, or ignore this finding.",
-            ))
-        }
-        _ => LedgerError::Sql(error),
-    }
+    LedgerError::if_holds_another(error, "Release that one first, or ignore this finding.")
 }
 
 fn permit(finding: &Finding, action: FindingAction) -> Result<(), LedgerError> {
