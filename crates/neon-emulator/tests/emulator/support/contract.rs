@@ -33,7 +33,7 @@ pub struct Contract {
 
 impl Contract {
     pub fn load() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/neon-openapi.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/neon-openapi.json");
         let text = std::fs::read_to_string(path).expect("target/neon-openapi.json is missing; `make setup` makes it");
         let mut document: Value = serde_json::from_str(&text).unwrap();
         for name in CLOSED {
