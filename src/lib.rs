@@ -14,7 +14,7 @@ pub mod pages;
 pub mod rpc;
 #[cfg(feature = "ssr")]
 pub mod server;
-pub mod types;
+pub use fleet_types as types;
 
 /// Attaches to the HTML that the server rendered.
 #[cfg(feature = "hydrate")]

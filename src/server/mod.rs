@@ -13,10 +13,11 @@ pub mod ledger;
 pub mod metrics;
 pub mod neon;
 pub mod secrets;
-pub mod sizing;
 pub mod start;
 pub mod telemetry;
-pub mod trace;
+
+pub use ::sizing;
+pub use ::trace;
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ use super::{
     metrics::Metrics,
     neon::{NeonClient, NeonConfig},
     secrets::Secrets,
+    trace,
 };
 
 const NO_ANSWER: &str = "The ledger's PostgreSQL does not answer. Check DATABASE_URL";
@@ -248,13 +249,13 @@ fn neon_config(config: &Config) -> Result<NeonConfig> {
         );
     };
     Ok(NeonConfig {
-        base_url: config.neon_api_url.clone(),
-        api_key: api_key.clone(),
         org_id: config.neon_org_id().map(str::to_owned),
         calls_per_minute: config.neon_calls_per_minute,
         calls_per_second_per_route: config.neon_calls_per_second,
         consumption_calls_per_minute: config.neon_consumption_calls_per_minute,
-        timeout: Duration::from_secs(30),
+        user_agent: String::from(concat!("flotilla/", env!("CARGO_PKG_VERSION"))),
+        request_id: trace::current_or_fresh,
+        ..NeonConfig::new(&config.neon_api_url, api_key.clone())
     })
 }
 

@@ -17,6 +17,7 @@ use flotilla::{
         metrics::Metrics,
         neon::{NeonClient, NeonConfig},
         secrets::Secrets,
+        trace,
     },
     types::{Connection, Role},
 };
@@ -159,6 +160,7 @@ impl World {
         let mut neon = NeonConfig::new(&self.neon_url, NEON_KEY.into());
         neon.calls_per_minute = self.calls_per_minute;
         neon.timeout = Duration::from_secs(10);
+        neon.request_id = trace::current_or_fresh;
         neon.org_id = Some(String::from(neon_emulator::DEFAULT_ORG));
         configure(&mut neon);
         let engine = Engine::start(Parts {

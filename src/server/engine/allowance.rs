@@ -64,7 +64,7 @@ fn answered(answer: Result<CallsGranted, LedgerError>) -> Result<Grant, Allowanc
 /// The text stands on screens: no address, no statement.
 fn failed(error: &LedgerError) -> AllowanceError {
     tracing::debug!(error = error as &dyn std::error::Error, "the ledger did not say how many calls may be made");
-    AllowanceError(String::from("the ledger did not answer"))
+    AllowanceError(String::from("the ledger did not answer; look at its PostgreSQL"))
 }
 
 fn count(n: u32) -> i32 {

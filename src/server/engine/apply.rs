@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint, owner_tag::name_with_owner};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota, owner_tag::name_with_owner};
 use crate::{
     server::{
         ledger::{Backoff, By, DueChange, LedgerError},
@@ -126,7 +126,7 @@ async fn make_change(
     name: Option<&str>,
 ) -> Result<Option<&'static str>, NeonError> {
     if row.settings_differ {
-        neon.update_project(&row.project_id, &row.quota.into(), name).await?;
+        neon.update_project(&row.project_id, &neon_quota::to_neon(&row.quota), name).await?;
         crash::here(CrashPoint::QuotaTaken);
     }
     if row.compute_differs {

@@ -5,7 +5,7 @@ use super::{Engine, Inner, forecast};
 use crate::{
     server::{
         ledger::{Backlogs, CallPause, CallRecord, HourOfCalls, LedgerError},
-        neon::{Bucket, Class, budget::GateStatus, consumption::MAX_IDS, project::MAX_PAGE},
+        neon::{Bucket, Class, budget::GateStatus, consumption::MAX_IDS, project::MAX_PAGE, stats},
     },
     types::{
         ApiBudget, BucketPause, BucketUse, CALL_TIME_BOUNDS_MS, CallSum, ClassUse, JobProgress, PoolRange,
@@ -39,6 +39,15 @@ impl Engine {
         })
     }
 }
+
+/// The client counts times under the bounds that the screen names.
+const _: () = {
+    let mut n = 0;
+    while n < CALL_TIME_BOUNDS_MS.len() {
+        assert!(CALL_TIME_BOUNDS_MS[n] == stats::CALL_TIME_BOUNDS_MS[n]);
+        n += 1;
+    }
+};
 
 impl Inner {
     /// Hands over what was called since the last time, and how this replica stands.

@@ -28,6 +28,7 @@ mod fitness;
 mod forecast;
 mod mark;
 mod measure;
+mod neon_quota;
 mod observe;
 mod owner_tag;
 mod provision;

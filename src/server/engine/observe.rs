@@ -19,7 +19,7 @@ use crate::{
         neon::{Class, NeonClient, NeonError},
         trace,
     },
-    types::Usage,
+    types::{EndpointState, Usage},
 };
 
 /// A database that is being looked at is asked about this often at most.
@@ -110,7 +110,7 @@ impl Inner {
         let endpoint =
             endpoints.into_iter().find(|endpoint| endpoint.id == endpoint_id).ok_or(ObserveError::NoProject)?;
         let seen = Observation {
-            endpoint_state: endpoint.known_state().map(|state| state.as_str().to_owned()),
+            endpoint_state: EndpointState::parse(&endpoint.state).map(|state| state.as_str().to_owned()),
             pending_state: endpoint.pending_state,
             disabled: endpoint.disabled,
             last_active_at: endpoint.last_active.or(project.last_active_at),

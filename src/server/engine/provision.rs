@@ -11,7 +11,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota};
 use crate::{
     server::{
         ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord, Refusal},
@@ -292,7 +292,7 @@ fn new_project(row: &DueCreation) -> NewProject {
         name: row.project_name.clone(),
         region_id: row.region_id.clone(),
         pg_version: row.pg_version,
-        quota: row.quota.into(),
+        quota: neon_quota::to_neon(&row.quota),
         min_cu: row.min_cu,
         max_cu: row.max_cu,
         suspend_timeout_seconds: row.suspend_timeout_seconds,

@@ -1,6 +1,6 @@
 //! How many calls to Neon may be made now, over all replicas: a token bucket per row of `neon_budget`, on PostgreSQL's clock.
 //!
-//! The same rules as `neon/tank.rs` has in memory. A bucket holds `burst` places and gains one every `interval`; places are
+//! The same rules as `neon-client/src/tank.rs` has in memory. A bucket holds `burst` places and gains one every `interval`; places are
 //! taken under the row's lock, so replicas never take one twice. Moments too far in the future, as a clock that was set back
 //! would leave, count as the furthest that can be right.
 

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::bears_our_prefix;
 use crate::{
     server::{
-        engine::{CrashPoint, Duty, Inner, Report, crash},
+        engine::{CrashPoint, Duty, Inner, Report, crash, neon_quota},
         ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired, Taken},
         neon::{Class, NeonClient, NeonError},
     },
-    types::{FindingKind, Quota, Resolution, Time},
+    types::{FindingKind, Resolution, Time},
 };
 
 const AT_ONCE: usize = 8;
@@ -238,7 +238,7 @@ impl Inner {
             return Ok(Step::gone("The quota is being changed."));
         };
         let on_neon = match neon.get_project(project_id).await {
-            Ok(project) => Quota::from(project.quota),
+            Ok(project) => neon_quota::from_neon(&project.quota),
             Err(error) => return Ok(Step::Failed(error)),
         };
         if on_neon == wanted {

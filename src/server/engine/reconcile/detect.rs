@@ -5,13 +5,10 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    server::{
-        engine::{Inner, sync::SeenProjects},
-        ledger::{Concluded, LedgerError, PageOwners, SightedBy, SightedProject},
-        neon::ProjectItem,
-    },
-    types::Quota,
+use crate::server::{
+    engine::{Inner, neon_quota, sync::SeenProjects},
+    ledger::{Concluded, LedgerError, PageOwners, SightedBy, SightedProject},
+    neon::ProjectItem,
 };
 
 /// Databases read at a time.
@@ -90,7 +87,7 @@ fn sighted(item: &ProjectItem) -> SightedProject {
         "synthetic_size_bytes": item.synthetic_size_bytes,
     });
     if let Some(quota) = item.quota {
-        fields["quota"] = json!(Quota::from(quota));
+        fields["quota"] = json!(neon_quota::from_neon(&quota));
     }
     SightedProject { id: item.id.clone(), name: item.name.clone(), fields }
 }

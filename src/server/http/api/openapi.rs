@@ -20,7 +20,7 @@ const INVISIBLE: &str = r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180
 /// Room, which does not count at the ends of a text.
 const ROOM: &str = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
-/// What the routes call a pattern by, and the pattern: the rules of `types/text.rs` as far as a regular expression can tell them. How long a text
+/// What the routes call a pattern by, and the pattern: the rules of `fleet_types::text` as far as a regular expression can tell them. How long a text
 /// may be stands in the pattern too, since room at its ends does not count.
 fn pattern(name: &str) -> Option<String> {
     let seen = format!("[^{CONTROLS}{INVISIBLE}]");
