@@ -9,6 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Libraries that say more than an operator wants to read.
 const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn";
 
+/// Flotilla's other crates: in a filter, `flotilla` stands for them too.
+const OURS: [&str; 8] = ["engine", "fleet_types", "ledger", "neon_client", "probe", "secrets", "sizing", "trace"];
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -53,9 +56,12 @@ where
     outcome.map_err(|_| TelemetryError::Twice)
 }
 
-/// What stands later wins, so the quiet defaults come first.
+/// What stands later wins, so the quiet defaults come first, and what is said of a single crate last.
 fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(format!("{QUIET},{filter}"))
+    let levels = filter.split(',').filter_map(|directive| directive.trim().strip_prefix("flotilla"));
+    let levels = levels.filter(|level| level.is_empty() || level.starts_with('='));
+    let ours: String = levels.flat_map(|level| OURS.map(|name| format!("{name}{level},"))).collect();
+    EnvFilter::try_new(format!("{QUIET},{ours}{filter}"))
         .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), cause: error.to_string() })
 }
 
@@ -69,6 +75,15 @@ mod tests {
         assert!(quiet.contains("sqlx=warn") && quiet.contains("info"), "{quiet}");
         let loud = parse("info,sqlx=debug").unwrap().to_string();
         assert!(loud.contains("sqlx=debug") && !loud.contains("sqlx=warn"), "{loud}");
+    }
+
+    #[test]
+    fn flotilla_stands_for_all_its_crates() {
+        let filter = parse("info,flotilla=debug,ledger=warn").unwrap().to_string();
+        for part in ["flotilla=debug", "engine=debug", "neon_client=debug", "ledger=warn"] {
+            assert!(filter.contains(part), "{part} in {filter}");
+        }
+        assert!(!parse("info,flotilla::server=debug").unwrap().to_string().contains("engine"));
     }
 
     #[test]

@@ -108,7 +108,7 @@ async fn r2_replicas_with_wrong_clocks_take_no_lease_early() {
         let environment = [
             ("LD_PRELOAD", shim.as_str()),
             ("CLOCK_IS_OFF_BY", &off_text),
-            ("RUST_LOG", "info,flotilla::server::neon=debug"),
+            ("RUST_LOG", "info,neon_client=debug"),
         ];
         let replica = Replica::start(&world, free_port(), &environment);
         assert_clock_is_off(&world, &replica, off).await;
