@@ -51,7 +51,9 @@ pub fn SignInPage() -> impl IntoView {
 /// The server says in a word what went wrong.
 fn explain(error: &str) -> &'static str {
     match error {
-        "wrong" => "E-mail or password is wrong.",
+        "wrong" => {
+            "E-mail or password is wrong. After several wrong ones even the right one is not looked at for up to five minutes; a one-time link always works."
+        }
         "busy" => "Too many people are signing in at this moment. Try again in a few seconds.",
         "link" => "This link has been used or never existed. Ask for a new one, or sign in with your password.",
         "expired" => "You were signed out because you were away. Sign in again.",

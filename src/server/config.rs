@@ -62,7 +62,7 @@ pub struct Config {
     #[arg(long, env = "FLOTILLA_CONNECTIONS", hide = true, global = true, default_value_t = 4_096, value_parser = clap::value_parser!(u16).range(16..), value_name = "N")]
     pub connections: u16,
 
-    /// Connections of one address at a time at most, not counting trusted proxies and those that have shown a valid token or session
+    /// Connections of one address at a time at most that have not shown a valid token or session within five seconds; trusted proxies are not counted
     #[arg(long, env = "FLOTILLA_CONNECTIONS_PER_ADDRESS", hide = true, global = true, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
     pub connections_per_address: u16,
 

@@ -9,7 +9,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use tower_http::compression::{
     CompressionLayer,
     predicate::{DefaultPredicate, Predicate},
@@ -64,6 +67,25 @@ impl Gate {
 /// Marks an answer that holds a secret: it is not compressed, since its length would tell about it.
 #[derive(Clone, Copy)]
 pub struct HoldsSecret;
+
+/// Marks an answer that leaves no sooner than this: its time shall not tell what was done for it.
+#[derive(Clone, Copy)]
+pub struct NotBefore(Instant);
+
+impl NotBefore {
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+}
+
+/// Holds such answers back. Outside of [`bounded`]: they take no place while they wait, only their connection.
+pub async fn hold_back(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(NotBefore(time)) = response.extensions().get() {
+        tokio::time::sleep_until(*time).await;
+    }
+    response
+}
 
 pub fn body() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_BYTES)

@@ -66,6 +66,7 @@ pub fn router(state: AppState) -> Router {
         .layer(limits::compression())
         .layer(from_fn_with_state(limits::Gate::new(state.metrics.clone()), limits::bounded))
         .layer(limits::body())
+        .layer(from_fn(limits::hold_back))
         .merge(health::router())
         .layer(from_fn_with_state(state.clone(), cross_site::refuse_blind_cookies))
         .layer(cross_site::layer(&state.config))

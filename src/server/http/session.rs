@@ -38,10 +38,12 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     let Some(token_hash) = cookie::session_hash(request.headers(), &state.config) else {
         return next.run(request).await;
     };
-    connections::recognise(request.extensions(), token_hash);
+    let is_known = connections::recognise(request.extensions(), token_hash);
     match find(&state, token_hash).await {
         Ok(Some(signed_in)) => {
-            connections::make_known(request.extensions(), token_hash);
+            if !is_known {
+                connections::make_known(request.extensions(), token_hash);
+            }
             request.extensions_mut().insert(signed_in)
         }
         Ok(None) => {

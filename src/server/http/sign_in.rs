@@ -1,5 +1,9 @@
 //! Signing in with a password or a one-time link, and signing out. The page itself belongs to the console; what goes wrong
 //! is told to it as a code in the query.
+//!
+//! Whoever is refused is answered [`HOLD`] after they asked, whether there is no such account, its password is another, or too many have guessed at it:
+//! neither text nor time tell which. Whoever is let in is answered at once. So somebody who guesses is slowed down, and keeps nobody waiting who
+//! shares their address.
 
 use std::time::Duration;
 
@@ -14,7 +18,7 @@ use axum_extra::extract::cookie::CookieJar;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{address, plain_page, request_id::RequestId, session};
+use super::{connections, limits::NotBefore, plain_page, request_id::RequestId, session};
 use crate::{
     server::{
         AppState,
@@ -23,12 +27,15 @@ use crate::{
             next::{self, page_or_home},
             password::{self, PasswordError},
         },
-        ledger::{By, LedgerError, LinkUse, NewSession, SignInAttempt, Via},
+        ledger::{By, LedgerError, LinkUse, NewSession, SignInAttempt, SignInCandidate, Turn, Via},
         metrics::Refused,
         secrets,
     },
     types::{Operator, text},
 };
+
+/// How long a refusal is held back: longer than a password takes to check.
+const HOLD: Duration = Duration::from_secs(2);
 
 pub fn router() -> Router<AppState> {
     Router::new()
@@ -57,9 +64,9 @@ impl<'de> Deserialize<'de> for SecretPassword {
 
 /// Why somebody was not let in. The codes are the sign-in page's.
 enum Refusal {
-    /// No such account, or not its password: the same to whoever asks.
+    /// No such account, not its password, or too many strangers have guessed at it: the same to whoever asks.
     Wrong,
-    /// Too many have failed; the next attempt is looked at after this time.
+    /// Too many have failed in a browser that is known; the next attempt is looked at after this time.
     TooSoon(Duration),
     Busy,
     Ledger(LedgerError),
@@ -78,9 +85,10 @@ async fn sign_in(
     Form(form): Form<Credentials>,
 ) -> Response {
     let Credentials { email, password: SecretPassword(password), next } = form;
+    let held = NotBefore::after(HOLD);
     match let_in(&state, &parts, &email, password, &request_id).await {
         Ok(jar) => (jar, Redirect::to(page_or_home(&next))).into_response(),
-        Err(refusal) => refuse(&state, refusal, &next),
+        Err(refusal) => refuse(refusal, &next, held),
     }
 }
 
@@ -93,31 +101,35 @@ async fn let_in(
     request_id: &RequestId,
 ) -> Result<CookieJar, Refusal> {
     let email = text::email(email).map_err(|_| Refusal::Wrong)?.to_lowercase();
-    let device_hash = cookie::device_hash(&parts.headers, &state.config);
-    let attempt = SignInAttempt { email: &email, address: &address::of(parts, &state.config), device_hash };
-    if let Some(wait) = state.ledger.begin_sign_in(&attempt).await? {
-        return Err(Refusal::TooSoon(wait));
+    let SignInCandidate { operator, password_hash } =
+        state.ledger.sign_in_candidate(&email).await?.ok_or(Refusal::Wrong)?;
+    let attempt = SignInAttempt { email: &email, device_hash: cookie::device_hash(&parts.headers, &state.config) };
+    take_turn(state, &attempt).await?;
+    if !password::is_right(password, password_hash).await.map_err(unchecked)? {
+        return Err(Refusal::Wrong);
     }
-    let operator = check(state, &email, password).await?;
     let opening = Opening::new(state, parts);
-    let by = by(&operator, request_id);
-    state.ledger.open_session(&operator, &attempt, &opening.session(parts), &by).await?;
+    let session = opening.session(parts);
+    state.ledger.open_session(&operator, &attempt, &session, &by(&operator, request_id)).await?;
+    connections::make_known(&parts.extensions, session.token_hash);
     Ok(opening.cookies(state))
 }
 
-/// The operator whose password this is.
-async fn check(state: &AppState, email: &str, password: SecretString) -> Result<Operator, Refusal> {
-    let candidate = state.ledger.sign_in_candidate(email).await?;
-    let (operator, kept) =
-        candidate.map_or((None, None), |candidate| (Some(candidate.operator), candidate.password_hash));
-    let is_right = password::is_right(password, kept).await.map_err(|error| match error {
-        PasswordError::Busy => Refusal::Busy,
-        error => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a password could not be checked");
-            Refusal::Busy
-        }
-    })?;
-    operator.filter(|_| is_right).ok_or(Refusal::Wrong)
+async fn take_turn(state: &AppState, attempt: &SignInAttempt<'_>) -> Result<(), Refusal> {
+    let refusal = match state.ledger.begin_sign_in(attempt).await? {
+        Turn::Now => return Ok(()),
+        Turn::After(wait) => Refusal::TooSoon(wait),
+        Turn::Untold => Refusal::Wrong,
+    };
+    state.metrics.refused(Refused::SignIn);
+    Err(refusal)
+}
+
+fn unchecked(error: PasswordError) -> Refusal {
+    if !matches!(error, PasswordError::Busy) {
+        tracing::error!(error = &error as &dyn std::error::Error, "a password could not be checked");
+    }
+    Refusal::Busy
 }
 
 /// A fresh session in place of the one this browser may have had, and the cookie by which the browser is known next time.
@@ -202,13 +214,10 @@ fn by(operator: &Operator, request_id: &RequestId) -> By {
     By { actor: operator.email.clone(), via: Via::Console, reason: None, request_id: Some(request_id.to_string()) }
 }
 
-fn refuse(state: &AppState, refusal: Refusal, next: &str) -> Response {
+fn refuse(refusal: Refusal, next: &str, held: NotBefore) -> Response {
     match refusal {
-        Refusal::Wrong => failed("wrong", next),
-        Refusal::TooSoon(wait) => {
-            state.metrics.refused(Refused::SignIn);
-            plain_page::too_soon(wait)
-        }
+        Refusal::Wrong => (Extension(held), failed("wrong", next)).into_response(),
+        Refusal::TooSoon(wait) => plain_page::too_soon(wait),
         Refusal::Busy => failed("busy", next),
         Refusal::Ledger(error) => session::unavailable(error),
     }

@@ -69,7 +69,7 @@ use super::trace;
 
 pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::{DueChange, DueReset};
-pub use attempts::SignInAttempt;
+pub use attempts::{SignInAttempt, Turn};
 pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claim_record::{Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, ConnectionOmitted};

@@ -26,7 +26,7 @@ pub struct OperatorAccount {
 /// What a password is checked against.
 pub struct SignInCandidate {
     pub operator: Operator,
-    pub password_hash: Option<String>,
+    pub password_hash: String,
 }
 
 impl Ledger {
@@ -73,7 +73,7 @@ impl Ledger {
         Ok(records.into_iter().map(OperatorRecord::into_account).collect())
     }
 
-    /// The operator of this address, unless disabled.
+    /// The operator of this address, unless disabled or without a password.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -86,9 +86,9 @@ impl Ledger {
         )
         .fetch_optional(&self.db)
         .await?;
-        Ok(record.map(|mut record| SignInCandidate {
-            password_hash: record.password_hash.take(),
-            operator: record.into_account().operator,
+        Ok(record.and_then(|mut record| {
+            let password_hash = record.password_hash.take()?;
+            Some(SignInCandidate { password_hash, operator: record.into_account().operator })
         }))
     }
 

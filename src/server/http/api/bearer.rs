@@ -63,12 +63,14 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
         Ok(token) => secrets::hash_token(token),
         Err(problem) => return problem.into_response(),
     };
-    connections::recognise(request.extensions(), token_hash);
+    let is_known = connections::recognise(request.extensions(), token_hash);
     let live = match standing(&state, &token_hash).await {
         Ok(live) => live,
         Err(problem) => return problem.into_response(),
     };
-    connections::make_known(request.extensions(), token_hash);
+    if !is_known {
+        connections::make_known(request.extensions(), token_hash);
+    }
     let (parts, body) = request.into_parts();
     let token = Token {
         name: live.name,

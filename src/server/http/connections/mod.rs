@@ -1,9 +1,10 @@
 //! Connections: how many there may be, and how long one may take to say what it wants.
 //!
-//! Whoever has shown a valid token or session on a connection is known. Everybody else is a stranger: where a limit is reached, the stranger who has been
-//! here longest makes way, of the same network first. So somebody who opens many connections and says nothing pushes out himself, and a claim, which
-//! says at once who it is, gets through. Behind a trusted proxy only the limit of all counts. While the ledger is away nobody can be asked who is who:
-//! then a token or session that was valid a while ago is enough to stay connected.
+//! Whoever has shown a valid token or session on a connection is known. Everybody else is a stranger: a network may have so many of them who have had a
+//! few seconds to say who they are, and its oldest make way for more. So hundreds of calls that come at once from one address are read and known before
+//! anybody counts, and somebody who opens many connections and says nothing pushes out himself. In a full house the network with most strangers beyond
+//! its limit gives one up, whatever their age, else the oldest stranger of all goes. Behind a trusted proxy only the limit of all counts. While the ledger
+//! is away nobody can be asked who is who: then a token or session that was valid a while ago is enough to stay connected.
 
 mod answer;
 mod registry;
@@ -31,6 +32,8 @@ pub struct Limits {
     pub all: usize,
     /// Strangers of one network (an IPv4 address, or the /64 of an IPv6 address).
     pub per_network: usize,
+    /// How long a stranger is not counted against that: time to be accepted, read and looked up, one of hundreds who come at once.
+    pub unsaid: Duration,
     /// From the first moment, or from the end of the last answer, to the end of a request's header.
     pub header: Duration,
     /// The same for a trusted proxy, which keeps connections for later: longer than proxies usually do, so that it is the proxy that closes them.
@@ -53,6 +56,7 @@ impl Limits {
         Self {
             all: all.min(possible),
             per_network: usize::from(config.connections_per_address),
+            unsaid: Duration::from_secs(5),
             header: Duration::from_secs(15),
             header_of_proxy: Duration::from_secs(90),
             unread: Duration::from_secs(30),
@@ -95,11 +99,9 @@ pub fn make_known(extensions: &Extensions, credential: CredentialHash) {
     }
 }
 
-/// Asked before the ledger: while it is away, those who were known go on being told so instead of making way.
-pub fn recognise(extensions: &Extensions, credential: CredentialHash) {
-    if let Some(connection) = extensions.get::<OpenConnection>() {
-        connection.recognise(credential);
-    }
+/// Asked before the ledger: while it is away, those who were known go on being told so instead of making way. Whether [`make_known`] would add nothing.
+pub fn recognise(extensions: &Extensions, credential: CredentialHash) -> bool {
+    extensions.get::<OpenConnection>().is_none_or(|connection| connection.recognise(credential))
 }
 
 #[cfg(test)]

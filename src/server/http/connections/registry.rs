@@ -17,6 +17,8 @@ use crate::server::{
 
 /// For how long a token or session that was valid vouches for connections while nobody can ask the ledger about it.
 const VOUCHES_FOR: Duration = Duration::from_secs(3_600);
+/// Its age is renewed when it is older than this.
+const RENEWED_AFTER: Duration = Duration::from_secs(300);
 /// Tokens and sessions that are remembered.
 const REMEMBERED: usize = 4_096;
 
@@ -46,6 +48,7 @@ struct Open {
 struct Stranger {
     /// None behind a trusted proxy.
     network: Option<IpAddr>,
+    since: Instant,
     close: CancellationToken,
 }
 
@@ -68,31 +71,38 @@ impl Connections {
         Self { limits, metrics, ended, open: Mutex::default() }
     }
 
-    /// Counts a new connection, for which an older stranger may have to make way; none when all are known.
+    /// Counts a new connection, for which older strangers may have to make way; none when all are known.
     pub fn admit(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Option<Guest> {
         let network = (!is_proxy).then(|| address::network(peer));
         let mut open = self.open();
-        let of_network = network.and_then(|network| open.by_network.get(&network));
-        if let Some(oldest) =
-            of_network.filter(|of_network| of_network.len() >= self.limits.per_network).and_then(BTreeSet::first)
-        {
-            let oldest = *oldest;
-            self.metrics.refused(Refused::ConnectionOfAddress);
-            open.displace(oldest);
+        if let Some(network) = network {
+            self.thin_out(&mut open, network);
         }
         if open.count() >= self.limits.all {
+            let next = open.next_to_go(self.limits.per_network);
             self.metrics.refused(Refused::Connection);
-            let oldest = *open.strangers.first_key_value()?.0;
-            open.displace(oldest);
+            open.displace(next?);
         }
         open.last += 1;
         let (number, close) = (open.last, self.ended.child_token());
-        open.strangers.insert(number, Stranger { network, close: close.clone() });
+        open.strangers.insert(number, Stranger { network, since: Instant::now(), close: close.clone() });
         if let Some(network) = network {
             open.by_network.entry(network).or_default().insert(number);
         }
         self.metrics.connections_open(open.count());
         Some(Guest { connection: OpenConnection { number, connections: self.clone() }, close })
+    }
+
+    /// Makes room for one more stranger of this network, among those who have had the time to say who they are.
+    fn thin_out(&self, open: &mut Open, network: IpAddr) {
+        while let Some(of_network) = open.by_network.get(&network)
+            && of_network.len() >= self.limits.per_network
+            && let Some(oldest) = of_network.first().copied()
+            && open.strangers.get(&oldest).is_some_and(|stranger| stranger.since.elapsed() >= self.limits.unsaid)
+        {
+            self.metrics.refused(Refused::ConnectionOfAddress);
+            open.displace(oldest);
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -103,6 +113,13 @@ impl Connections {
 impl Open {
     fn count(&self) -> usize {
         self.known.len() + self.strangers.len()
+    }
+
+    /// The stranger who makes way in a full house: the oldest of the network that has most of them beyond its limit, else the oldest of all.
+    fn next_to_go(&self, per_network: usize) -> Option<u64> {
+        let crowds = self.by_network.values().filter(|of_network| of_network.len() > per_network);
+        let crowd = crowds.max_by_key(|of_network| of_network.len()).and_then(BTreeSet::first);
+        crowd.or_else(|| self.strangers.first_key_value().map(|(oldest, _)| oldest)).copied()
     }
 
     fn become_known(&mut self, number: u64) {
@@ -148,12 +165,15 @@ impl OpenConnection {
         open.become_known(self.number);
     }
 
-    /// Before the ledger is asked, which may be away: what was valid here a while ago vouches for the connection, and for nothing else.
-    pub fn recognise(&self, credential: CredentialHash) {
+    /// Before the ledger is asked, which may be away: what was valid here a while ago vouches for the connection, and for nothing else. Whether it was so
+    /// lately that it need not be proven again.
+    pub fn recognise(&self, credential: CredentialHash) -> bool {
         let mut open = self.connections.open();
-        if open.proven.get(&credential).is_some_and(|proven_at| proven_at.elapsed() < VOUCHES_FOR) {
+        let Some(age) = open.proven.get(&credential).map(Instant::elapsed) else { return false };
+        if age < VOUCHES_FOR {
             open.become_known(self.number);
         }
+        age < RENEWED_AFTER
     }
 }
 
@@ -175,8 +195,12 @@ mod tests {
     use super::*;
 
     fn house(all: usize, per_network: usize) -> Arc<Connections> {
+        house_where(all, per_network, Duration::ZERO)
+    }
+
+    fn house_where(all: usize, per_network: usize, unsaid: Duration) -> Arc<Connections> {
         let time = Duration::from_secs(1);
-        let limits = Limits { all, per_network, header: time, header_of_proxy: time, unread: time };
+        let limits = Limits { all, per_network, unsaid, header: time, header_of_proxy: time, unread: time };
         Arc::new(Connections::new(limits, Arc::new(Metrics::new().unwrap()), CancellationToken::new()))
     }
 
@@ -209,12 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_just_come_makes_way_in_a_full_house_alone_and_for_a_crowd_of_others_not_at_all() {
+        let house = house_where(10, 2, Duration::from_secs(3_600));
+        let other = house.admit(ip("198.51.100.1"), false).unwrap();
+        let crowd: Vec<Guest> = (0..9).map(|_| house.admit(ip("192.0.2.1"), false).unwrap()).collect();
+        assert!(!crowd.iter().any(|guest| guest.close.is_cancelled()), "nine at once, and none has had time");
+        let next = [house.admit(ip("192.0.2.1"), false).unwrap(), house.admit(ip("203.0.113.1"), false).unwrap()];
+        let closed: Vec<bool> = crowd.iter().map(|guest| guest.close.is_cancelled()).collect();
+        assert_eq!(closed, [true, true, false, false, false, false, false, false, false]);
+        assert!(![&other, &next[0], &next[1]].iter().any(|guest| guest.close.is_cancelled()));
+    }
+
+    #[test]
     fn what_was_valid_once_vouches_for_later_connections() {
         let house = house(100, 1);
         house.admit(ip("192.0.2.1"), false).unwrap().connection.become_known([7; 32]);
         let [again, forged] = [[7; 32], [8; 32]].map(|credential| {
             let guest = house.admit(ip("192.0.2.1"), false).unwrap();
-            guest.connection.recognise(credential);
+            assert_eq!(guest.connection.recognise(credential), credential == [7; 32]);
             guest
         });
         let _next = house.admit(ip("192.0.2.1"), false).unwrap();
