@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::path;
 use super::user_text::UserText;
 use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
-use crate::types::{Event, PoolRange, bytes, duration};
+use crate::types::{Event, PoolRange, bytes, duration, grouped};
 
 /// How an event writes a side that holds nothing.
 const NOTHING: &str = "–";
@@ -52,6 +52,8 @@ fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
                     </span>
                 </p>
                 <p class="text-xs break-words text-muted"><UserText text=who(&event) /></p>
+                {(event.times > 1)
+                    .then(|| view! { <p class="text-xs text-muted">{grouped(event.times)} " times since " <Timestamp at=event.first_at /></p> })}
                 {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">"“" <UserText text=reason /> "”"</p> })}
                 <ul class="mt-0.5 text-xs">{changes}</ul>
             </div>

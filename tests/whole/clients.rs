@@ -118,12 +118,13 @@ async fn every_disclosure_is_in_the_history_with_who_and_from_where() {
                 event.via.as_str(),
                 after["client"].clone(),
                 after["address"].clone(),
+                event.times,
             )
         })
         .collect();
-    let told_again = ("database.credentials_disclosed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"));
-    let claimed = ("database.claimed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"));
-    assert_eq!(told, [told_again.clone(), told_again, claimed], "newest first; what was not told is no event");
+    let told_again = ("database.credentials_disclosed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"), 2);
+    let claimed = ("database.claimed", "signup 2", "api", json!("signup 2"), json!("127.0.0.1"), 1);
+    assert_eq!(told, [told_again, claimed], "newest first; what was not told is no event");
     server.stop().await;
 }
 
@@ -354,6 +355,11 @@ async fn a_token_bound_to_pools_claims_from_no_other() {
     assert_eq!(claim(&server, &bound, body, None).await.0, StatusCode::CREATED);
     let (_, elsewhere) = server.claim("bob").await;
     assert_eq!(read(&server, &bound, &elsewhere).await["status"], 404);
+    let body = json!({ "owner": { "id": "bob", "email": "eve@mail.example" }, "pool": "europe", "update_owner": true });
+    let (status, problem) = claim(&server, &bound, body, None).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "an owner is everybody's, and not only this pool's: {problem}");
+    let owned = server.get(&format!("/api/v1/databases/{}", elsewhere["database"]["id"].as_str().unwrap())).await;
+    assert_eq!(owned["owner"]["email"], "bob@mail.example");
     let path = format!("/api/v1/claims/{}", elsewhere["id"].as_str().unwrap());
     let (status, _) = answer(server.anonymous(Method::DELETE, &path).bearer_auth(&bound)).await;
     assert_eq!(status, StatusCode::NOT_FOUND);

@@ -117,3 +117,47 @@ async fn strangers_are_sent_to_the_sign_in_page_and_every_answer_has_its_headers
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_shows_equal_disclosures_as_one_line_and_every_other_event() {
+    let mut world = World::with_pool(0).await;
+    world.arguments = vec!["--trusted-proxies", "127.0.0.0/8"];
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let (_, claim) = server.claim("ada").await;
+    let id = claim["database"]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/claims/{}", claim["id"].as_str().unwrap());
+    let read_from = async |address: &str, times: usize| {
+        let mut reads = JoinSet::new();
+        for port in 1_000..1_000 + times {
+            let request = server.api(Method::GET, &path).header("x-forwarded-for", format!("{address}:{port}"));
+            reads.spawn(async move { request.send().await.unwrap().status() });
+        }
+        assert!(reads.join_all().await.iter().all(|status| *status == StatusCode::OK));
+    };
+    let change = async |mib: u64| {
+        let request = server.api(Method::PATCH, &format!("/api/v1/databases/{id}/quota"));
+        let answer = request.json(&json!({ "logical_size_bytes": mib << 20 })).send().await.unwrap();
+        assert!(answer.status().is_success());
+    };
+    read_from("203.0.113.5", 200).await;
+    change(600).await;
+    read_from("203.0.113.5", 100).await;
+    read_from("203.0.113.6", 1).await;
+    let cookie = server.sign_in(Role::Viewer).await;
+    for path in [format!("/databases/{id}"), String::from("/")] {
+        let page = server.anonymous(Method::GET, &path).header(header::COOKIE, &cookie).send().await.unwrap();
+        let html = page.text().await.unwrap();
+        assert!(html.matches("Credentials shown").count() <= 6, "{path}: they fill the page");
+        for shown in
+            ["Claimed", "Quota changed", "200<!> times since ", "100<!> times since ", "203.0.113.5", "203.0.113.6"]
+        {
+            assert!(html.contains(shown), "{path}: {shown} is missing");
+        }
+    }
+    let events = world.ledger.database(id.parse().unwrap()).await.unwrap().events;
+    let disclosures: Vec<i64> =
+        events.iter().filter(|event| event.kind == "database.credentials_disclosed").map(|event| event.times).collect();
+    assert_eq!(disclosures, [1, 100, 200], "each is an event, and none is left out");
+    server.stop().await;
+}

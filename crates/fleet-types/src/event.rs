@@ -4,11 +4,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// A line of a history: an event, or several that differ in nothing but time and request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     pub id: i64,
     pub at: DateTime<Utc>,
+    /// How many such events this line stands for; the rest of it is of the latest.
+    pub times: i64,
+    /// When the first of them was.
+    pub first_at: DateTime<Utc>,
     /// Dotted, as `database.quota`.
     pub kind: String,
     pub database_id: Option<Uuid>,

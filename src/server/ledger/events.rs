@@ -17,30 +17,57 @@ pub struct NewEvent<'a> {
     pub after: Option<Value>,
 }
 
+/// Disclosures that a history looks at; those before are not shown.
+const DISCLOSURES_READ: i64 = 1_000;
+
 impl Ledger {
-    /// The newest events of the fleet that people made or that changed a pool; the engine's own steps of each database are left out.
+    /// The newest events of the fleet that people made or that changed a pool; the engine's own steps of each database are left out. Beside so many of
+    /// them stand half as many lines of disclosures at most.
     pub(super) async fn last_events(&self, limit: i64) -> Result<Vec<Event>, LedgerError> {
         let events = sqlx::query_as!(
             EventRecord,
-            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
-               FROM (SELECT * FROM events ORDER BY id DESC LIMIT 500) AS e LEFT JOIN pools AS p ON p.id = e.pool_id
-               WHERE e.via <> 'engine' OR e.kind IN ('database.failed', 'pool.breaker', 'reconcile.brake', 'finding.delete')
-               ORDER BY e.id DESC LIMIT $1"#,
-            limit
+            r#"WITH changes AS (
+                 SELECT id FROM events
+                 WHERE (via <> 'engine' OR kind IN ('database.failed', 'pool.breaker', 'reconcile.brake', 'finding.delete'))
+                   AND kind <> 'database.credentials_disclosed'
+                 ORDER BY id DESC LIMIT $1),
+               disclosures AS (
+                 SELECT id FROM (SELECT id, kind FROM events ORDER BY id DESC LIMIT $2) AS newest WHERE kind = 'database.credentials_disclosed'),
+               lines AS (
+                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS place
+                 FROM history(array(SELECT id FROM changes) || array(SELECT id FROM disclosures)) AS h)
+               SELECT l.id AS "id!", l.at AS "at!", l.first_at AS "first_at!", l.times AS "times!", l.kind AS "kind!", l.database_id, p.name AS "pool?",
+                      l.actor AS "actor!", l.via AS "via!", l.reason, l.before, l.after, l.request_id
+               FROM lines AS l LEFT JOIN pools AS p ON p.id = l.pool_id
+               WHERE NOT l.is_disclosure OR l.place <= $1 / 2 ORDER BY l.id DESC"#,
+            limit,
+            DISCLOSURES_READ,
         )
         .fetch_all(&self.db)
         .await?;
         Ok(events.into_iter().map(Event::from).collect())
     }
 
+    /// The newest events of a database, and the lines of disclosures among them: as many again at most.
     pub(super) async fn database_events(&self, id: Uuid, limit: i64) -> Result<Vec<Event>, LedgerError> {
         let events = sqlx::query_as!(
             EventRecord,
-            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
-               FROM events AS e LEFT JOIN pools AS p ON p.id = e.pool_id
-               WHERE e.database_id = $1 ORDER BY e.id DESC LIMIT $2"#,
+            r#"WITH changes AS (
+                 SELECT id FROM events WHERE database_id = $1 AND kind <> 'database.credentials_disclosed' ORDER BY id DESC LIMIT $2),
+               disclosures AS (
+                 SELECT id FROM events WHERE database_id = $1 AND kind = 'database.credentials_disclosed'
+                   AND id > (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(id) END FROM changes)
+                 ORDER BY id DESC LIMIT $3),
+               lines AS (
+                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS place
+                 FROM history(array(SELECT id FROM changes) || array(SELECT id FROM disclosures)) AS h)
+               SELECT l.id AS "id!", l.at AS "at!", l.first_at AS "first_at!", l.times AS "times!", l.kind AS "kind!", l.database_id, p.name AS "pool?",
+                      l.actor AS "actor!", l.via AS "via!", l.reason, l.before, l.after, l.request_id
+               FROM lines AS l LEFT JOIN pools AS p ON p.id = l.pool_id
+               WHERE NOT l.is_disclosure OR l.place <= $2 ORDER BY l.id DESC"#,
             id,
-            limit
+            limit,
+            DISCLOSURES_READ,
         )
         .fetch_all(&self.db)
         .await?;
@@ -51,7 +78,8 @@ impl Ledger {
     pub(super) async fn pool_events(&self, pool_id: i32, limit: i64) -> Result<Vec<Event>, LedgerError> {
         let events = sqlx::query_as!(
             EventRecord,
-            r#"SELECT e.id, e.at, e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before, e.after, e.request_id
+            r#"SELECT e.id, e.at, e.at AS first_at, 1::bigint AS "times!", e.kind, e.database_id, p.name AS "pool?", e.actor, e.via, e.reason, e.before,
+                      e.after, e.request_id
                FROM events AS e LEFT JOIN pools AS p ON p.id = e.pool_id
                WHERE e.pool_id = $1 AND e.database_id IS NULL ORDER BY e.id DESC LIMIT $2"#,
             pool_id,
@@ -142,6 +170,8 @@ fn log(event: &NewEvent<'_>, via: Via) {
 struct EventRecord {
     id: i64,
     at: Time,
+    first_at: Time,
+    times: i64,
     kind: String,
     database_id: Option<Uuid>,
     pool: Option<String>,
@@ -155,7 +185,21 @@ struct EventRecord {
 
 impl From<EventRecord> for Event {
     fn from(record: EventRecord) -> Self {
-        let EventRecord { id, at, kind, database_id, pool, actor, via, reason, before, after, request_id } = record;
-        Self { id, at, kind, database_id, pool, actor, via, reason, before, after, request_id }
+        let EventRecord {
+            id,
+            at,
+            first_at,
+            times,
+            kind,
+            database_id,
+            pool,
+            actor,
+            via,
+            reason,
+            before,
+            after,
+            request_id,
+        } = record;
+        Self { id, at, first_at, times, kind, database_id, pool, actor, via, reason, before, after, request_id }
     }
 }
