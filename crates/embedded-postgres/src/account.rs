@@ -5,9 +5,14 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::error::{During, Error};
+use crate::process;
+
+/// A signal needs a shell, and that no disk.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// A user of the machine, and whether commands must switch to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +84,14 @@ impl Account {
             command.uid(self.uid).gid(self.gid);
         }
         command
+    }
+
+    /// Sends a signal to a process of this user.
+    pub fn signal(&self, signal: &str, pid: u32) -> Result<ExitStatus, Error> {
+        let mut kill = self.command("/bin/sh", Path::new("/"));
+        kill.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(pid.to_string());
+        kill.stdout(Stdio::null()).stderr(Stdio::null());
+        process::run(kill, SIGNAL_LIMIT)
     }
 }
 

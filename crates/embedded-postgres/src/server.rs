@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,7 @@ impl Postgres {
         self.owner.is_some()
     }
 
-    /// Stops the server if it is ours, in order if that is quick and at once if not; both keep every committed row.
+    /// Stops the server if it is ours, in order if that is quick, at once if not, and by force if it does not hear; each keeps every committed row.
     pub fn stop(mut self) -> Result<(), Error> {
         self.stop_if_ours()
     }
@@ -117,8 +117,11 @@ impl Postgres {
         let mut server = Self::at(port, settings, home, binaries);
         server.child = child;
         server.owner = Some(owner);
+        // From here on it is stopped whatever fails.
+        server.leave_running = false;
         server.password = server.home.password()?;
         server.home.write_private(&server.home.port_file(), &port.to_string())?;
+        server.leave_running = settings.leave_running;
         Ok(server)
     }
 
@@ -168,7 +171,14 @@ impl Postgres {
             if pidfile::running(&self.home.cluster()).is_none() {
                 break;
             }
-            self.ask_to_stop(mode, limit)?;
+            if let Err(error) = self.ask_to_stop(mode, limit) {
+                tracing::warn!(%error, "PostgreSQL could not be asked to stop");
+            }
+        }
+        if let Some(running) = pidfile::running(&self.home.cluster()) {
+            tracing::warn!(pid = running.pid, "PostgreSQL does not stop and is killed; it recovers at its next start");
+            let _ = self.home.account.signal("KILL", running.pid);
+            self.wait_for_end(IMMEDIATE_LIMIT);
         }
         if let Some(running) = pidfile::running(&self.home.cluster()) {
             return Err(Error::NotStopped { pid: running.pid, log: self.home.log_file() });
@@ -184,9 +194,15 @@ impl Postgres {
     fn ask_to_stop(&mut self, mode: &str, limit: Duration) -> Result<(), Error> {
         let mut stop = self.home.account.command(self.binaries.program("pg_ctl"), &self.home.dir);
         stop.args(["stop", "--silent", "--no-wait", "--mode", mode, "--pgdata"]).arg(self.home.cluster());
-        let (log, _) = self.home.open_log()?;
-        stop.stdout(log.try_clone().during("open", self.home.log_file())?).stderr(log);
-        process::run(stop, limit)?;
+        stop.stdout(Stdio::null()).stderr(Stdio::null());
+        let asked = process::run(stop, limit);
+        if asked.is_ok() {
+            self.wait_for_end(limit);
+        }
+        asked.map(drop)
+    }
+
+    fn wait_for_end(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         while pidfile::running(&self.home.cluster()).is_some() && Instant::now() < deadline {
             // A child that ended stays in the process list until it is collected.
@@ -195,7 +211,6 @@ impl Postgres {
             }
             sleep(POLL);
         }
-        Ok(())
     }
 }
 
@@ -265,17 +280,36 @@ fn start_on(settings: &Settings, home: &Home, binaries: &Binaries, port: u16) ->
     }
     server.stdout(log.try_clone().during("open", home.log_file())?).stderr(log);
     let mut child = server.spawn().map_err(|source| Error::Run { program: binaries.program("postgres"), source })?;
-    while !pidfile::running(&home.cluster()).is_some_and(|running| running.ready && running.pid == child.id()) {
-        if child.try_wait().during("wait for", binaries.program("postgres"))?.is_some() {
-            return Err(Error::Exited { log: home.log_file(), tail: home.log_tail(length) });
-        }
-        if began.elapsed() >= settings.start_timeout {
-            return Err(Error::NotReady { seconds: settings.start_timeout.as_secs(), log: home.log_file() });
-        }
-        sleep(POLL);
+    if let Err(error) = wait_until_ready(&mut child, settings.start_timeout, home, length) {
+        end(&mut child, home);
+        return Err(error);
     }
     tracing::info!(port, version = binaries.major, data = %home.dir.display(), took_ms = began.elapsed().as_millis(), "PostgreSQL started");
     Ok(child)
+}
+
+/// `log_length`: what the log had before this start.
+fn wait_until_ready(child: &mut Child, limit: Duration, home: &Home, log_length: u64) -> Result<(), Error> {
+    let deadline = Instant::now() + limit;
+    while !pidfile::running(&home.cluster()).is_some_and(|running| running.ready && running.pid == child.id()) {
+        if child.try_wait().during("wait for", "postgres")?.is_some() {
+            return Err(Error::Exited { log: home.log_file(), tail: home.log_tail(log_length) });
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::NotReady { seconds: limit.as_secs(), log: home.log_file() });
+        }
+        sleep(POLL);
+    }
+    Ok(())
+}
+
+/// Ends a server that was started and is not waited for any longer: at once, and by force if it does not hear.
+fn end(child: &mut Child, home: &Home) {
+    let _ = home.account.signal("QUIT", child.id());
+    if !matches!(process::wait(child, IMMEDIATE_LIMIT), Ok(Some(_))) {
+        let _ = child.kill();
+        let _ = process::wait(child, IMMEDIATE_LIMIT);
+    }
 }
 
 /// Percent-encodes a name for a URL.
