@@ -117,9 +117,12 @@ fn explain(code: &str, field: &str) -> Option<&'static str> {
 fn explain_field(field: &str) -> &'static str {
     match field {
         "reason" => "Write a reason of 3 to 500 characters in plain text: it stays in the history.",
+        "script" => {
+            "Showing a connection string for a limited time needs JavaScript. Wait until the page has loaded, or switch it on, and ask again."
+        }
         "confirmation" => "The confirmation must be exactly what the form asks to type.",
-        "storage" | "written" | "transfer" => "Write a size such as 512 MiB or 10 GiB, or leave it empty for no limit.",
-        "active_hours" | "compute_hours" => "Write a time in hours such as 100, or leave it empty for no limit.",
+        "storage" | "written" | "transfer" => "Write a size such as 512 MiB or 10 GiB, or “unlimited” for no limit.",
+        "active_hours" | "compute_hours" => "Write a time in hours such as 100 or 0.5, or “unlimited” for no limit.",
         "target" => "Write the target as a whole number from 0.",
         "seconds" | "suspend_timeout" => "Write the timeout in whole seconds: 0, -1, or 60 to 604,800.",
         "min_cu" | "max_cu" => "Write compute sizes such as 0.25 or 2, the largest not smaller than the smallest.",

@@ -129,6 +129,10 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
             "/databases?state=claimed&text=ep-cool-lake-12345678&sort=size",
         ),
         (format!("/databases?text=pgpassword%3D{PASSWORD}"), "/databases"),
+        (format!("/databases?pool=password%3D{PASSWORD}&sort=size"), "/databases?pool=removed&sort=size"),
+        (format!("/databases?state={uri}&after=-12.00ff"), "/databases?state=removed&after=-12.00ff"),
+        (format!("/?password%3A{PASSWORD}=1"), "/"),
+        (format!("/budget?range=npg_{PASSWORD}"), "/budget?range=removed"),
     ] {
         for cookie in [&cookie, ""] {
             let answer = server.anonymous(Method::GET, &address).header(header::COOKIE, cookie).send().await.unwrap();
@@ -136,5 +140,17 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
             assert_eq!(answer.headers()[header::LOCATION], cleaned, "{address}");
         }
     }
+    for (next, cleaned) in [
+        (format!("/databases?text=password%3D{PASSWORD}"), "/sign-in?next=%2Fdatabases"),
+        (format!("/databases?pool={uri}"), "/sign-in?next=%2Fdatabases%3Fpool%3Dremoved"),
+        (format!("password:{PASSWORD}"), "/sign-in"),
+    ] {
+        let next: String = next.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = server.anonymous(Method::GET, &format!("/sign-in?next={next}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{next}");
+        assert_eq!(answer.headers()[header::LOCATION], cleaned, "{next}");
+    }
+    let page = server.anonymous(Method::GET, "/sign-in?next=/databases%3Fstate%3Dclaimed%26text%3Dada").send().await;
+    assert_eq!(page.unwrap().status(), StatusCode::OK, "what is clean stays");
     server.stop().await;
 }

@@ -89,6 +89,8 @@ async fn a_program_that_says_what_it_has_read_is_told_of_a_conflict_and_one_that
     let (status, answer) =
         change(json!({ "logical_size_bytes": null, "revision": answer["database"]["quota_revision"] })).await;
     assert!(status.is_success() && answer["database"]["quota"]["logical_size_bytes"].is_null(), "{answer}");
+    let (status, problem) = change(json!({ "logical_size_bytes": 900 * MIB, "revision": i64::MAX })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "nobody can have read that: {problem}");
     let (status, answer) = change(json!({ "logical_size_bytes": 800 * MIB })).await;
     assert!(status.is_success(), "{answer}");
     server.stop().await;

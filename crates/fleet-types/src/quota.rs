@@ -101,6 +101,9 @@ impl QuotaChange {
     }
 }
 
+/// More than any billing period has, with every compute at its largest.
+const MOST_HOURS: f64 = 1_000_000.0;
+
 /// `0.5` → 1,800 seconds; `unlimited` → `None`.
 fn parse_hours(text: &str) -> Result<Option<i64>, String> {
     let text = text.trim().to_ascii_lowercase();
@@ -112,9 +115,15 @@ fn parse_hours(text: &str) -> Result<Option<i64>, String> {
         .trim()
         .parse()
         .map_err(|_| String::from("Write a number of hours, or “unlimited”."))?;
+    if hours.is_nan() {
+        return Err(String::from("Write a number of hours, or “unlimited”."));
+    }
+    if hours > MOST_HOURS {
+        return Err(String::from("Write at most 1,000,000 hours, which is 114 years. For no limit write “unlimited”."));
+    }
     let seconds = hours * 3600.0;
-    if !(1.0..=1e12).contains(&seconds) {
-        return Err(String::from("Write more than 0 hours. For no limit write “unlimited”."));
+    if seconds < 1.0 {
+        return Err(String::from("Write a time of at least a second, as 0.001 hours. For no limit write “unlimited”."));
     }
     Ok(Some(seconds.round() as i64))
 }
@@ -157,8 +166,16 @@ mod tests {
     fn a_wrong_limit_names_its_field() {
         let error = QuotaChange::parse(Some("1 GiB"), Some("soon"), None, None, None).expect_err("not a number");
         assert!(matches!(error, AppError::Invalid { field, .. } if field == "active_hours"));
-        for hours in ["", "0", "NaN"] {
-            assert!(QuotaChange::parse(None, Some(hours), None, None, None).is_err(), "{hours}");
+        for (hours, told) in [
+            ("", "a number of hours"),
+            ("NaN", "a number of hours"),
+            ("0", "at least a second"),
+            ("-1", "at least a second"),
+            ("1e9", "at most 1,000,000 hours"),
+            ("inf", "at most 1,000,000 hours"),
+        ] {
+            let error = parse_hours(hours).expect_err(hours);
+            assert!(error.contains(told), "{hours}: {error}");
         }
     }
 }

@@ -28,7 +28,8 @@ const SIZE_UNITS: [(&str, i64); 10] = [
     ("b", 1),
 ];
 
-/// `512 MiB`, `1.5GB`, `1048576 B` → bytes; `unlimited` and `none` → `None`. `GiB` is 1024³, `GB` is 1000³; a number without a unit is refused.
+/// `512 MiB`, `1.5GB`, `1048576 B` → bytes; `unlimited` and `none` → `None`. `GiB` is 1024³, `GB` is 1000³; a number without a unit is refused, and so is one in bits
+/// (`Gb`); else letters may be of either case.
 ///
 /// # Errors
 /// A sentence that says what was expected.
@@ -41,6 +42,13 @@ pub fn parse_bytes(text: &str) -> Result<Option<i64>, String> {
     let (digits, unit) = (&text[..split], text[split..].trim());
     let wrong = || String::from("Write a size such as 512 MiB or 10 GiB, or “unlimited”.");
     let number: f64 = digits.parse().map_err(|_| wrong())?;
+    if means_bits(unit) {
+        let unit = unit.to_ascii_uppercase();
+        return Err(format!(
+            "“b” may mean bits. Write {digits} {}iB (powers of 1024) or {digits} {unit} (powers of 1000).",
+            &unit[..1]
+        ));
+    }
     let factor = SIZE_UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor);
     let Some(factor) = factor else { return Err(unit_missing(digits, unit).unwrap_or_else(wrong)) };
     let bytes = number * factor as f64;
@@ -51,6 +59,11 @@ pub fn parse_bytes(text: &str) -> Result<Option<i64>, String> {
         return Err(String::from("That is more than Neon can hold. For no limit write “unlimited”."));
     }
     Ok(Some(bytes as i64))
+}
+
+/// `Gb` and `Mb` are gigabits and megabits to many; `gb`, `GB` and `GiB` are bytes to everybody.
+fn means_bits(unit: &str) -> bool {
+    matches!(unit, "Kb" | "Mb" | "Gb" | "Tb")
 }
 
 /// What may have been meant by a number without a unit, or with one that means 1024 to some and 1000 to others.
@@ -123,6 +136,11 @@ mod tests {
     fn a_size_without_a_clear_unit_is_refused_with_a_suggestion() {
         assert_eq!(parse_bytes("10"), Err(String::from("Write the unit: 10 MiB or 10 GiB.")));
         assert_eq!(parse_bytes(" 0.5 "), Err(String::from("Write the unit: 0.5 MiB or 0.5 GiB.")));
+        assert_eq!(
+            parse_bytes("10 Gb"),
+            Err(String::from("“b” may mean bits. Write 10 GiB (powers of 1024) or 10 GB (powers of 1000)."))
+        );
+        assert_eq!(parse_bytes("10 gb"), Ok(Some(10_000_000_000)));
         let error = parse_bytes("10g").expect_err("which G?");
         assert_eq!(error, "Write 10 GiB (powers of 1024) or 10 GB (powers of 1000).");
     }

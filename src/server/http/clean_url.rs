@@ -13,14 +13,21 @@ use reqwest::Url;
 use super::session;
 use crate::{
     pages::path,
-    server::{AppState, auth::SignedIn, ledger::LedgerError},
+    server::{
+        AppState,
+        auth::{SignedIn, next::page_or_home},
+        ledger::LedgerError,
+    },
     types::Paste,
 };
 
-/// Parameters that hold what somebody typed or pasted.
+/// Parameters that hold what somebody typed or pasted. All others are ours, with words and numbers as values.
 const TYPED: [&str; 2] = ["q", "text"];
 /// Parameters by which the framework would show an error in the words of whoever wrote the address.
 const FOREIGN: [&str; 2] = ["__err", "__path"];
+
+/// Stands for what must not stand in an address, so that a filter stays one that nothing fits instead of becoming none.
+const REMOVED: &str = "removed";
 
 /// Refuses control characters, and leads to the same page without what must not stand in its address.
 pub async fn demand(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -47,12 +54,12 @@ async fn cleaned(state: &AppState, uri: &Uri, is_signed_in: bool) -> Result<Opti
     let mut kept = Vec::new();
     let mut is_clean = true;
     for (name, value) in pairs(uri) {
-        let keeps = if FOREIGN.contains(&name.as_str()) {
-            None
-        } else if TYPED.contains(&name.as_str()) {
-            typed(state, &value, is_signed_in).await?
-        } else {
-            Some(value.clone())
+        let keeps = match name.as_str() {
+            foreign if FOREIGN.contains(&foreign) => None,
+            pasted if TYPED.contains(&pasted) => typed(state, &value, is_signed_in).await?,
+            "next" if uri.path() == path::SIGN_IN => page_after(state, &value).await?,
+            ours if is_word(ours) => Some(if is_word(&value) { value.clone() } else { String::from(REMOVED) }),
+            _ => None,
         };
         is_clean &= keeps.as_ref() == Some(&value);
         kept.extend(keeps.map(|value| (name, value)));
@@ -75,6 +82,20 @@ async fn typed(state: &AppState, value: &str, is_signed_in: bool) -> Result<Opti
         return Ok(Some(value.to_owned()));
     }
     Ok(paste.searched().map(str::to_owned))
+}
+
+/// The page to go to after signing in, itself an address that must be clean; nothing for what is no page of ours.
+async fn page_after(state: &AppState, page: &str) -> Result<Option<String>, LedgerError> {
+    let Some(uri) = Some(page_or_home(page)).filter(|home| *home == page).and_then(|page| page.parse().ok()) else {
+        return Ok(None);
+    };
+    Ok(Some(Box::pin(cleaned(state, &uri, false)).await?.unwrap_or_else(|| page.to_owned())))
+}
+
+/// A name, a number, a day or a cursor; or plain words that announce no secret.
+fn is_word(text: &str) -> bool {
+    let is_one = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_one && !Paste::is_marked(text) || !Paste::read(text).may_hold_secret
 }
 
 fn pairs(uri: &Uri) -> Vec<(String, String)> {

@@ -38,6 +38,10 @@ pub async fn answer(State(config): State<Arc<Config>>, mut request: Request, nex
     let holds_secret = request.uri().path() == REVEAL;
     let page = is_form(&request).then(|| page_of(request.headers(), &config));
     let is_signed_in = request.extensions().get::<SignedIn>().is_some();
+    if let Some(page) = page.as_ref().filter(|_| holds_secret && is_signed_in) {
+        // The page that it would be led back to cannot show it, so nothing is disclosed, counted or written down.
+        return lead_back(page, Some(AppError::invalid("script", "Showing a secret needs JavaScript.")));
+    }
     // All that the framework knows of where a form came from.
     request.headers_mut().insert(header::ACCEPT, JSON);
     request.headers_mut().remove(header::REFERER);

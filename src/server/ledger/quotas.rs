@@ -60,6 +60,7 @@ impl Ledger {
             return Ok(());
         }
         if let Some(revision) = read_at {
+            refuse_if_never_read(&mut tx, id, revision).await?;
             refuse_if_changed_since(&mut tx, id, revision, &changed_limits(&before, &quota)).await?;
         }
         sqlx::query!(
@@ -102,6 +103,23 @@ fn check(quota: &Quota) -> Result<(), LedgerError> {
 fn changed_limits(before: &Quota, after: &Quota) -> Vec<String> {
     let pairs = before.limits().into_iter().zip(after.limits());
     pairs.filter(|((_, old), (_, new))| old != new).map(|((name, _), _)| name.to_owned()).collect()
+}
+
+/// `Conflict` for a revision that the quota has not reached: whoever sends it has not read this quota.
+async fn refuse_if_never_read(tx: &mut Transaction<'_, Postgres>, id: Uuid, revision: i64) -> Result<(), LedgerError> {
+    let latest = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(id), 0) AS "latest!" FROM events WHERE database_id = $1 AND kind = ANY($2)"#,
+        id,
+        &QUOTA_EVENTS.map(String::from)[..]
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    if revision <= latest {
+        return Ok(());
+    }
+    Err(LedgerError::Conflict(format!(
+        "The quota of this database has no revision {revision}; its latest is {latest}. Nothing was saved. Read the quota as it is now, then save again."
+    )))
 }
 
 /// `Conflict`, saying who changed which of these limits, when, and how, after this revision. The row is locked, so nothing follows unseen.

@@ -6,7 +6,7 @@
 use super::identifiers;
 
 /// By which secrets of Neon and of ours are known on sight.
-const MARKS: [&str; 5] = ["npg_", "napi_", "flt_", "fls_", "fll_"];
+const MARKS: [&str; 6] = ["npg_", "napi_", "flt_", "fls_", "fll_", "fld_"];
 /// Within any word these announce a secret.
 const ANNOUNCING: [&str; 24] = [
     "passw",
@@ -44,12 +44,17 @@ const PUNCTUATION: [char; 11] = ['(', ')', ',', '.', ';', '!', '?', '<', '>', '"
 /// Whether the text is one identifier, or made of plain words and whole e-mail addresses that announce no secret.
 pub fn is_innocent(text: &str) -> bool {
     let lower = text.to_lowercase();
-    if MARKS.iter().any(|mark| lower.contains(mark)) {
+    if is_marked(&lower) {
         return false;
     }
     let name = text.strip_prefix("mailto:").unwrap_or(text);
     (is_word(name) || is_address(name)) && identifiers::is_one(name)
         || !announces(&lower) && text.split_whitespace().all(is_word_or_address)
+}
+
+/// Whether a text in lower case has what such secrets begin with.
+pub fn is_marked(text: &str) -> bool {
+    MARKS.iter().any(|mark| text.contains(mark))
 }
 
 /// Whether an innocent text can also be shown and searched for: no quotes and brackets, and an e-mail address, or a part of one, only alone.

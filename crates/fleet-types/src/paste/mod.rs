@@ -37,6 +37,11 @@ impl Paste {
         Self { identifiers, text, may_hold_secret }
     }
 
+    /// Whether a text has what secrets of Neon and of ours begin with.
+    pub fn is_marked(text: &str) -> bool {
+        innocence::is_marked(&text.to_lowercase())
+    }
+
     /// What stands for it in an address: its first identifier, else the text; nothing where it names nothing.
     pub fn searched(&self) -> Option<&str> {
         self.identifiers.first().or(self.text.as_ref()).map(String::as_str)

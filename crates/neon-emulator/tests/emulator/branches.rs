@@ -324,7 +324,7 @@ async fn a_recovered_project_has_its_branches_and_a_purged_one_leaves_nothing() 
     let test = test.restart().await;
     let mut server = PgConnection::connect(&crate::support::database_url()).await.unwrap();
     let prefix = format!("{}.", test.config.state_database);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
     loop {
         let query = sqlx::query_scalar::<_, i64>(
             "SELECT (SELECT count(*) FROM pg_database WHERE starts_with(datname, $1)) + (SELECT count(*) FROM pg_roles WHERE starts_with(rolname, $1))",

@@ -164,9 +164,9 @@ async fn the_switches_work_over_http() {
 #[tokio::test]
 async fn work_is_done_even_if_its_caller_gives_up() {
     let test = TestEmulator::start().await;
-    test.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 300 }).on("POST", "/projects"));
+    test.emulator.faults().add(Rule::new(Fault::Delay { delay_ms: 5_000 }).on("POST", "/projects"));
     let call = test.api.request(Method::POST, "/projects").json(&json!({"project": {"name": "abandoned"}}));
-    let error = call.timeout(Duration::from_millis(100)).send().await.unwrap_err();
+    let error = call.timeout(Duration::from_secs(2)).send().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     crate::support::eventually("the project", || async { (made(&test).await == 1).then_some(()) }).await;
     assert_eq!(test.emulator.stats().count("POST", "/projects"), 1);

@@ -69,7 +69,8 @@ async fn a_stop_is_quick_even_with_open_connections() {
     let _open = PgConnection::connect(created.uri()).await.unwrap();
     let start = std::time::Instant::now();
     let test = test.restart().await;
-    assert!(start.elapsed() < std::time::Duration::from_secs(4), "{:?}", start.elapsed());
+    // It would wait for them for ever.
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
     test.finish().await;
 }
 

@@ -41,7 +41,7 @@ pub struct QuotaRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
-    /// `quota_revision` of the database as you read it: if a limit that you change was changed since, the answer is 409 with who did it, when, and how.
+    /// `quota_revision` of the database as you read it: if a limit that you change was changed since, the answer is 409 with who did it, when, and how; so it is for a revision that the quota never had.
     /// Without it the last one wins.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0)]
