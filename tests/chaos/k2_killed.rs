@@ -43,7 +43,7 @@ async fn k2_replicas_that_are_killed_lose_nothing() {
     let mut replicas = start();
     let urls = replicas.each_ref().map(|replica| replica.url.clone());
     let filled = || async { world.ledger.pools().await.unwrap()[0].available == i64::from(pool) };
-    within(Duration::from_secs(sized(120, 1_200)), "the pool is full", filled).await;
+    within(Duration::from_secs(sized(300, 1_200)), "the pool is full", filled).await;
 
     let over = Arc::new(AtomicBool::new(false));
     let kills = Arc::new(AtomicUsize::new(0));
@@ -70,7 +70,7 @@ async fn k2_replicas_that_are_killed_lose_nothing() {
     behind.leases_run_out().await;
     let _replicas = start();
     let _time = behind.time_lapse();
-    within(Duration::from_secs(120), "everything is at rest", || async { behind.restless().await.is_empty() }).await;
+    within(Duration::from_secs(300), "everything is at rest", || async { behind.restless().await.is_empty() }).await;
     world.assert_sound().await;
     let kills = kills.load(Ordering::SeqCst);
     scenario.passed(format!("{kills} kills; {} of {asked} claims served, each once", served.len()));

@@ -69,7 +69,7 @@ impl Behind {
     /// As if the leases of replicas that are dead had run out. To be called when none is alive; what they have sent is carried out first.
     pub async fn leases_run_out(&self) {
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'replica'";
-        within(Duration::from_secs(30), "the connections of the dead are gone", || async {
+        within(Duration::from_secs(120), "the connections of the dead are gone", || async {
             self.number(open).await == 0
         })
         .await;

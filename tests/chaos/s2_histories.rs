@@ -155,7 +155,7 @@ async fn live(steps: &[Step]) -> anyhow::Result<()> {
     }
     world.emulator.faults().clear();
     let _time = behind.time_lapse();
-    within(Duration::from_secs(60), "everything is at rest", || async {
+    within(Duration::from_secs(300), "everything is at rest", || async {
         for id in behind.ids("SELECT id FROM databases WHERE state = 'failed'").await {
             let _ = world.ledger.release(id, &By::cli()).await;
         }
@@ -170,7 +170,7 @@ async fn live(steps: &[Step]) -> anyhow::Result<()> {
 /// The tasks of a process that died in this one hold nothing any more, once what they had sent is done.
 async fn dead_leases_run_out(behind: &Behind) {
     let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'flotilla' AND state = 'active'";
-    within(Duration::from_secs(30), "nothing runs in the ledger", || async { behind.number(busy).await == 0 }).await;
+    within(Duration::from_secs(120), "nothing runs in the ledger", || async { behind.number(busy).await == 0 }).await;
     behind.leases_run_out().await;
 }
 

@@ -1,7 +1,5 @@
 //! The engine against the emulated Neon: what an operator does arrives there, and the pool keeps itself full.
 
-use std::time::Instant;
-
 use flotilla::types::DatabaseState;
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode};
@@ -55,17 +53,15 @@ async fn a_changed_quota_arrives_on_neon_and_the_event_says_who_before_and_after
     let server = world.serve().await;
     server.until_available(1).await;
     let (id, project, _) = claimed(&server, "ada").await;
-    let started = Instant::now();
     let answer = server
         .api(Method::PATCH, &format!("/api/v1/databases/{id}/quota"))
         .json(&json!({ "logical_size_bytes": 1_073_741_824, "reason": "bigger plan" }))
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.status(), StatusCode::OK, "done within the deadline, and not accepted for later");
     let quota = world.emulator.projects().await.unwrap().into_iter().find(|p| p.id == project).unwrap().quota;
     assert_eq!(quota.logical_size_bytes, Some(1_073_741_824));
-    assert!(started.elapsed().as_secs() < 5, "took {:?}", started.elapsed());
     let detail = world.ledger.database(id.parse().unwrap()).await.unwrap();
     let event = detail.events.iter().find(|event| event.kind == "database.quota").unwrap();
     assert!(event.actor.starts_with("test "));

@@ -1,11 +1,14 @@
 //! Neon away: claims go on, the console says so in words, and afterwards everything is as it should be.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use neon_emulator::{Cut, Fault, Rule};
 use reqwest::StatusCode;
 
 use crate::support::{World, until};
+
+/// How long a call to Neon takes that nobody answers.
+const WAIT_FOR_NEON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_go_on_from_the_pool_while_the_network_to_neon_is_cut() {
@@ -17,7 +20,7 @@ async fn claims_go_on_from_the_pool_while_the_network_to_neon_is_cut() {
         let started = Instant::now();
         let (status, claim) = server.claim(owner).await;
         assert_eq!(status, StatusCode::CREATED, "{claim}");
-        assert!(started.elapsed().as_millis() < 1_000, "a claim does not wait for Neon");
+        assert!(started.elapsed() < WAIT_FOR_NEON, "a claim does not wait for Neon");
     }
     until("the console says what is wrong", || async {
         let status = server.state.ledger.status().await.unwrap();
