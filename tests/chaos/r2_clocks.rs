@@ -105,11 +105,8 @@ async fn r2_replicas_with_wrong_clocks_take_no_lease_early() {
     let mut replicas = Vec::new();
     for off in [0, OFF_SECONDS, -OFF_SECONDS] {
         let off_text = off.to_string();
-        let environment = [
-            ("LD_PRELOAD", shim.as_str()),
-            ("CLOCK_IS_OFF_BY", &off_text),
-            ("RUST_LOG", "info,neon_client=debug"),
-        ];
+        let environment =
+            [("LD_PRELOAD", shim.as_str()), ("CLOCK_IS_OFF_BY", &off_text), ("RUST_LOG", "info,neon_client=debug")];
         let replica = Replica::start(&world, free_port(), &environment);
         assert_clock_is_off(&world, &replica, off).await;
         replicas.push(replica);
