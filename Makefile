@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(HOME)/.cargo/bin:$(PATH)
 unexport CARGO_TARGET_DIR
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test chaos check fmt end2end bench build setup deny clean-data
+.PHONY: help run test chaos check fmt end2end bench dist build setup deny clean-data
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1\t/p' Makefile | expand -t 20
@@ -29,6 +29,9 @@ end2end: build ## browser journeys alone, on the release build; ARGS="-g claim" 
 
 bench: build ## claims, refill, sweep and memory beside what the machine can do (half an hour); ARGS="--chapter claims" chooses
 	cargo bench --quiet --bench fleet -- $(ARGS)
+
+dist: build  ## the archive that is installed, in target/dist: program, unit, completions, manual, alert rules, dashboard
+	scripts/dist
 
 build: setup ## the release build, if a source has changed
 	scripts/build

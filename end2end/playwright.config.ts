@@ -36,7 +36,8 @@ export default defineConfig({
   webServer: {
     command: `exec ${join(project, 'target/release/flotilla')} demo`,
     cwd: folder,
-    env: { PORT: port, LEPTOS_SITE_ROOT: join(project, 'target/site') },
+    // The console's files are in the program: its folder holds nothing but the demo's data.
+    env: { PORT: port },
     url: `${url}/readyz`,
     timeout: 120_000,
     stdout: 'pipe',

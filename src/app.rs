@@ -4,7 +4,7 @@
 //! and everything reads without WebAssembly.
 
 use leptos::prelude::*;
-use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::{SsrMode, path};
 
@@ -15,8 +15,16 @@ use crate::pages::{
 };
 use crate::types::text;
 
+/// Addresses of what every page loads; the server knows under which names a build has left them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryFiles {
+    pub style: String,
+    pub script: String,
+    pub wasm: String,
+}
+
 /// The page around the application; rendered on the server only.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(files: EntryFiles) -> impl IntoView {
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -26,8 +34,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark" />
                 <script src="/theme.js"></script>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
-                <HashedStylesheet options=options.clone() />
-                <Hydration options />
+                <link rel="stylesheet" href=files.style.clone() />
+                <Hydration files />
                 <MetaTags />
             </head>
             <body>
@@ -39,9 +47,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 
 /// Loads the WebAssembly. Written here because the framework's own component puts the nonce of the page into `crossorigin`.
 #[component]
-fn Hydration(options: LeptosOptions) -> impl IntoView {
-    let script = format!("/{}/{}.js", options.site_pkg_dir, hashed(&options, "js"));
-    let wasm = format!("/{}/{}.wasm", options.site_pkg_dir, hashed(&options, "wasm"));
+fn Hydration(files: EntryFiles) -> impl IntoView {
+    let EntryFiles { script, wasm, .. } = files;
     let start =
         format!("import({script:?}).then(m => m.default({{ module_or_path: {wasm:?} }}).then(() => m.hydrate()))");
     view! {
@@ -51,26 +58,6 @@ fn Hydration(options: LeptosOptions) -> impl IntoView {
             {start}
         </script>
     }
-}
-
-/// `flotilla.<hash>` when the build hashed its files, as `hash.txt` beside the program says.
-fn hashed(options: &LeptosOptions, kind: &str) -> String {
-    let name = &options.output_name;
-    let plain = if kind == "wasm" && std::option_env!("LEPTOS_OUTPUT_NAME").is_none() {
-        format!("{name}_bg")
-    } else {
-        name.to_string()
-    };
-    if !options.hash_files {
-        return plain;
-    }
-    let hashes = std::env::current_exe()
-        .ok()
-        .and_then(|program| std::fs::read_to_string(program.parent()?.join(options.hash_file.as_ref())).ok());
-    let hash = hashes
-        .as_deref()
-        .and_then(|hashes| hashes.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':').map(str::trim)));
-    hash.map_or(plain, |hash| format!("{name}.{hash}"))
 }
 
 #[component]

@@ -4,12 +4,14 @@ use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use flotilla::server::{cli::Cli, telemetry};
+use include_dir::Dir;
 
 /// Pages are rendered on the threads that answer requests: with fewer, one that waits for another could wait for ever.
 const LEAST_THREADS: usize = 4;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.config.embedded_site = embedded_site();
     if let Err(error) = telemetry::init(cli.config.log_format, "info") {
         let _ = writeln!(std::io::stderr(), "{error}");
         return ExitCode::FAILURE;
@@ -32,4 +34,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The console's files in a release build (`build.rs` decides). Here and not in the library, so that another site means this file alone is compiled anew.
+#[cfg(embed_site)]
+fn embedded_site() -> Option<&'static Dir<'static>> {
+    static SITE: Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/target/site");
+    Some(&SITE)
+}
+
+/// Other builds read them from their folder, where they may change.
+#[cfg(not(embed_site))]
+fn embedded_site() -> Option<&'static Dir<'static>> {
+    None
 }

@@ -10,10 +10,11 @@ use std::{
 };
 
 use clap::{Args, builder::NonEmptyStringValueParser};
+use include_dir::Dir;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::telemetry::LogFormat;
+use super::{site::Site, telemetry::LogFormat};
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Settings")]
@@ -121,16 +122,13 @@ pub struct Config {
     #[arg(long, env = "FLOTILLA_LOG_FORMAT", global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Folder of the built browser part: stylesheet, WebAssembly, icons
-    #[arg(
-        long,
-        env = "LEPTOS_SITE_ROOT",
-        hide = true,
-        global = true,
-        default_value = "target/site",
-        value_name = "FOLDER"
-    )]
-    pub site_dir: PathBuf,
+    /// Folder of the console's files (stylesheet, script, WebAssembly, icons), to be read instead of those that a release build holds
+    #[arg(long, env = "LEPTOS_SITE_ROOT", hide = true, global = true, value_name = "FOLDER")]
+    pub site_dir: Option<PathBuf>,
+
+    /// The console's files inside the program, if it is a release build.
+    #[arg(skip)]
+    pub embedded_site: Option<&'static Dir<'static>>,
 
     /// Pages may connect to the reload server of cargo-leptos; set by `cargo leptos watch`
     #[arg(long, env = "LEPTOS_WATCH", hide = true, global = true, value_parser = clap::builder::FalseyValueParser::new())]
@@ -188,6 +186,16 @@ impl Config {
 
     pub fn previous_secret_keys(&self) -> Vec<&str> {
         self.previous_secret_keys.iter().filter_map(|key| present(Some(key))).collect()
+    }
+
+    /// Where the console's files are: in the folder that was named, else in the program, else where a build leaves them.
+    pub fn site(&self) -> Site {
+        let named = self.site_dir.clone().filter(|folder| !folder.as_os_str().is_empty());
+        match (named, self.embedded_site) {
+            (Some(folder), _) => Site::Folder(folder),
+            (None, Some(files)) => Site::Embedded(files),
+            (None, None) => Site::Folder(PathBuf::from("target/site")),
+        }
     }
 
     pub fn listen_address(&self) -> SocketAddr {

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod neon;
 pub mod secrets;
+pub mod site;
 pub mod start;
 pub mod telemetry;
 

@@ -156,6 +156,9 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
     let work = async {
         match listener {
             Some(listener) => {
+                if let Some(lack) = state.config.site().lack() {
+                    tracing::warn!("{lack}");
+                }
                 tracing::info!("Flotilla answers at {}", state.config.public_url());
                 http::serve(state.clone(), listener, shutdown.clone()).await;
             }

@@ -6,10 +6,14 @@ use std::{
     process::{Command, Output},
 };
 
+use axum::{Router, http::StatusCode, routing::get};
+use clap::CommandFactory;
+use flotilla::server::cli::Cli;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::support::postgres_url;
+use crate::support::{World, postgres_url};
 
 /// A fresh database for a ledger.
 async fn empty_ledger() -> String {
@@ -103,4 +107,58 @@ async fn a_ledger_of_a_newer_program_is_refused_in_a_sentence() {
         let (is_done, words) = flotilla(&ledger, command).await;
         assert!(!is_done && words.contains("set up by a newer Flotilla"), "{command:?}: {words}");
     }
+}
+
+/// What asks the health of a container is a program of its own, without any of the server's secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_asked_of_the_server_that_listens_where_the_settings_say() {
+    let server = World::with_pool(0).await.serve().await;
+    let port = reqwest::Url::parse(&server.url).unwrap().port().unwrap().to_string();
+    for arguments in [
+        &["health", "--port", &port][..],
+        &["health", "--ready", "--port", &port],
+        &["health", "--listen", "0.0.0.0", "--port", &port],
+    ] {
+        let (is_well, words) = flotilla("", arguments).await;
+        assert!(is_well, "{arguments:?}: {words}");
+    }
+    let (is_well, words) = flotilla("", &["health", "--metrics-listen", "127.0.0.1:1", "--port", &port]).await;
+    assert!(!is_well && words.contains("Nothing answers at 127.0.0.1:1. Is `flotilla serve` running"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_ready_is_alive_all_the_same() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let app = Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(async || StatusCode::SERVICE_UNAVAILABLE));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    assert!(flotilla("", &["health", "--port", &port]).await.0);
+    let (is_ready, words) = flotilla("", &["health", "--ready", "--port", &port]).await;
+    assert!(!is_ready && words.contains("is not ready"), "{words}");
+}
+
+/// The archive that is installed holds them, and whoever has the program alone can make them.
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let commands: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for shell in ["bash", "fish", "zsh"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_flotilla")).args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        for command in &commands {
+            assert!(script.contains(command), "{shell} does not complete {command}");
+        }
+    }
+    let folder = tempfile_folder();
+    let output = Command::new(env!("CARGO_BIN_EXE_flotilla")).arg("manual").arg(&folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let main_page = fs::read_to_string(folder.join("flotilla.1")).unwrap();
+    assert!(main_page.contains("DATABASE_URL"), "a setting is told with its variable");
+    for command in &commands {
+        let page = fs::read_to_string(folder.join(format!("flotilla-{command}.1"))).unwrap();
+        assert!(page.contains(".SH NAME"), "{command}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }

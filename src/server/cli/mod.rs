@@ -1,15 +1,17 @@
 //! The command line: what `flotilla` can be told to do, one file per command that has something of its own to do.
 
 mod doctor;
+mod health;
 mod ledger;
 mod migrate;
 mod openapi;
 pub mod operator;
 pub mod output;
 mod pool;
+mod shell;
 pub mod token;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -51,6 +53,8 @@ pub enum Command {
     Migrate,
     /// Check that everything holds which must always hold, in the ledger and on Neon; ends with 1 if not, with 2 if it could not be checked
     Doctor(doctor::Options),
+    /// Ask the server on this machine whether it is alive; ends with 0 if so, else with 1 and the reason
+    Health(health::Options),
     /// After the ledger was restored, or copied: rebuild it from Neon, or give it an identity of its own
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -67,6 +71,10 @@ pub enum Command {
     Demo(demo::Options),
     /// Print the OpenAPI document of the API
     Openapi,
+    /// Print what completes commands and options in a shell, as `flotilla completions bash > /etc/bash_completion.d/flotilla`
+    Completions { shell: shell::Shell },
+    /// Write the manual pages into a folder
+    Manual { folder: PathBuf },
 }
 
 impl Cli {
@@ -81,12 +89,15 @@ impl Cli {
             }
             Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Health(options) => health::run(&config, options).await,
             Command::Ledger(command) => ledger::run(&config, command).await,
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Demo(options) => demo::run(config, options).await,
             Command::Openapi => openapi::run(),
+            Command::Completions { shell } => shell::completions(shell),
+            Command::Manual { folder } => shell::manual(&folder),
         }?;
         Ok(ExitCode::SUCCESS)
     }

@@ -10,6 +10,7 @@ mod assets;
 mod clean_url;
 mod connections;
 mod cross_site;
+mod embedded;
 mod headers;
 mod health;
 mod limits;

@@ -1,6 +1,6 @@
 //! Pages and server functions, rendered by Leptos. A page streams; what it sends must be complete within a deadline.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Extension, Router,
@@ -19,7 +19,7 @@ use tower_http::timeout::ResponseBodyDeadlineLayer;
 use super::{headers, limits};
 use crate::{
     app::{App, shell},
-    server::{AppState, auth::SignedIn, config::Config},
+    server::{AppState, auth::SignedIn, config::Config, site},
 };
 
 /// From the first byte of a page to the last.
@@ -34,8 +34,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         move || provide(&state)
     };
     let render = {
-        let options = options.clone();
-        move || shell(options.clone())
+        let site = state.config.site();
+        move || shell(site.entry_files())
     };
     Router::new()
         .leptos_routes_with_context(&options, routes, context, render)
@@ -60,9 +60,9 @@ pub async fn not_found(
     if signed_in.is_none() || !is_page {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let options = leptos_options(&state.config);
+    let site = state.config.site();
     let mut response =
-        render_app_async_with_context(move || provide(&state), move || shell(options.clone()))(request).await;
+        render_app_async_with_context(move || provide(&state), move || shell(site.entry_files()))(request).await;
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
@@ -82,20 +82,12 @@ fn provide(state: &AppState) {
     }
 }
 
-/// cargo-leptos writes `hash.txt` beside the program when it puts hashes into the names of files.
+/// What the framework is told of the site; its files are served by [`super::assets`].
 fn leptos_options(config: &Config) -> LeptosOptions {
-    let has_hashes = std::env::current_exe()
-        .ok()
-        .as_deref()
-        .and_then(Path::parent)
-        .is_some_and(|folder| folder.join("hash.txt").exists());
     LeptosOptions::builder()
-        .output_name("flotilla")
-        .site_root(config.site_dir.to_string_lossy().into_owned())
-        .site_pkg_dir("pkg")
+        .output_name(site::NAME)
         .site_addr(config.listen_address())
         .reload_port(8081)
         .env(if config.watch { Env::DEV } else { Env::PROD })
-        .hash_files(has_hashes)
         .build()
 }
