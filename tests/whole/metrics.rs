@@ -22,6 +22,43 @@ UPDATE databases SET observed_disabled = true WHERE state = 'claimed';
 INSERT INTO state_deltas SELECT id, 'failed', 7 FROM pools;
 "#;
 
+/// Whoever takes the rules and the dashboard as they are gets no panel that stays empty, and no alert that never comes.
+#[test]
+fn alert_rules_and_dashboard_ask_for_nothing_that_nobody_tells() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = ["src", "crates"].map(|folder| literals(&root.join(folder))).concat();
+    for file in ["docs/alerts.yml", "docs/dashboard.json"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+        let names: BTreeSet<&str> = text
+            .split(|letter| !is_word(letter))
+            .filter(|word| word.starts_with("flotilla_") || word.starts_with("process_"))
+            .map(|name| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name))
+            .collect();
+        assert!(names.len() > 15, "{file}: {names:?}");
+        let unknown: Vec<_> = names.into_iter().filter(|name| !told.contains(&format!("\"{name}\""))).collect();
+        assert_eq!(unknown, [""; 0], "{file}");
+    }
+    let dashboard = std::fs::read_to_string(root.join("docs/dashboard.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
+    assert!(panels.clone().count() > 20 && panels.clone().all(|panel| panel["targets"][0]["expr"].is_string()));
+}
+
+/// All sources below a folder.
+fn literals(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &literals(&path);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    text
+}
+
 /// Series with their values.
 struct Scrape(BTreeMap<String, f64>);
 
