@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::clock::Clock;
+use crate::regions::DEFAULT_REGION;
 
 /// The organisation that every key belongs to unless the configuration names another.
 pub const DEFAULT_ORG: &str = "org-quiet-harbour-10000001";
@@ -24,9 +25,13 @@ pub struct Config {
     pub proxy_listen: SocketAddr,
     /// `host:port` to put in connection strings when clients reach the proxy by another address.
     pub proxy_advertise: Option<String>,
+    /// Whether databases can be connected to; else the proxy does not listen.
+    pub connections: bool,
     /// Bearer keys that are accepted until they are revoked. All belong to one account.
     pub api_keys: Vec<String>,
     pub org_id: String,
+    /// Where a project goes that names no region.
+    pub default_region: String,
     /// Factor on the durations of operations: 1 is what was measured on Neon, 0 finishes at once.
     pub operation_time_scale: f64,
     /// Factor on suspend timeouts: 0.01 turns 300 s into 3 s.
@@ -121,8 +126,10 @@ impl Config {
             api_listen: anywhere,
             proxy_listen: anywhere,
             proxy_advertise: None,
+            connections: true,
             api_keys: vec![api_key.into()],
             org_id: DEFAULT_ORG.into(),
+            default_region: DEFAULT_REGION.into(),
             operation_time_scale: 1.0,
             suspend_time_scale: 1.0,
             rate_limits: true,

@@ -6,7 +6,6 @@ use sqlx::FromRow;
 use crate::clock::Instant;
 use crate::emulator::Emulator;
 use crate::model::{Operation, Project, Quota, Refusal};
-use crate::regions::DEFAULT_REGION;
 use crate::store::Which;
 
 /// A project, live or deleted, in as few words as an oracle needs.
@@ -31,7 +30,7 @@ impl Emulator {
     pub async fn create_project(&self, name: &str, quota: Option<Quota>) -> anyhow::Result<String> {
         let context = &self.context;
         let now = context.clock.now();
-        let mut project = Project::virgin(&context.config.org_id, DEFAULT_REGION.into(), now);
+        let mut project = Project::virgin(&context.config.org_id, context.config.default_region.clone(), now);
         project.name = name.into();
         project.quota = quota.filter(|quota| !quota.is_empty());
         project.database_id = context.store.next_database_ids(1).await?.pop().unwrap_or_default();

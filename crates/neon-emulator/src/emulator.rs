@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
 use crate::model::{ComputeState, Project, Quota, QuotaKind, Timing};
 use crate::proxy::{self, Connections};
+use crate::regions;
 use crate::seed::{self, SeedProject, SeededProject};
 use crate::stats::{Recorder, Stats};
 use crate::store::{Backing, StateLock, Store};
@@ -69,9 +70,10 @@ impl Emulator {
     /// Opens the state, binds both ports and serves. Returns once both can be used.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let api_listener = bind(config.api_listen, "the API").await?;
-        let proxy_listener = bind(config.proxy_listen, "the proxy").await?;
+        let proxy_listener =
+            if config.connections { Some(bind(config.proxy_listen, "the proxy").await?) } else { None };
         let api_addr = api_listener.local_addr()?;
-        let proxy_addr = proxy_listener.local_addr()?;
+        let proxy_addr = proxy_listener.as_ref().map_or(Ok(config.proxy_listen), TcpListener::local_addr)?;
         let (context, lock) = open(config, proxy_addr).await?;
         let context = Arc::new(context);
         let emulator = Self {
@@ -83,7 +85,9 @@ impl Emulator {
             _lock: lock,
         };
         emulator.spawn_api(api_listener);
-        emulator.tasks.spawn(proxy::run(context.clone(), proxy_listener, emulator.context.stop.clone()));
+        if let Some(listener) = proxy_listener {
+            emulator.tasks.spawn(proxy::run(context.clone(), listener, emulator.context.stop.clone()));
+        }
         emulator.tasks.spawn(sweep::run(context, emulator.context.stop.clone()));
         emulator.tasks.close();
         tracing::info!(api.url = %emulator.api_url(), proxy.addr = %emulator.proxy_addr(), "the emulator is ready");
@@ -181,6 +185,10 @@ impl Drop for Emulator {
 async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context, StateLock)> {
     if config.clock_rate != config.clock.rate() {
         config.clock.set_rate(config.clock_rate);
+    }
+    if !regions::is_known(&config.default_region) {
+        let known: Vec<&str> = regions::REGIONS.iter().map(|region| region.id).collect();
+        bail!("there is no region {}: choose one of {}", config.default_region, known.join(", "));
     }
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");

@@ -5,6 +5,7 @@
 //! project changes, `proxy` for what a connection passes.
 
 mod api;
+pub mod cli;
 mod clock;
 mod config;
 mod console;
@@ -28,8 +29,14 @@ pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORG, Unknowns};
 pub use console::ProjectRecord;
 pub use emulator::{Emulator, ProjectTruth};
-pub use faults::{Cut, Fault, Faults, ProjectShare, Rule};
+pub use faults::{Cut, Fault, Faults, ProjectShare, Rule, Switches};
 pub use fleet::{FleetSpec, Shares};
 pub use model::{Pattern, Quota, VIRGIN_SIZE};
+pub use regions::DEFAULT_REGION;
 pub use seed::{SeedProject, SeedUsage, SeededProject};
 pub use stats::{CallCount, NO_ANSWER, RoutePeak, Stats};
+
+/// The README's example, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

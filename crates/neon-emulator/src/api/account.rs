@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::extract::Parameters;
 use super::{ApiError, Context};
 use crate::keys::{Caller, KeyKind};
-use crate::regions::{DEFAULT_REGION, REGIONS};
+use crate::regions::REGIONS;
 
 /// When organisation and account came into being.
 const FOUNDED: &str = "2024-01-01T00:00:00Z";
@@ -79,7 +79,7 @@ pub async fn regions(
     let regions: Vec<Value> = REGIONS
         .iter()
         .map(|region| {
-            json!({"region_id": region.id, "name": region.name, "default": region.id == DEFAULT_REGION,
+            json!({"region_id": region.id, "name": region.name, "default": region.id == context.config.default_region,
                    "geo_lat": region.latitude, "geo_long": region.longitude})
         })
         .collect();

@@ -6,20 +6,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cut, Rule};
+use super::Switches;
 use crate::api::{ApiError, Context};
 use crate::clock::Clock;
 use crate::fleet::{self, FleetSpec};
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Switches {
-    rules: Vec<Rule>,
-    cut: Cut,
-}
 
 pub(crate) fn routes() -> Router<Arc<Context>> {
     Router::new()
@@ -35,8 +28,7 @@ async fn show(State(context): State<Arc<Context>>) -> Json<Switches> {
 }
 
 async fn set(State(context): State<Arc<Context>>, Json(switches): Json<Switches>) -> Json<Switches> {
-    context.faults.set(switches.rules);
-    context.faults.cut(switches.cut);
+    context.faults.switch(switches);
     show(State(context)).await
 }
 

@@ -36,6 +36,14 @@ pub struct Cut {
     pub proxy: bool,
 }
 
+/// What goes wrong, all of it: what is not named is well.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    pub rules: Vec<Rule>,
+    pub cut: Cut,
+}
+
 /// The switches. Rules apply in their order: delays and lies add up, the first other fault decides.
 #[derive(Debug, Default)]
 pub struct Faults {
@@ -79,10 +87,15 @@ impl Faults {
         *self.lock() = rules.into_iter().map(|rule| rule.set_at(now)).collect();
     }
 
+    /// Puts all of this in place of what was.
+    pub fn switch(&self, switches: Switches) {
+        self.set(switches.rules);
+        self.cut(switches.cut);
+    }
+
     /// No rules, and the network is there.
     pub fn clear(&self) {
-        self.set(Vec::new());
-        self.cut(Cut::default());
+        self.switch(Switches::default());
     }
 
     /// The rules with what is left of them.

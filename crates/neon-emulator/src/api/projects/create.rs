@@ -15,7 +15,6 @@ use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
 use crate::model::{Objects, Operation, Project, Refusal};
-use crate::regions::DEFAULT_REGION;
 
 #[derive(Debug, Deserialize)]
 pub struct CreateRequest {
@@ -89,7 +88,7 @@ impl NewProject {
 
     fn into_row(self, context: &Context, now: Instant) -> Result<Project, Refusal> {
         self.check()?;
-        let region_id = self.region_id.unwrap_or_else(|| DEFAULT_REGION.into());
+        let region_id = self.region_id.unwrap_or_else(|| context.config.default_region.clone());
         checks::region(&region_id)?;
         let mut project = Project::virgin(&context.config.org_id, region_id, now);
         project.name = self.name.unwrap_or_else(|| project.id.clone());

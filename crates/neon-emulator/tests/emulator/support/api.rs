@@ -24,7 +24,7 @@ pub struct Answer {
 impl Api {
     pub fn new(base: &str, key: &str) -> Self {
         // In a build of the whole workspace reqwest leaves the choice to us; an error says that it was made before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        super::tls();
         Self { client: Client::new(), base: base.into(), key: key.into() }
     }
 

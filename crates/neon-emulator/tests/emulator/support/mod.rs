@@ -28,6 +28,11 @@ pub fn database_url() -> String {
         .expect("TEST_DATABASE_URL must lead to a PostgreSQL as superuser; `make test` starts one and sets it")
 }
 
+/// What clients need before the first is made.
+pub fn tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Operations end at once, no limits: for tests that are about something else.
 pub fn config() -> Config {
     Config {

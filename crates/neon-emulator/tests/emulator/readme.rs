@@ -1,0 +1,90 @@
+//! The README's calls, as they are written there: a reader who pastes them gets what it says.
+
+use reqwest::Method;
+
+use crate::support::{KEY, TestEmulator, tls};
+
+const README: &str = include_str!("../../README.md");
+
+/// A `curl` of the README.
+struct Call {
+    method: Method,
+    url: String,
+    body: Option<String>,
+}
+
+/// Every `curl` in a block for the shell.
+fn calls() -> Vec<Call> {
+    let mut calls = Vec::new();
+    for block in README.split("```sh\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let mut words = words(block).into_iter().peekable();
+        while let Some(word) = words.next() {
+            if word != "curl" {
+                continue;
+            }
+            let mut call = Call { method: Method::GET, url: String::new(), body: None };
+            // The next command, or what reads its answer, ends it.
+            while let Some(word) = words.next_if(|word| !["curl", "psql", "|"].contains(&word.as_str())) {
+                match word.as_str() {
+                    "-X" => call.method = words.next().unwrap().parse().unwrap(),
+                    "-H" => drop(words.next()),
+                    "-d" => {
+                        call.body = words.next();
+                        if call.method == Method::GET {
+                            call.method = Method::POST;
+                        }
+                    }
+                    url if url.starts_with('$') => call.url = url.to_owned(),
+                    _ => {}
+                }
+            }
+            calls.push(call);
+        }
+    }
+    calls
+}
+
+/// Words as a shell takes them: quotes hold together, comments go.
+fn words(block: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let mut letters = block.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match quote {
+            Some(mark) if letter == mark => quote = None,
+            Some(_) => word.push(letter),
+            None if letter == '\'' || letter == '"' => quote = Some(letter),
+            None if letter == '#' && word.is_empty() => while letters.next_if(|letter| *letter != '\n').is_some() {},
+            None if letter.is_whitespace() => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()))
+            }
+            None => word.push(letter),
+        }
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
+}
+
+#[tokio::test]
+async fn every_call_of_the_readme_is_answered() {
+    tls();
+    let emulator = TestEmulator::start().await;
+    let api = emulator.emulator.api_url();
+    let switches = api.replace("/api/v2", "/_emulator");
+    let calls = calls();
+    assert!(calls.len() > 10, "the README's calls are not found any more");
+    for call in calls {
+        // While the network is cut, the calls that put it right are those under /_emulator.
+        let url = call.url.replace("$NEON_API_HOST", &api).replace("$E", &switches);
+        // A smaller fleet shows as much.
+        let body = call.body.as_deref().unwrap_or_default().replace("300000", "300");
+        let request = reqwest::Client::new()
+            .request(call.method.clone(), &url)
+            .bearer_auth(KEY)
+            .header("content-type", "application/json")
+            .body(body.clone());
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{} {url} {body}: {status} {}", call.method, answer.text().await.unwrap());
+    }
+}
