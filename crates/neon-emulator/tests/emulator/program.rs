@@ -155,7 +155,7 @@ fn what_cannot_be_right_is_named_with_what_to_write_instead() {
     for (arguments, words) in [
         (["--faults", &broken], "holds no faults: write {\"rules\""),
         (["--region", "mars-1"], "there is no region mars-1: choose one of aws-us-east-1"),
-        (["--time-scale", "-1"], "write a number that is 0 or more"),
+        (["--time-scale", "NaN"], "write a number that is 0 or more"),
     ] {
         let url = database_url();
         let usual = ["--database-url", &url, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0"];
