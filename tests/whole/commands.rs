@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    time::Duration,
 };
 
 use axum::{Router, http::StatusCode, routing::get};
@@ -13,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator}
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::support::{World, postgres_url};
+use crate::support::{World, postgres_url, until};
 
 /// A fresh database for a ledger.
 async fn empty_ledger() -> String {
@@ -28,6 +29,8 @@ async fn empty_ledger() -> String {
 async fn flotilla(ledger: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
     command.args(arguments).env_clear().env("DATABASE_URL", ledger);
+    // What a server asks for before it looks at the ledger.
+    command.env("NEON_API_KEY", "napi_none").env("FLOTILLA_SECRET_KEY", "00".repeat(32));
     let Output { status, stderr, .. } = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     (status.success(), String::from_utf8(stderr).unwrap())
 }
@@ -103,7 +106,7 @@ async fn a_ledger_of_a_newer_program_is_refused_in_a_sentence() {
     let mut connection = PgConnection::connect(&ledger).await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', true, 'x', 1)";
     connection.execute(newer).await.unwrap();
-    for command in OTHERS.into_iter().chain([&["migrate"][..], &["serve", "--port", "0"]]) {
+    for command in OTHERS.into_iter().chain([&["migrate"][..], &["serve"]]) {
         let (is_done, words) = flotilla(&ledger, command).await;
         assert!(!is_done && words.contains("set up by a newer Flotilla"), "{command:?}: {words}");
     }
@@ -161,4 +164,55 @@ fn completions_and_manual_pages_know_every_command() {
         assert!(page.contains(".SH NAME"), "{command}");
     }
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// Starts `flotilla migrate`; what it says goes into this file.
+fn migrating(ledger: &str, log: &Path) -> std::process::Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
+    command.arg("migrate").env_clear().env("DATABASE_URL", ledger).stderr(fs::File::create(log).unwrap());
+    command.spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_longer_than_a_request_would_says_for_whom_and_runs_once() {
+    let ledger = older_ledger().await;
+    let folder = tempfile_folder();
+    let logs = ["one", "other"].map(|name| folder.join(name));
+    let said = |which: usize| fs::read_to_string(&logs[which]).unwrap_or_default();
+    // Every migration writes into this table in its own transaction.
+    let mut busy = PgConnection::connect(&ledger).await.unwrap();
+    busy.execute("BEGIN; LOCK TABLE _sqlx_migrations IN SHARE MODE").await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut busy).await.unwrap();
+    let mut one = migrating(&ledger, &logs[0]);
+    until("the first says for whom it waits", || async { said(0).contains(&format!("the sessions [{pid}]")) }).await;
+    let mut other = migrating(&ledger, &logs[1]);
+    until("the second says that it waits", || async { said(1).contains("waiting for another Flotilla") }).await;
+    // A request gives up after five seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(one.try_wait().unwrap().is_none() && other.try_wait().unwrap().is_none(), "{}{}", said(0), said(1));
+    busy.execute("COMMIT").await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || [one.wait().unwrap(), other.wait().unwrap()]).await.unwrap();
+    assert!(ended.iter().all(|status| status.success()), "{}{}", said(0), said(1));
+    assert!(
+        said(0).contains("1 of 1") && !said(1).contains("1 of 1"),
+        "who waited has nothing left to do: {}",
+        said(1)
+    );
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_fails_is_undone_named_and_can_be_repeated() {
+    let ledger = older_ledger().await;
+    let before = migrations(&ledger).await;
+    let mut connection = PgConnection::connect(&ledger).await.unwrap();
+    let refuse = format!("ALTER TABLE _sqlx_migrations ADD CONSTRAINT no_more CHECK (version <= {before})");
+    connection.execute(AssertSqlSafe(refuse)).await.unwrap();
+    let (is_done, words) = flotilla(&ledger, &["migrate"]).await;
+    assert!(!is_done && words.contains("migration "), "{words}");
+    assert!(words.contains("failed and was undone") && words.contains("no_more"), "{words}");
+    assert_eq!(migrations(&ledger).await, before);
+    connection.execute("ALTER TABLE _sqlx_migrations DROP CONSTRAINT no_more").await.unwrap();
+    let (is_done, words) = flotilla(&ledger, &["migrate"]).await;
+    assert!(is_done, "{words}");
 }

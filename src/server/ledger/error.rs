@@ -30,6 +30,11 @@ pub enum LedgerError {
     Away,
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// One migration; those before it stay.
+    #[error(
+        "migration {version} ({name}) failed and was undone, the ledger is as the one before it left it; put right what PostgreSQL says and run `flotilla migrate`: {cause}"
+    )]
+    Migration { version: i64, name: String, cause: sqlx::migrate::MigrateError },
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
