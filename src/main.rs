@@ -2,17 +2,24 @@
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
-use flotilla::server::{cli::Cli, telemetry};
+use flotilla::server::{cli::Cli, config::Misconfigured, telemetry};
 use include_dir::Dir;
 
 /// Pages are rendered on the threads that answer requests: with fewer, one that waits for another could wait for ever.
 const LEAST_THREADS: usize = 4;
+/// As clap ends where an argument is wrong.
+const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE));
+        }
+    };
     cli.config.embedded_site = embedded_site();
-    if let Err(error) = telemetry::init(cli.config.log_format, "info") {
+    if let Err(error) = telemetry::init(cli.config.log_format, &cli.config.log_filter) {
         let _ = writeln!(std::io::stderr(), "{error}");
         return ExitCode::FAILURE;
     }
@@ -31,7 +38,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            if error.is::<Misconfigured>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

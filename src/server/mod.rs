@@ -15,6 +15,7 @@ pub mod neon;
 pub mod secrets;
 pub mod site;
 pub mod start;
+pub mod stop;
 pub mod telemetry;
 
 pub use ::sizing;
@@ -31,4 +32,5 @@ pub struct AppState {
     pub secrets: Arc<secrets::Secrets>,
     pub timings: Arc<engine::ClaimTimings>,
     pub metrics: Arc<metrics::Metrics>,
+    pub stop: stop::Stop,
 }

@@ -37,7 +37,7 @@ type KeyId = [u8; KEY_ID_BYTES];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
     #[error(
-        "a key for sealing credentials is not 32 bytes in base64 or hexadecimal; make one with `openssl rand -base64 32`"
+        "a key for sealing credentials is not 32 bytes in base64 or hexadecimal; make one with `flotilla key generate`"
     )]
     BadKey,
     #[error("two different keys for sealing credentials have the same id; replace one of them")]
@@ -149,6 +149,19 @@ impl Secrets {
         let nonce = XNonce::try_from(nonce).map_err(|_| SecretsError::TooShort)?;
         let payload = Payload { msg: ciphertext, aad: associated };
         Ok(Zeroizing::new(cipher.decrypt(&nonce, payload).map_err(|_| SecretsError::DoesNotOpen)?))
+    }
+
+    /// The ids of keys with which these were sealed and that are not here.
+    pub fn missing_keys(&self, sealed: &[Vec<u8>]) -> Vec<String> {
+        let mut missing: Vec<String> = sealed
+            .iter()
+            .filter_map(|sealed| sealed.get(1..=KEY_ID_BYTES))
+            .filter(|key_id| !self.keys.iter().any(|(known, _)| known == key_id))
+            .map(hex)
+            .collect();
+        missing.sort();
+        missing.dedup();
+        missing
     }
 
     /// Whether the credential was sealed with a previous key and should be sealed anew.
@@ -292,6 +305,9 @@ mod tests {
         let sealed = Secrets::from_keys(&old, &NONE).unwrap().seal(id, &connection()).unwrap();
         let rotated = Secrets::from_keys(&new, &[old.as_str()]).unwrap();
         assert!(rotated.open(id, &sealed).unwrap() == connection());
+        assert_eq!(rotated.missing_keys(std::slice::from_ref(&sealed)), [""; 0]);
+        let alone = Secrets::from_keys(&new, &NONE).unwrap();
+        assert_eq!(alone.missing_keys(&[sealed.clone(), sealed.clone(), Vec::new()]), [hex(&sealed[1..5])]);
         assert!(rotated.is_outdated(&sealed));
         assert!(!rotated.is_outdated(&rotated.seal(id, &connection()).unwrap()));
     }

@@ -1,23 +1,23 @@
 //! Start and stop: the ledger's PostgreSQL, the ledger, the engine, the server, in this order and back.
 //!
-//! Every step back is bounded, so that a signal ends the process within five seconds.
+//! Every step back is bounded: Ctrl-C ends the process within five seconds, SIGTERM when what is under way has been answered (see [`Stop`]).
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use embedded_postgres::{Postgres, Settings};
-use tokio::{net::TcpListener, signal::unix, task::spawn_blocking};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, task::spawn_blocking};
 
 use super::{
     AppState,
-    config::{Config, QuotaDrift},
+    config::{Config, Misconfigured, QuotaDrift},
     engine::{ClaimTimings, Engine, EngineSettings, Parts},
     http,
     ledger::{Ledger, SchemaState},
     metrics::Metrics,
     neon::{NeonClient, NeonConfig},
     secrets::Secrets,
+    stop::{Pace, Stop},
     trace,
 };
 
@@ -115,7 +115,11 @@ async fn refuse_transaction_pooling(url: &str) -> Result<()> {
 }
 
 async fn start_postgres(config: &Config) -> Result<Postgres> {
-    let settings = Settings { stop_timeout: POSTGRES_GRACE, ..Settings::new(config.data_dir.join("postgres")) };
+    let settings = Settings {
+        stop_timeout: POSTGRES_GRACE,
+        bin_dir: config.postgres_bin(),
+        ..Settings::new(config.data_dir.join("postgres"))
+    };
     spawn_blocking(move || Postgres::start(&settings))
         .await?
         .context("The private PostgreSQL did not start. Install PostgreSQL, or name a running one in DATABASE_URL")
@@ -130,13 +134,16 @@ pub struct Role {
     pub runs_duties: bool,
 }
 
-/// Runs until a signal, or until `shutdown`, and then stops in order.
+/// Runs until a signal, or until `stop`, and then stops in order.
 ///
 /// # Errors
 /// When something could not start.
-pub async fn run(config: Config, role: Role, shutdown: CancellationToken) -> Result<()> {
+pub async fn run(config: Config, role: Role, stop: Stop) -> Result<()> {
+    // What is missing is told before anything is started for it.
+    secrets(&config)?;
+    neon_client(&config)?;
     let open = OpenLedger::open(&config, OlderLedger::Migrate).await?;
-    let outcome = run_on(config, &open.ledger, role, shutdown).await;
+    let outcome = run_on(config, &open.ledger, role, stop).await;
     open.close().await?;
     outcome
 }
@@ -145,14 +152,13 @@ pub async fn run(config: Config, role: Role, shutdown: CancellationToken) -> Res
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: CancellationToken) -> Result<()> {
+pub async fn run_on(config: Config, ledger: &Ledger, role: Role, stop: Stop) -> Result<()> {
     // Bound before the engine starts, so that a taken port costs nothing.
     let listener = if role.serves { Some(bind(&config).await?) } else { None };
     let for_metrics = bind_for_metrics(&config).await?;
-    let state = assemble(config, ledger, role, &shutdown).await?;
-    stop_on_signal(shutdown.clone())?;
-    let metrics =
-        for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener, shutdown.clone())));
+    let state = assemble(config, ledger, role, &stop).await?;
+    stop.on_signal(pace(&state.config, role))?;
+    let metrics = for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener)));
     let work = async {
         match listener {
             Some(listener) => {
@@ -160,28 +166,42 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, shutdown: Cance
                     tracing::warn!("{lack}");
                 }
                 tracing::info!("Flotilla answers at {}", state.config.public_url());
-                http::serve(state.clone(), listener, shutdown.clone()).await;
+                http::serve(state.clone(), listener).await;
             }
             None => {
                 tracing::info!("the engine runs");
-                shutdown.cancelled().await;
+                stop.closing.cancelled().await;
             }
         }
-        shutdown.cancel();
+        // Nothing is under way any more, so nobody is kept waiting.
+        stop.end();
     };
-    let engine = async {
-        shutdown.cancelled().await;
-        if tokio::time::timeout(ENGINE_GRACE, state.engine.stop()).await.is_err() {
-            tracing::warn!(
-                "the engine was stopped in the middle of something; its leases run out and the next run goes on"
-            );
-        }
-    };
-    tokio::join!(work, engine);
+    tokio::join!(work, end_engine(&state.engine, &stop));
     if let Some(metrics) = metrics {
         metrics.abort();
     }
     Ok(())
+}
+
+/// Only who serves has somebody to wait for.
+fn pace(config: &Config, role: Role) -> Pace {
+    match role.serves {
+        true => Pace {
+            unready: Duration::from_secs(config.unready_seconds),
+            drain: Duration::from_secs(config.drain_seconds),
+        },
+        false => Pace::default(),
+    }
+}
+
+async fn end_engine(engine: &Engine, stop: &Stop) {
+    stop.ending.cancelled().await;
+    let ended = tokio::time::timeout(ENGINE_GRACE, engine.stop());
+    if !matches!(stop.cut.run_until_cancelled(ended).await, Some(Ok(()))) {
+        tracing::warn!(
+            "the engine was stopped in the middle of something; its leases run out and the next run goes on"
+        );
+    }
 }
 
 async fn bind(config: &Config) -> Result<TcpListener> {
@@ -199,8 +219,9 @@ async fn bind_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
     Ok(Some(listener))
 }
 
-async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &CancellationToken) -> Result<AppState> {
+async fn assemble(config: Config, ledger: &Ledger, role: Role, stop: &Stop) -> Result<AppState> {
     let secrets = Arc::new(secrets(&config)?);
+    refuse_other_keys(&config, &secrets, ledger).await?;
     let neon = neon_client(&config)?;
     let timings = Arc::new(ClaimTimings::default());
     let metrics = Arc::new(Metrics::new()?);
@@ -212,9 +233,10 @@ async fn assemble(config: Config, ledger: &Ledger, role: Role, shutdown: &Cancel
         metrics: metrics.clone(),
         run_duties: role.runs_duties,
         settings: engine_settings(&config),
-        shutdown: shutdown.clone(),
+        shutdown: stop.ending.clone(),
     });
-    Ok(AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics })
+    let (config, ledger, stop) = (Arc::new(config), ledger.clone(), stop.clone());
+    Ok(AppState { config, ledger, engine, secrets, timings, metrics, stop })
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {
@@ -229,12 +251,29 @@ fn engine_settings(config: &Config) -> EngineSettings {
 /// With a text that says which setting is missing or wrong.
 pub fn secrets(config: &Config) -> Result<Secrets> {
     let Some(key) = config.secret_key() else {
-        bail!(
-            "FLOTILLA_SECRET_KEY is not set. It seals the credentials of databases: make one with `openssl rand -hex 32` and keep it safe; without it they cannot be opened again"
-        );
+        bail!(Misconfigured(String::from(
+            "FLOTILLA_SECRET_KEY is not set, nor FLOTILLA_SECRET_KEY_FILE. It seals the credentials of databases: make one with `flotilla key generate` and keep it safe; without it they cannot be opened again"
+        )));
     };
     Secrets::from_keys(key, &config.previous_secret_keys())
         .context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
+}
+
+/// A ledger whose credentials were sealed with a key that is not here belongs to other settings, or a key was changed and the earlier one forgotten.
+///
+/// # Errors
+/// With a text that says what to do, or the ledger's.
+pub async fn refuse_other_keys(config: &Config, secrets: &Secrets, ledger: &Ledger) -> Result<()> {
+    let mut missing = secrets.missing_keys(&ledger.sealed_sample().await?);
+    missing.retain(|id| !config.lost_secret_keys.contains(id));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(Misconfigured(format!(
+        "FLOTILLA_SECRET_KEY is not the key with which credentials in this ledger are sealed, whose id is {}. Set that key; after a change of keys name it in \
+         FLOTILLA_PREVIOUS_SECRET_KEYS; if it is lost for good, name its id in FLOTILLA_LOST_SECRET_KEYS",
+        missing.join(" and ")
+    )))
 }
 
 /// A client of the configured Neon. Only the engine calls it.
@@ -247,9 +286,9 @@ pub fn neon_client(config: &Config) -> Result<NeonClient> {
 
 fn neon_config(config: &Config) -> Result<NeonConfig> {
     let Some(api_key) = config.neon_api_key() else {
-        bail!(
-            "NEON_API_KEY is not set. Make a key in Neon's console under the organisation's settings; or try Flotilla without an account: `flotilla demo`"
-        );
+        bail!(Misconfigured(String::from(
+            "NEON_API_KEY is not set, nor NEON_API_KEY_FILE. Make a key in Neon's console under the organisation's settings; or try Flotilla without an account: `flotilla demo`"
+        )));
     };
     Ok(NeonConfig {
         org_id: config.neon_org_id().map(str::to_owned),
@@ -260,19 +299,4 @@ fn neon_config(config: &Config) -> Result<NeonConfig> {
         request_id: trace::current_or_fresh,
         ..NeonConfig::new(&config.neon_api_url, api_key.clone())
     })
-}
-
-fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
-    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
-    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = shutdown.cancelled() => return,
-        }
-        tracing::info!("stopping");
-        shutdown.cancel();
-    });
-    Ok(())
 }

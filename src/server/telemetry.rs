@@ -11,6 +11,7 @@ const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=wa
 
 /// Flotilla's other crates: in a filter, `flotilla` stands for them too.
 const OURS: [&str; 8] = ["engine", "fleet_types", "ledger", "neon_client", "probe", "secrets", "sizing", "trace"];
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -30,7 +31,7 @@ pub enum TelemetryError {
     Twice,
 }
 
-/// Starts logging for the whole process. `RUST_LOG`, if set and not empty, wins over `filter`; what neither names stays quiet.
+/// Starts logging for the whole process. What the filter does not name stays quiet.
 ///
 /// # Errors
 /// A filter that cannot be read, or a second call.
@@ -46,14 +47,29 @@ pub fn init_to<W>(writer: W, is_coloured: bool, format: LogFormat, filter: &str)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
-    let filter = parse(from_environment.as_deref().unwrap_or(filter))?;
+    let filter = parse(filter)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(is_coloured);
     let outcome = match format {
         LogFormat::Text => lines.with_target(false).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     };
     outcome.map_err(|_| TelemetryError::Twice)
+}
+
+/// The filter, if it is one. A word alone is a level: what is no level would be taken for the only module that is logged, and everything else be silent.
+///
+/// # Errors
+/// With a text that says what it should look like.
+pub fn filter(text: &str) -> Result<String, String> {
+    let is_level = |part: &str| LEVELS.contains(&part.to_ascii_lowercase().as_str());
+    let is_odd = |part: &&str| !part.contains(['=', '[']) && !is_level(part) && *part != "flotilla";
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    match parts.iter().copied().find(is_odd) {
+        Some(odd) => Err(format!(
+            "“{odd}” is no level: write off, error, warn, info, debug or trace, and for a part of the program flotilla=debug"
+        )),
+        None => parse(&parts.join(",")).map(|_| parts.join(",")).map_err(|error| error.to_string()),
+    }
 }
 
 /// What stands later wins, so the quiet defaults come first, and what is said of a single crate last.
@@ -90,5 +106,12 @@ mod tests {
     fn a_wrong_filter_is_named() {
         let error = parse("flotilla=everything").unwrap_err();
         assert!(error.to_string().contains("flotilla=everything"), "{error}");
+        assert!(
+            filter("flotilla=everything").is_err() && filter("infoo").is_err_and(|words| words.contains("“infoo”"))
+        );
+        for right in ["", "INFO", "info,flotilla=debug", "warn,flotilla::server[request]=trace"] {
+            assert_eq!(filter(right).as_deref(), Ok(right));
+        }
+        assert_eq!(filter(" info , sqlx=warn,").as_deref(), Ok("info,sqlx=warn"));
     }
 }

@@ -8,8 +8,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
-use clap::CommandFactory;
-use flotilla::server::cli::Cli;
+use flotilla::server::cli;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -145,7 +144,7 @@ async fn a_server_that_is_not_ready_is_alive_all_the_same() {
 /// The archive that is installed holds them, and whoever has the program alone can make them.
 #[test]
 fn completions_and_manual_pages_know_every_command() {
-    let commands: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let commands: Vec<String> = cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     assert!(commands.len() > 10, "{commands:?}");
     for shell in ["bash", "fish", "zsh"] {
         let output = Command::new(env!("CARGO_BIN_EXE_flotilla")).args(["completions", shell]).output().unwrap();

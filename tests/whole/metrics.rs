@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flotilla::server::engine::{Doctor, Extent};
+use flotilla::server::{
+    AppState,
+    engine::{Doctor, Extent},
+    stop::Stop,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
@@ -223,8 +227,9 @@ async fn a_private_address_answers_without_a_token_also_when_the_ledger_is_gone(
     let server = world.serve_without_duties().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let shutdown = tokio_util::sync::CancellationToken::new();
-    let served = tokio::spawn(flotilla::server::http::serve_metrics(server.state.clone(), listener, shutdown.clone()));
+    let stop = Stop::default();
+    let state = AppState { stop: stop.clone(), ..server.state.clone() };
+    let served = tokio::spawn(flotilla::server::http::serve_metrics(state, listener));
     let scrape = async || Scrape::read(&reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap());
     assert_eq!(scrape().await.value("flotilla_ledger_up"), 1.0);
     for hidden in ["/", "/databases", "/api/v1/pools", "/rpc/fleet-health"] {
@@ -234,7 +239,7 @@ async fn a_private_address_answers_without_a_token_also_when_the_ledger_is_gone(
     let without = scrape().await;
     assert_eq!(without.value("flotilla_ledger_up"), 0.0);
     assert!(!without.0.keys().any(|series| series.starts_with("flotilla_pool_")), "nothing stale is told");
-    shutdown.cancel();
+    stop.end();
     served.await.unwrap();
     server.stop().await;
 }

@@ -151,7 +151,8 @@ async fn database() -> String {
 }
 
 async fn open(url: &str) -> anyhow::Result<Ledger> {
-    let config = Cli::try_parse_from(["flotilla", "migrate", "--database-url", url]).unwrap().config;
+    let mut config = Cli::try_parse_from(["flotilla", "migrate"]).unwrap().config;
+    config.database_url = Some(url.into());
     Ok(OpenLedger::open(&config, OlderLedger::Migrate).await?.ledger)
 }
 

@@ -17,6 +17,7 @@ use flotilla::{
         metrics::Metrics,
         neon::{NeonClient, NeonConfig},
         secrets::Secrets,
+        stop::Stop,
         trace,
     },
     types::{Connection, Role},
@@ -26,7 +27,6 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Longer than anything takes here, a back-off on a busy machine included; shorter than anybody waits.
@@ -55,7 +55,6 @@ pub struct Server {
     pub state: AppState,
     pub token: String,
     client: Client,
-    shutdown: CancellationToken,
     served: tokio::task::JoinHandle<()>,
 }
 
@@ -156,7 +155,7 @@ impl World {
         let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap());
         let timings = Arc::new(ClaimTimings::default());
         let metrics = Arc::new(Metrics::new().unwrap());
-        let shutdown = CancellationToken::new();
+        let stop = Stop::default();
         let mut neon = NeonConfig::new(&self.neon_url, NEON_KEY.into());
         neon.calls_per_minute = self.calls_per_minute;
         neon.timeout = Duration::from_secs(10);
@@ -171,10 +170,11 @@ impl World {
             metrics: metrics.clone(),
             run_duties,
             settings,
-            shutdown: shutdown.clone(),
+            shutdown: stop.ending.clone(),
         });
-        let state = AppState { config: Arc::new(config), ledger: ledger.clone(), engine, secrets, timings, metrics };
-        let served = tokio::spawn(http::serve(state.clone(), listener, shutdown.clone()));
+        let config = Arc::new(config);
+        let state = AppState { config, ledger: ledger.clone(), engine, secrets, timings, metrics, stop };
+        let served = tokio::spawn(http::serve(state.clone(), listener));
         let name = format!("test {}", Uuid::now_v7());
         let token = token::create(
             &ledger,
@@ -187,7 +187,7 @@ impl World {
         .await
         .unwrap();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
-        Server { url, state, token, client, shutdown, served }
+        Server { url, state, token, client, served }
     }
 
     /// A call to the emulated Neon, past Flotilla.
@@ -304,7 +304,7 @@ fn stocked(number: usize, secrets: &Secrets) -> SeedRow {
 
 impl Server {
     pub async fn stop(self) {
-        self.shutdown.cancel();
+        self.state.stop.end();
         self.served.await.unwrap();
         self.state.engine.stop().await;
     }

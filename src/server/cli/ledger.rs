@@ -68,11 +68,9 @@ async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Resu
                     "This ledger is empty: it has no pool. Name the server's ledger in DATABASE_URL and give the command the server's other settings."
                 );
             }
-            let repair = Repair {
-                ledger: ledger.clone(),
-                neon: start::neon_client(config)?,
-                secrets: Arc::new(start::secrets(config)?),
-            };
+            let secrets = Arc::new(start::secrets(config)?);
+            start::refuse_other_keys(config, &secrets, ledger).await?;
+            let repair = Repair { ledger: ledger.clone(), neon: start::neon_client(config)?, secrets };
             let report = repair.run(options.apply, &By::cli()).await?;
             print(&report, options.apply)?;
             if options.end && !options.anyway && is_unfinished(&report, options.apply) {

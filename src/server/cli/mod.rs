@@ -2,12 +2,14 @@
 
 mod doctor;
 mod health;
+mod key;
 mod ledger;
 mod migrate;
 mod openapi;
 pub mod operator;
 pub mod output;
 mod pool;
+mod settings;
 mod shell;
 pub mod token;
 
@@ -15,13 +17,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     config::Config,
     demo,
     start::{self, Role},
+    stop::Stop,
 };
+
+pub use settings::command;
 
 /// A fleet console and pool engine for platforms that give every user a Postgres database on Neon
 #[derive(Parser)]
@@ -67,6 +71,9 @@ pub enum Command {
     /// Manage the tokens with which programs use the API
     #[command(subcommand)]
     Token(token::Command),
+    /// Make the key that seals the credentials of databases
+    #[command(subcommand)]
+    Key(key::Command),
     /// Try Flotilla without an account: an emulated Neon with real databases, a fleet with a history, simulated signups
     Demo(demo::Options),
     /// Print the OpenAPI document of the API
@@ -81,19 +88,20 @@ impl Cli {
     /// # Errors
     /// With a text that says what to do.
     pub async fn run(self) -> Result<ExitCode> {
-        let (config, shutdown) = (self.config, CancellationToken::new());
+        let config = self.config;
         match self.command {
             Command::Doctor(options) => return doctor::run(&config, &options).await,
             Command::Serve { no_engine } => {
-                start::run(config, Role { serves: true, runs_duties: !no_engine }, shutdown).await
+                start::run(config, Role { serves: true, runs_duties: !no_engine }, Stop::default()).await
             }
-            Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, shutdown).await,
+            Command::Engine => start::run(config, Role { serves: false, runs_duties: true }, Stop::default()).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Health(options) => health::run(&config, options).await,
             Command::Ledger(command) => ledger::run(&config, command).await,
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,
+            Command::Key(command) => key::run(command),
             Command::Demo(options) => demo::run(config, options).await,
             Command::Openapi => openapi::run(),
             Command::Completions { shell } => shell::completions(shell),
@@ -105,13 +113,11 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::{fs, io, path::Path};
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 
-use super::{Cli, output};
+use super::{command, output};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -24,7 +24,7 @@ pub fn completions(shell: Shell) -> Result<()> {
         Shell::Fish => clap_complete::Shell::Fish,
         Shell::Zsh => clap_complete::Shell::Zsh,
     };
-    let mut command = Cli::command();
+    let mut command = command();
     let mut script = Vec::new();
     clap_complete::generate(generator, &mut command, "flotilla", &mut script);
     Ok(io::Write::write_all(&mut io::stdout().lock(), &script)?)
@@ -35,7 +35,7 @@ pub fn completions(shell: Shell) -> Result<()> {
 /// # Errors
 /// When it cannot be written to.
 pub fn manual(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)).with_context(|| {
+    fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command(), folder)).with_context(|| {
         format!("The pages cannot be written into {}: name a folder that is yours", folder.display())
     })?;
     Ok(output::remark(&format!("Read them with `man -l {}`.", folder.join("flotilla.1").display()))?)

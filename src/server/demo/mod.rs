@@ -15,7 +15,6 @@ use anyhow::{Context, Result};
 use clap::Args;
 use neon_emulator::Emulator;
 use secrecy::SecretString;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     auth::Scope,
@@ -28,6 +27,7 @@ use super::{
     neon,
     secrets::{self, Secrets},
     start::{self, OlderLedger, OpenLedger, Role},
+    stop::Stop,
 };
 use crate::types::Role as OperatorRole;
 
@@ -86,6 +86,8 @@ async fn run_on(mut config: Config, options: &Options, open: &OpenLedger) -> Res
     config.neon_api_key = Some(SecretString::from(neon_key.clone()));
     config.neon_org_id = Some(neon_emulator::DEFAULT_ORG.to_owned());
     config.secret_key = Some(SecretString::from(secret_key));
+    // No load balancer looks, and whoever presses Ctrl-C is in a hurry.
+    (config.unready_seconds, config.drain_seconds) = (0, 0);
     let outcome = async {
         prepare_fleet(options, &emulator, &open.ledger, &sealing).await?;
         let access = Access {
@@ -160,23 +162,23 @@ async fn ensure_operator(ledger: &Ledger) -> Result<()> {
 /// The real server and engine, with the simulation beside them.
 async fn serve(config: Config, options: &Options, ledger: &Ledger, access: Access) -> Result<()> {
     neon::prepare_tls();
-    let shutdown = CancellationToken::new();
+    let stop = Stop::default();
     let folder = config.data_dir.clone();
     let link = links::renew(&config, ledger, &access, &folder).await?;
     let beside = tokio::spawn({
-        let (config, ledger, options, shutdown) = (config.clone(), ledger.clone(), options.clone(), shutdown.clone());
+        let (config, ledger, options, ending) = (config.clone(), ledger.clone(), options.clone(), stop.ending.clone());
         async move {
-            if !traffic::answers(&access.url, &shutdown).await {
+            if !traffic::answers(&access.url, &ending).await {
                 return;
             }
             let _ = links::tell(&access, &link.url, &folder);
-            let signups = traffic::keep_signing_up(&access, options.signups_per_hour, &shutdown);
-            tokio::join!(signups, links::keep_fresh(&config, &ledger, &access, &folder, link, &shutdown));
+            let signups = traffic::keep_signing_up(&access, options.signups_per_hour, &ending);
+            tokio::join!(signups, links::keep_fresh(&config, &ledger, &access, &folder, link, &ending));
         }
     });
     remark("  4/4 server and engine …")?;
-    let outcome = start::run_on(config, ledger, Role { serves: true, runs_duties: true }, shutdown.clone()).await;
-    shutdown.cancel();
+    let outcome = start::run_on(config, ledger, Role { serves: true, runs_duties: true }, stop.clone()).await;
+    stop.end();
     beside.abort();
     outcome
 }

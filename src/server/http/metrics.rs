@@ -9,10 +9,9 @@ use axum::{
     routing::get,
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{api, connections, health, limits};
-use crate::server::{AppState, auth::Scope, metrics};
+use crate::server::{AppState, auth::Scope, metrics, stop::Stop};
 
 /// For the address that everybody reaches.
 pub fn router(state: &AppState) -> Router<AppState> {
@@ -21,8 +20,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
 }
 
 /// Answers scrapes and probes, and nothing else, on an address that only monitoring reaches.
-pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) {
-    let watch = tokio::spawn(state.ledger.clone().watch(shutdown.clone()));
+pub async fn serve(state: AppState, listener: TcpListener) {
+    // Monitoring sees the process to its end.
+    let stop = Stop { closing: state.stop.ending.clone(), ..state.stop.clone() };
+    let watch = tokio::spawn(state.ledger.clone().watch(stop.ending.clone()));
     let (config, metrics) = (state.config.clone(), state.metrics.clone());
     let limits = connections::Limits::of(&config);
     let router = Router::new()
@@ -30,7 +31,7 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
         .merge(health::router())
         .layer(from_fn_with_state(limits::Gate::new(metrics.clone()), limits::bounded))
         .with_state(state);
-    connections::serve(router, listener, config, limits, metrics, shutdown).await;
+    connections::serve(router, listener, config, limits, metrics, stop).await;
     watch.abort();
 }
 

@@ -29,7 +29,6 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use api::document as openapi_document;
@@ -38,13 +37,14 @@ pub use request_id::RequestId;
 
 use super::AppState;
 
-/// Answers requests until `shutdown`, and then for a moment those that are under way.
-pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) {
-    let watch = tokio::spawn(state.ledger.clone().watch(shutdown.clone()));
-    let sweep = tokio::spawn(session::sweep_until(state.clone(), shutdown.clone()));
+/// Answers requests until the state's [`stop`](super::stop::Stop), and then those that are under way.
+pub async fn serve(state: AppState, listener: TcpListener) {
+    let stop = state.stop.clone();
+    let watch = tokio::spawn(state.ledger.clone().watch(stop.ending.clone()));
+    let sweep = tokio::spawn(session::sweep_until(state.clone(), stop.ending.clone()));
     let (config, metrics) = (state.config.clone(), state.metrics.clone());
     let limits = connections::Limits::of(&config);
-    connections::serve(router(state), listener, config, limits, metrics, shutdown).await;
+    connections::serve(router(state), listener, config, limits, metrics, stop).await;
     sweep.abort();
     watch.abort();
 }

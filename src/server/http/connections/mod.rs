@@ -18,9 +18,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use registry::{Connections, CredentialHash, OpenConnection};
 
-use crate::server::{config::Config, metrics::Metrics};
+use crate::server::{config::Config, metrics::Metrics, stop::Stop};
 
-/// How long requests under way may take after the signal to stop.
+/// How long requests under way may take when everything ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Files that the process needs besides connections: to the ledger and to Neon, and what it serves.
 const OTHER_FILES: usize = 128;
@@ -69,26 +69,35 @@ fn open_files(limits: &str) -> Option<usize> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Answers until `shutdown`, and then for at most [`GRACE`] the requests that are under way.
+/// Answers until `stop` closes, and then the requests that are under way: until none is left, or for [`GRACE`] once everything ends.
 pub async fn serve(
     router: Router,
     mut listener: TcpListener,
     config: Arc<Config>,
     limits: Limits,
     metrics: Arc<Metrics>,
-    shutdown: CancellationToken,
+    stop: Stop,
 ) {
     let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
     let connections = Arc::new(Connections::new(limits, metrics, ended.clone()));
-    while let Some((stream, peer)) = shutdown.run_until_cancelled(Listener::accept(&mut listener)).await {
+    while let Some((stream, peer)) = stop.closing.run_until_cancelled(Listener::accept(&mut listener)).await {
         let is_proxy = config.trusted_proxies.contains(peer.ip());
         let Some(guest) = connections.admit(peer.ip(), is_proxy) else { continue };
         let header = if is_proxy { limits.header_of_proxy } else { limits.header };
         let patience = answer::Patience { header, unread: limits.unread };
-        tasks.spawn(answer::answer(stream, peer, guest, router.clone(), patience, shutdown.clone()));
+        tasks.spawn(answer::answer(stream, peer, guest, router.clone(), patience, stop.clone()));
     }
+    // Nobody may connect any more: a queue of the kernel's would keep them waiting for nothing.
+    drop(listener);
     tasks.close();
-    let _ = tokio::time::timeout(GRACE, tasks.wait()).await;
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = stop.cut.cancelled() => {}
+        () = async {
+            stop.ending.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        } => {}
+    }
     ended.cancel();
 }
 
