@@ -4,6 +4,7 @@
 
 mod access;
 mod addresses;
+mod alerts;
 mod architecture;
 mod budget;
 mod claims;
