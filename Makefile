@@ -22,7 +22,7 @@ check: setup ## formatting and lints alone
 	scripts/check
 
 fmt:         ## format the code (leptosfmt first, if you have it)
-	cargo fmt --all
+	cargo fmt --all && cargo fmt --manifest-path scripts/site-bindgen/Cargo.toml
 
 end2end: build ## browser journeys alone, on the release build; ARGS="-g claim" chooses
 	scripts/setup tests && scripts/end2end $(ARGS)

@@ -8,10 +8,10 @@ use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::{SsrMode, path};
 
-use crate::components::{browser, provide_clock, provide_toasts};
+use crate::components::{provide_clock, provide_toasts};
 use crate::pages::{
-    BudgetPage, DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage,
-    NotFoundPage, PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
+    DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage,
+    PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
 };
 use crate::types::text;
 
@@ -66,7 +66,6 @@ pub fn App() -> impl IntoView {
     provide_operator();
     provide_clock();
     provide_toasts();
-    Effect::new(browser::mark_hydrated);
     view! {
         <Title formatter=whole_title />
         <Router>
@@ -82,12 +81,23 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/problems") view=ProblemsPage ssr=SsrMode::Async />
                     <Route path=path!("/problems/:id") view=FindingPage ssr=SsrMode::Async />
                     <Route path=path!("/engine") view=EnginePage ssr=SsrMode::Async />
-                    <Route path=path!("/budget") view=BudgetPage ssr=SsrMode::Async />
+                    <Route path=path!("/budget") view=budget_page() ssr=SsrMode::Async />
                     <Route path=path!("/lookup") view=LookupPage ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>
     }
+}
+
+/// Few open it: where the WebAssembly is split, a browser loads it only then.
+#[cfg(feature = "split")]
+fn budget_page() -> leptos_router::Lazy<crate::pages::BudgetPart> {
+    leptos_router::Lazy::new()
+}
+
+#[cfg(not(feature = "split"))]
+fn budget_page() -> fn() -> AnyView {
+    || view! { <crate::pages::BudgetPage /> }.into_any()
 }
 
 /// Every title passes here. The framework writes what comes out into the HTML as it stands, and in the browser takes it as text.

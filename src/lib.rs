@@ -16,10 +16,13 @@ pub mod rpc;
 pub mod server;
 pub use fleet_types as types;
 
-/// Attaches to the HTML that the server rendered.
+/// Attaches to the HTML that the server rendered. A page that is a part of its own is loaded first.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
-pub fn hydrate() {
+pub async fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(app::App);
+    if let Some(body) = leptos::prelude::document().body() {
+        leptos::mount::hydrate_from_async(body, app::App).await.forget();
+        components::browser::mark_hydrated();
+    }
 }

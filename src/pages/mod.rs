@@ -27,6 +27,8 @@ mod unreadable;
 mod user_text;
 
 pub use budget::BudgetPage;
+#[cfg(feature = "split")]
+pub use budget::BudgetPart;
 pub use database::DatabasePage;
 pub use databases::DatabasesPage;
 pub use engine::EnginePage;

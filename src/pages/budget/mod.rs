@@ -48,6 +48,22 @@ pub fn BudgetPage() -> impl IntoView {
     }
 }
 
+/// The page as a part of its own.
+#[cfg(feature = "split")]
+pub struct BudgetPart;
+
+#[cfg(feature = "split")]
+#[leptos_router::lazy_route]
+impl leptos_router::LazyRoute for BudgetPart {
+    fn data() -> Self {
+        Self
+    }
+
+    fn view(_part: Self) -> AnyView {
+        view! { <BudgetPage /> }.into_any()
+    }
+}
+
 #[component]
 fn Budget(live: Live<ApiBudget>) -> impl IntoView {
     view! {
