@@ -25,7 +25,9 @@ const NO_ANSWER: &str = "The ledger's PostgreSQL does not answer. Check DATABASE
 /// The database of the ledger in the private PostgreSQL.
 const DATABASE: &str = "postgres";
 /// How long the engine may take to put down what it holds; its leases run out by themselves.
-const ENGINE_GRACE: Duration = Duration::from_millis(3_250);
+const ENGINE_GRACE: Duration = Duration::from_millis(2_250);
+/// How long the engine may take to say that nothing is handed out any more; the next start looks at the pool otherwise.
+const SIGN_OFF_GRACE: Duration = Duration::from_millis(1_000);
 /// How long PostgreSQL may take for an orderly stop; then it is stopped at once, and recovers at its next start.
 const POSTGRES_GRACE: Duration = Duration::from_millis(1_500);
 
@@ -177,6 +179,7 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, stop: Stop) -> 
         stop.end();
     };
     tokio::join!(work, end_engine(&state.engine, &stop));
+    sign_off(&state.engine, &stop).await;
     if let Some(metrics) = metrics {
         metrics.abort();
     }
@@ -200,6 +203,16 @@ async fn end_engine(engine: &Engine, stop: &Stop) {
     if !matches!(stop.cut.run_until_cancelled(ended).await, Some(Ok(()))) {
         tracing::warn!(
             "the engine was stopped in the middle of something; its leases run out and the next run goes on"
+        );
+    }
+}
+
+/// When nobody can claim any more.
+async fn sign_off(engine: &Engine, stop: &Stop) {
+    let signed_off = tokio::time::timeout(SIGN_OFF_GRACE, engine.sign_off());
+    if !matches!(stop.cut.run_until_cancelled(signed_off).await, Some(Ok(()))) {
+        tracing::warn!(
+            "could not write down in time that this process stops; the next start looks at the pool on Neon"
         );
     }
 }

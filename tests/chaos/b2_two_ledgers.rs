@@ -46,7 +46,7 @@ async fn b2_two_ledgers_with_one_identity_both_stop() {
     }
     assert_eq!(deletions(), before, "something was deleted");
 
-    copied.new_identity(&By::cli()).await.unwrap();
+    copied.new_identity(false, &By::cli()).await.unwrap();
     for (server, owner) in [(&original, "hedy"), (&beside, "joan")] {
         let project = until_claimed(server, owner).await;
         assert!(handed_out.insert(project.clone()), "{project} was handed out twice");

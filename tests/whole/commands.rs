@@ -215,3 +215,13 @@ async fn a_migration_that_fails_is_undone_named_and_can_be_repeated() {
     let (is_done, words) = flotilla(&ledger, &["migrate"]).await;
     assert!(is_done, "{words}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_repair_of_an_empty_ledger_names_the_setting_that_is_wrong() {
+    let ledger = empty_ledger().await;
+    assert!(flotilla(&ledger, &["migrate"]).await.0);
+    for command in [&["ledger", "repair", "--apply"][..], &["ledger", "give-back", "none", "--owner", "ada"]] {
+        let (is_done, words) = flotilla(&ledger, command).await;
+        assert!(!is_done && words.contains("This ledger is empty") && words.contains("DATABASE_URL"), "{words}");
+    }
+}

@@ -6,6 +6,9 @@ mod access;
 mod addresses;
 mod alerts;
 mod architecture;
+#[expect(dead_code, reason = "shared with the chaos scenarios, which use more of it")]
+#[path = "../chaos/backup.rs"]
+mod backup;
 mod budget;
 mod claims;
 mod clients;
@@ -26,6 +29,7 @@ mod queries;
 mod quotas;
 mod reconcile;
 mod refusals;
+mod restores;
 mod runaway;
 mod safety;
 mod settings;

@@ -307,6 +307,14 @@ impl Server {
         self.state.stop.end();
         self.served.await.unwrap();
         self.state.engine.stop().await;
+        self.state.engine.sign_off().await;
+    }
+
+    /// As after a power cut: the ledger has no word of it.
+    pub async fn end_without_signing_off(self) {
+        self.state.stop.end();
+        self.served.await.unwrap();
+        self.state.engine.stop().await;
     }
 
     /// Without any credentials.

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use super::output;
 use crate::server::{
     config::Config,
-    engine::{Repair, RepairReport},
-    ledger::By,
+    engine::{Repair, RepairReport, UNKNOWN_EMAIL},
+    ledger::{By, FoundOwner},
     start::{self, OlderLedger, OpenLedger},
 };
 
@@ -22,7 +22,27 @@ pub enum Command {
         /// Do it
         #[arg(long)]
         yes: bool,
+        /// Do it although it has an id of its own and databases under it: it was copied from that installation
+        #[arg(long, requires = "yes")]
+        again: bool,
     },
+    /// Give a withheld database to its owner, where its name on Neon does not tell who that is
+    GiveBack(Given),
+}
+
+#[derive(Args)]
+pub struct Given {
+    /// The id of the database or of its project, as `repair` prints it
+    database: String,
+    /// The owner's id, as your platform names it
+    #[arg(long)]
+    owner: String,
+    /// The owner's address, if the ledger does not know the owner
+    #[arg(long, default_value = UNKNOWN_EMAIL)]
+    email: String,
+    /// The owner's plan, if the ledger does not know the owner
+    #[arg(long)]
+    plan: Option<String>,
 }
 
 #[derive(Args)]
@@ -50,41 +70,59 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
     let ledger = &open.ledger;
     match command {
-        Command::NewIdentity { yes: false } => {
+        Command::NewIdentity { yes: false, .. } => {
             let id = ledger.installation().await?.id;
             Ok(output::remark(&format!(
                 "This is installation {id}. With --yes it gets a new id: only for a copy. None of the databases that it has is touched any more, by nobody here; its pools are filled with new ones."
             ))?)
         }
-        Command::NewIdentity { yes: true } => {
-            let id = ledger.new_identity(&By::cli()).await?;
+        Command::NewIdentity { yes: true, again } => {
+            let id = ledger.new_identity(again, &By::cli()).await?;
             Ok(output::remark(&format!(
                 "This is installation {id} now. The original recovers within two minutes; run `flotilla ledger repair` there."
             ))?)
         }
-        Command::Repair(options) => {
-            if ledger.pools().await?.is_empty() {
-                bail!(
-                    "This ledger is empty: it has no pool. Name the server's ledger in DATABASE_URL and give the command the server's other settings."
-                );
-            }
-            let secrets = Arc::new(start::secrets(config)?);
-            start::refuse_other_keys(config, &secrets, ledger).await?;
-            let repair = Repair { ledger: ledger.clone(), neon: start::neon_client(config)?, secrets };
-            let report = repair.run(options.apply, &By::cli()).await?;
-            print(&report, options.apply)?;
-            if options.end && !options.anyway && is_unfinished(&report, options.apply) {
-                bail!(
-                    "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
-                );
-            }
-            if options.end {
-                ledger.end_safe_mode(&By::cli()).await?;
-                output::remark("Safe mode is over: deletions go on.")?;
-            }
-            Ok(())
-        }
+        Command::GiveBack(given) => give_back(&repair_of(config, open).await?, given).await,
+        Command::Repair(options) => repair(&repair_of(config, open).await?, &options).await,
     }
+}
+
+async fn repair_of(config: &Config, open: &OpenLedger) -> Result<Repair> {
+    if open.ledger.pools().await?.is_empty() {
+        bail!(
+            "This ledger is empty: it has no pool. Name the server's ledger in DATABASE_URL and give the command the server's other settings."
+        );
+    }
+    let secrets = Arc::new(start::secrets(config)?);
+    start::refuse_other_keys(config, &secrets, &open.ledger).await?;
+    Ok(Repair { ledger: open.ledger.clone(), neon: start::neon_client(config)?, secrets })
+}
+
+async fn give_back(repair: &Repair, given: Given) -> Result<()> {
+    let Given { database, owner, email, plan } = given;
+    let Some(plan) = repair.ledger.plan_of(&owner).await?.or(plan) else {
+        bail!(
+            "The ledger does not know the owner {owner}. Name their plan with --plan, and their address with --email."
+        );
+    };
+    let owner = FoundOwner { id: owner, email, plan };
+    let id = repair.give(&database, &owner, &By::cli()).await?;
+    Ok(output::remark(&format!("Database {id} is {}'s again.", owner.id))?)
+}
+
+async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
+    let report = repair.run(options.apply, &By::cli()).await?;
+    print(&report, options.apply)?;
+    if options.end && !options.anyway && is_unfinished(&report, options.apply) {
+        bail!(
+            "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
+        );
+    }
+    if options.end {
+        repair.ledger.end_safe_mode(&By::cli()).await?;
+        output::remark("Safe mode is over: deletions go on.")?;
+    }
+    Ok(())
 }
 
 fn is_unfinished(report: &RepairReport, applied: bool) -> bool {

@@ -1,39 +1,41 @@
-//! Mark: whether this ledger is the one that knows, before anything is handed out, and again and again.
+//! Mark: whether this ledger is the one that knows, before anything is handed out (`proof.rs`), and again and again.
 //!
-//! The mark is the name of one small project on Neon, `flotilla-mark-<installation>-<counter>-<nonce>`, renewed by one replica at a time. Each value is
-//! committed to the ledger before Neon is told. Whoever finds a mark on Neon that the ledger has not written down has an old ledger, or not the only one.
-//!
-//! Each process also changes its proof in the ledger every few seconds. When the ledger lacks it, another one was put in its place.
+//! The mark is the name of one small project on Neon, `flotilla-mark-<installation>-<counter>-<nonce>`, renewed by one replica at a time: soon after claims,
+//! and now and then without them. Each value is committed to the ledger before Neon is told. Whoever finds a mark on Neon that the ledger has not written
+//! down has an old ledger, or not the only one.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{CrashPoint, Duty, Inner, Report, crash, setback::Setback};
 use crate::server::{
-    ledger::{By, Installation, LedgerError, ProofState},
+    ledger::{By, Installation, LedgerError},
     neon::{Class, NeonClient, NeonError, NeonQuota, NewProject},
 };
 
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How often the proof is exchanged: a backup older than this does not have it.
-const RENEW_PROOF_EVERY: Duration = Duration::from_secs(5);
+pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How soon after a claim the mark is renewed: a ledger that is restored to a moment before that claim is noticed by it.
+const RENEW_AFTER_CLAIM: Duration = Duration::from_secs(5);
 
-/// When this process last exchanged its proof.
+/// The claim after which Neon was last told a mark, or was about to be.
 #[derive(Default)]
-pub(super) struct Progress(Mutex<Option<Instant>>);
+pub(super) struct Progress(Mutex<Option<Uuid>>);
 
 const ANY_MARK: &str = "flotilla-mark-";
 
 /// What Neon has for a mark.
-enum Seen {
+pub(super) enum Seen {
     /// None at all: it was never made, or somebody deleted it.
     Nothing,
     Ours(Mark),
     Foreign(Mark),
 }
 
-struct Mark {
+pub(super) struct Mark {
     project_id: String,
     name: String,
     counter: i64,
@@ -49,55 +51,36 @@ impl Inner {
     }
 
     async fn keep_mark(&self) -> Result<Report, Setback> {
-        let is_fresh = self.mark_progress.lock().is_some_and(|at| at.elapsed() < RENEW_PROOF_EVERY);
-        if !is_fresh {
-            match self.ledger.renew_proof().await? {
-                ProofState::Held => self.mark_progress.set(),
-                ProofState::None => return self.prove().await,
-                ProofState::Lost => {
-                    self.notice(
-                        "The ledger lacks what this process has committed to it: another one was put in its place.",
-                    )
-                    .await?;
-                    return self.prove().await;
-                }
-            }
-        }
-        match !self.neon_is_failing() && self.ledger.take_mark_turn(self.settings.mark_every.as_secs_f64()).await? {
-            true => self.renew_mark().await,
-            false => Ok(Report::idle()),
+        match self.is_proven().await? {
+            true => self.while_proven(self.go_on_marking()).await,
+            false => self.prove().await,
         }
     }
 
-    /// Is the ledger current? Asked of Neon; while Neon is away, a ledger that is where its last mark was written from is taken to be.
-    async fn prove(&self) -> Result<Report, Setback> {
-        let installation = self.ledger.installation().await?;
-        let neon = self.neon.with_class(Class::Support).with_deadline(CALL_DEADLINE);
-        match self.look(&neon, &installation).await {
-            Ok(Seen::Foreign(mark)) => self.notice(&foreign(&mark)).await?,
-            Ok(Seen::Nothing) if installation.was_marked => {
-                self.notice(
-                    "Neon no longer has the mark of this ledger: whether the ledger is the newest cannot be seen.",
-                )
-                .await?;
-            }
-            Ok(Seen::Nothing) if self.ledger.has_databases().await? => self.look_for_successor(&neon).await?,
-            Ok(_) if installation.was_marked && !installation.is_in_its_place => {
-                self.ledger.wait_after_move(self.settle_seconds()).await?;
-            }
-            Ok(_) => {}
-            Err(Setback::Neon(_)) if installation.is_in_its_place => {}
-            Err(error) => return Err(error),
+    async fn go_on_marking(&self) -> Result<Report, Setback> {
+        let (last_claim, mut report) = (self.ledger.last_claim(), Report::idle());
+        if self.is_mark_due(last_claim).await? {
+            report = self.renew_mark().await?;
+            self.mark_progress.set(last_claim);
         }
-        self.ledger.grant_proof(self.replica).await?;
-        self.mark_progress.set();
-        self.nudge(Duty::Mark);
-        Ok(Report::done("proven", 1))
+        match self.look_at_doubtful().await? {
+            0 => Ok(report),
+            looked => Ok(Report { more_is_due: true, ..Report::done("looked at", looked) }),
+        }
+    }
+
+    async fn is_mark_due(&self, last_claim: Option<Uuid>) -> Result<bool, LedgerError> {
+        let every = self.settings.mark_every;
+        let early = match last_claim == self.mark_progress.get() {
+            true => Duration::ZERO,
+            false => every.saturating_sub(RENEW_AFTER_CLAIM),
+        };
+        Ok(!self.neon_is_failing() && self.ledger.take_mark_turn(every.as_secs_f64(), early.as_secs_f64()).await?)
     }
 
     /// A ledger with databases that was never marked is one from before marks, or a backup from then: that has another id than the ledger that it was
     /// taken of, so any mark on Neon may be its successor's.
-    async fn look_for_successor(&self, neon: &NeonClient) -> Result<(), Setback> {
+    pub(super) async fn look_for_successor(&self, neon: &NeonClient) -> Result<(), Setback> {
         match neon.find_projects_by_prefix(ANY_MARK).await?.first() {
             None => Ok(()),
             Some(project) => Ok(self
@@ -109,7 +92,7 @@ impl Inner {
         }
     }
 
-    async fn renew_mark(&self) -> Result<Report, Setback> {
+    pub(super) async fn renew_mark(&self) -> Result<Report, Setback> {
         let installation = self.ledger.installation().await?;
         if installation.in_safe_mode {
             self.ledger.withhold_all(&by()).await?;
@@ -130,7 +113,7 @@ impl Inner {
         self.write_mark(&neon, &installation, seen).await
     }
 
-    async fn write_mark(
+    pub(super) async fn write_mark(
         &self,
         neon: &NeonClient,
         installation: &Installation,
@@ -159,7 +142,7 @@ impl Inner {
     }
 
     /// The mark as Neon has it: by the project's id, or by its name where the id is not known or no longer valid.
-    async fn look(&self, neon: &NeonClient, installation: &Installation) -> Result<Seen, Setback> {
+    pub(super) async fn look(&self, neon: &NeonClient, installation: &Installation) -> Result<Seen, Setback> {
         let prefix = prefix(&installation.id);
         if let Some(id) = &installation.mark_project_id {
             match neon.get_project(id).await {
@@ -196,18 +179,18 @@ impl Inner {
     }
 
     /// Long enough for whoever else writes the mark to have done so.
-    fn settle_seconds(&self) -> f64 {
+    pub(super) fn settle_seconds(&self) -> f64 {
         self.settings.mark_every.as_secs_f64() * 3.0
     }
 }
 
 impl Progress {
-    fn lock(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn get(&self) -> Option<Uuid> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+    fn set(&self, claim: Option<Uuid>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = claim;
     }
 }
 
@@ -219,7 +202,7 @@ fn prefix(installation: &str) -> String {
     format!("{ANY_MARK}{installation}-")
 }
 
-fn foreign(mark: &Mark) -> String {
+pub(super) fn foreign(mark: &Mark) -> String {
     format!("Neon has the mark {}, which this ledger has not written.", mark.name)
 }
 

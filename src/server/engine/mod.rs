@@ -31,6 +31,7 @@ mod measure;
 mod neon_quota;
 mod observe;
 mod owner_tag;
+mod proof;
 mod provision;
 mod reconcile;
 mod refill;
@@ -69,6 +70,7 @@ use super::neon::Class;
 pub use crash::CrashPoint;
 pub use doctor::{Doctor, Extent};
 pub use duty::Duty;
+pub use owner_tag::UNKNOWN_EMAIL;
 pub use reconcile::FindingError;
 pub use repair::{Repair, RepairReport};
 pub use report::Report;
@@ -84,7 +86,7 @@ const CONNECTIONS: u32 = 10;
 /// Further ones, for what a sweep sees.
 const SIGHT_CONNECTIONS: u32 = 2;
 /// How long stopping waits for calls that are under way.
-const STOP_PATIENCE: Duration = Duration::from_secs(3);
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the engine works with.
 pub struct Parts {

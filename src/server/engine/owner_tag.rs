@@ -9,6 +9,8 @@ use crate::server::{ledger::FoundOwner, secrets::Secrets};
 /// Neon's limit of a project's name.
 const LONGEST_NAME: usize = 256;
 const MARK: &str = "-o";
+/// Of an owner of whom the ledger knows the id alone; it wants an address, and the platform's next claim with `update_owner` brings the right one.
+pub const UNKNOWN_EMAIL: &str = "unknown@owner.invalid";
 /// Held, by an owner whose id is too long for a name.
 const TOO_LONG: &str = "x";
 
@@ -47,8 +49,7 @@ pub fn read_name<'a>(secrets: &Secrets, name: &'a str) -> Option<(Uuid, &'a str,
     let parts: Option<Vec<String>> = opened.and_then(|plain| serde_json::from_slice(&plain).ok());
     let tag = match parts.as_deref() {
         Some([id, plan, rest @ ..]) => {
-            // The ledger wants an address; the platform's next claim with `update_owner` brings the right one.
-            let email = rest.first().cloned().unwrap_or_else(|| String::from("unknown@owner.invalid"));
+            let email = rest.first().cloned().unwrap_or_else(|| String::from(UNKNOWN_EMAIL));
             Tag::Owner(FoundOwner { id: id.clone(), email, plan: plan.clone() })
         }
         _ => Tag::Somebody,

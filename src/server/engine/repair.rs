@@ -82,7 +82,7 @@ impl Repair {
                 Tag::Somebody => {
                     if row.as_ref().is_none_or(|row| row.state != DatabaseState::Claimed) {
                         let why = "is held by somebody whom its name does not tell: its owner's id is long, or another key has sealed it";
-                        report.decide(format!("Project {} {why}.", item.id));
+                        report.decide(format!("Project {} {why}. {}", item.id, how_to_give(&item.id)));
                     }
                     owned.insert(item.id.clone());
                     continue;
@@ -96,6 +96,41 @@ impl Repair {
         self.tell_withheld(&on_neon, &owned, &mut report).await?;
         self.tell_lost(&on_neon, &mut report).await?;
         Ok(report)
+    }
+
+    /// Gives a database to the owner whom an operator names, where its project's name does not tell. `what` is the id of either.
+    ///
+    /// # Errors
+    /// [`RepairError`], a `Conflict` when it cannot be given.
+    pub async fn give(&self, what: &str, owner: &FoundOwner, by: &By) -> Result<Uuid, RepairError> {
+        let projects = self.list().await?;
+        let mut named = projects.iter().filter_map(|item| Some((item, read_name(&self.secrets, &item.name)?)));
+        let Some((item, (id, plain_name, tag))) =
+            named.find(|(item, (id, ..))| item.id == what || id.to_string() == what)
+        else {
+            return conflict(format!("Neon lists no project of Flotilla that is {what}, or was made for it."));
+        };
+        let row = self.ledger.row_of_project(&item.id, id).await?;
+        if !is_ours(&self.ledger.installation().await?.id, plain_name, id, row.as_ref()) {
+            return conflict(format!("Project {} belongs to another installation.", item.id));
+        }
+        if let Tag::Owner(told) = &tag
+            && told.id != owner.id
+        {
+            return conflict(format!(
+                "Its name on Neon says that {} holds it. `flotilla ledger repair --apply` gives it back to them.",
+                told.id
+            ));
+        }
+        let found = Found { item, id, plain_name, owner };
+        let refused = match row {
+            Some(row) if row.state == DatabaseState::Withheld => self.give_back(&found, &row, true, by).await?,
+            Some(row) => {
+                Some(format!("It is {} in this ledger; only what is withheld can be given.", row.state.as_str()))
+            }
+            None => self.rebuild(&found, by).await?,
+        };
+        refused.map_or(Ok(id), conflict)
     }
 
     async fn list(&self) -> Result<Vec<ProjectItem>, RepairError> {
@@ -139,17 +174,18 @@ impl Repair {
                 ));
             }
             None => {
-                let outcome = match apply {
-                    true => match self.read(found).await? {
-                        Ok(project) => refusal(self.ledger.rebuild_claimed(found.id, found.owner, &project, by).await)?,
-                        Err(why) => Some(why),
-                    },
-                    false => None,
-                };
+                let outcome = if apply { self.rebuild(found, by).await? } else { None };
                 report.note(outcome, line, |report| &mut report.rebuilt);
             }
         }
         Ok(())
+    }
+
+    async fn rebuild(&self, found: &Found<'_>, by: &By) -> Result<Option<String>, RepairError> {
+        match self.read(found).await? {
+            Ok(project) => refusal(self.ledger.rebuild_claimed(found.id, found.owner, &project, by).await),
+            Err(why) => Ok(Some(why)),
+        }
     }
 
     async fn give_back(
@@ -214,10 +250,11 @@ impl Repair {
             }
             match used_at(&row, item) {
                 Some(at) => report.decide(format!(
-                    "Database {} (project {}) was used at {} UTC, and no name tells by whom. Ask who, or release it.",
+                    "Database {} (project {}) was used at {} UTC, and no name tells by whom. {} Or release it.",
                     row.id,
                     item.id,
-                    at.format("%Y-%m-%d %H:%M")
+                    at.format("%Y-%m-%d %H:%M"),
+                    how_to_give(&item.id)
                 )),
                 None => report.unused += 1,
             }
@@ -278,6 +315,14 @@ fn is_ours(installation: &str, plain_name: &str, id: Uuid, row: Option<&KnownRow
         Some(row) => !row.is_copied,
         None => plain_name == format!("flotilla-{installation}-{id}"),
     }
+}
+
+fn how_to_give(project_id: &str) -> String {
+    format!("Ask whose it is, and give it to them: `flotilla ledger give-back {project_id} --owner ID`.")
+}
+
+fn conflict<T>(why: String) -> Result<T, RepairError> {
+    Err(LedgerError::Conflict(why).into())
 }
 
 /// What the ledger refuses is for a person; that it does not answer ends the repair.

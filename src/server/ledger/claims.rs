@@ -90,7 +90,7 @@ impl Ledger {
                 _ => break,
             }
         }
-        if self.until_proven().await? {
+        if self.until_proven(new.pool.as_deref()).await? {
             return Box::pin(self.claim(new, claimant)).await;
         }
         self.queue(new, claimant).await
@@ -129,7 +129,7 @@ impl Ledger {
         claimant: &Claimant,
     ) -> Result<Option<(Claim, i64)>, sqlx::Error> {
         let by = &claimant.by;
-        let (replica, proof) = self.proof();
+        let proof = self.proof();
         let taken = sqlx::query!(
             r#"WITH pool AS (
                  SELECT id, name, birth_plan FROM pools
@@ -143,11 +143,12 @@ impl Ledger {
                  SELECT FROM claims, pool WHERE owner_id = $1 AND pool_id = pool.id AND released_at IS NULL AND status <> 'cancelled'
                  UNION ALL SELECT FROM claims WHERE client = $15 AND idempotency_key = $7),
                proven AS (
-                 SELECT FROM valid_proofs WHERE replica = $17 AND nonce = $18),
+                 SELECT behind FROM may_hand_out($17, $18, $19)),
                picked AS (
                  SELECT d.id FROM databases AS d
-                 WHERE d.pool_id = (SELECT id FROM pool) AND d.state = 'available' AND d.available_order > $9
-                   AND EXISTS (SELECT FROM plan) AND NOT EXISTS (SELECT FROM earlier) AND EXISTS (SELECT FROM proven)
+                 WHERE d.pool_id = (SELECT id FROM pool) AND d.state = 'available'
+                   AND d.available_order > greatest($9, (SELECT behind FROM proven)) AND EXISTS (SELECT FROM proven)
+                   AND EXISTS (SELECT FROM plan) AND NOT EXISTS (SELECT FROM earlier)
                    -- First come, first served: those who wait go before.
                    AND NOT EXISTS (SELECT FROM claims WHERE pool_id = (SELECT id FROM pool) AND status = 'waiting')
                  ORDER BY d.available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
@@ -195,12 +196,14 @@ impl Ledger {
             claimant.pools.as_deref(),
             claimant.client,
             claimant.address,
-            replica,
-            proof,
+            proof.replica,
+            proof.nonce,
+            proof.last_claim,
         )
         .fetch_optional(&self.db)
         .await?;
         Ok(taken.map(|row| {
+            self.proof_served(row.id, proof);
             let database = ClaimedDatabase {
                 id: row.database_id,
                 region: row.region_id,
@@ -258,11 +261,12 @@ impl Ledger {
         }
     }
 
-    /// Locked rows count as available here: somebody else may give them back.
+    /// Locked rows count as available here: somebody else may give them back. What is not trusted yet does not.
     async fn pool_has_available(&self, pool: Option<&str>) -> Result<bool, LedgerError> {
         let found = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
-                              WHERE d.state = 'available' AND CASE WHEN $1::text IS NULL THEN p.is_default ELSE p.name = $1 END) AS "found!""#,
+                              WHERE d.state = 'available' AND d.available_order > (SELECT doubtful_up_to FROM installation)
+                                AND CASE WHEN $1::text IS NULL THEN p.is_default ELSE p.name = $1 END) AS "found!""#,
             pool
         )
         .fetch_one(&self.db)
@@ -349,7 +353,7 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn serve_waiting(&self, pool_id: i32, by: &By) -> Result<Option<ServedClaim>, LedgerError> {
-        let (replica, proof) = self.proof();
+        let proof = self.proof();
         let served = sqlx::query_as!(
             ServedClaim,
             r#"WITH next AS (
@@ -357,7 +361,7 @@ impl Ledger {
                  ORDER BY c.requested_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)
-                   AND EXISTS (SELECT FROM valid_proofs WHERE replica = $5 AND nonce = $6)
+                   AND available_order > (SELECT behind FROM may_hand_out($5, $6, $7))
                  ORDER BY available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
@@ -382,11 +386,15 @@ impl Ledger {
             by.actor,
             by.via.as_str(),
             by.request_id,
-            replica,
-            proof,
+            proof.replica,
+            proof.nonce,
+            proof.last_claim,
         )
         .fetch_optional(&self.db)
         .await?;
+        if let Some(served) = &served {
+            self.proof_served(served.id, proof);
+        }
         Ok(served)
     }
 

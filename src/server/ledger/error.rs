@@ -29,7 +29,7 @@ pub enum LedgerError {
     #[error("PostgreSQL does not answer")]
     Away,
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
     /// One migration; those before it stay.
     #[error(
         "migration {version} ({name}) failed and was undone, the ledger is as the one before it left it; put right what PostgreSQL says and run `flotilla migrate`: {cause}"
@@ -37,6 +37,13 @@ pub enum LedgerError {
     Migration { version: i64, name: String, cause: sqlx::migrate::MigrateError },
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for LedgerError {
+    fn from(error: sqlx::Error) -> Self {
+        super::connections::learn_from(&error);
+        Self::Sql(error)
+    }
 }
 
 impl LedgerError {
@@ -59,7 +66,7 @@ impl LedgerError {
             Some("databases_one_per_owner" | "claims_one_live_per_owner") => {
                 Self::Conflict(format!("The owner holds another database in this pool by now. {what_to_do}"))
             }
-            _ => Self::Sql(error),
+            _ => error.into(),
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Which installation this is, and whether its ledger is the one that knows: the mark on Neon, the proofs of the processes, safe mode.
+//! Which installation this is, and whether its ledger is the one that knows: the mark on Neon, safe mode.
 //!
 //! A mark counts as ours when this ledger has written it down, whichever process told Neon. So a ledger that was restored does not know the marks written
-//! after its backup, and two ledgers with one id do not know each other's. See `migrations/0021_installation.sql` and `docs/decisions/`.
-
-use std::sync::{Mutex, PoisonError};
+//! after its backup, and two ledgers with one id do not know each other's. See `migrations/0021_installation.sql` and `docs/decisions/`; `proofs.rs` has the
+//! proofs of the processes.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -13,14 +12,8 @@ use crate::types::{SafeMode, SafeModeReason};
 
 /// Rows that are withheld by one statement.
 const BATCH: i64 = 5_000;
-/// How often, and how long each time, a claim waits for its process to be proven: two seconds.
-const PROOF_WAITS: u32 = 40;
-const PROOF_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
-/// Marks that are remembered: a week of them.
+/// Marks that are remembered: a day of them at least.
 const MARKS_KEPT: i64 = 20_000;
-
-/// What this process proves itself with: its id and the proof that it wrote last.
-pub(super) type HeldProof = Mutex<Option<(Uuid, Uuid)>>;
 
 /// This installation, and what is to be known before its mark is looked at.
 #[derive(Clone, Debug)]
@@ -31,19 +24,11 @@ pub struct Installation {
     pub is_in_its_place: bool,
     /// Neon has had a mark of this ledger.
     pub was_marked: bool,
-    pub hands_out: bool,
     pub in_safe_mode: bool,
-}
-
-/// How the proof of this process stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProofState {
-    /// Never granted, or given up.
-    None,
-    /// The ledger has it.
-    Held,
-    /// The ledger lacks what this process has committed to it: another one is in its place.
-    Lost,
+    /// The last process has stopped in order: nothing was handed out since.
+    pub is_stopped: bool,
+    /// Neon had not confirmed a mark for so long when a process of this ledger was last alive.
+    pub unconfirmed_seconds: f64,
 }
 
 impl Ledger {
@@ -53,7 +38,9 @@ impl Ledger {
         Ok(sqlx::query_as!(
             Installation,
             r#"SELECT id, mark_project_id, coalesce(mark_place = ledger_place(), false) AS "is_in_its_place!",
-                      mark_confirmed_at IS NOT NULL AS "was_marked!", hands_out, safe_mode_since IS NOT NULL AS "in_safe_mode!"
+                      mark_confirmed_at IS NOT NULL AS "was_marked!", safe_mode_since IS NOT NULL AS "in_safe_mode!",
+                      stopped_at IS NOT NULL AS "is_stopped!",
+                      coalesce(extract(epoch FROM (SELECT max(renewed_at) FROM proofs) - mark_confirmed_at), 0)::float8 AS "unconfirmed_seconds!"
                FROM installation"#
         )
         .fetch_one(&self.db)
@@ -72,90 +59,6 @@ impl Ledger {
         .await?)
     }
 
-    /// What this process shows when something is handed out. Before anything was proven, a pair that no ledger has.
-    pub(super) fn proof(&self) -> (Uuid, Uuid) {
-        self.held_proof.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
-    }
-
-    fn hold(&self, proof: Option<(Uuid, Uuid)>) {
-        *self.held_proof.lock().unwrap_or_else(PoisonError::into_inner) = proof;
-    }
-
-    /// Whether this process may hand anything out just now, as the ledger has it.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn may_hand_out(&self) -> Result<bool, LedgerError> {
-        let (replica, nonce) = self.proof();
-        Ok(sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM valid_proofs WHERE replica = $1 AND nonce = $2) AS "may!""#,
-            replica,
-            nonce
-        )
-        .fetch_one(&self.db)
-        .await?)
-    }
-
-    /// For a claim that has found nothing: whether that was for lack of a proof, which is there now. A process that starts has it within a moment.
-    ///
-    /// # Errors
-    /// `NotHandingOut` when there is none.
-    pub(super) async fn until_proven(&self) -> Result<bool, LedgerError> {
-        for wait in 0..=PROOF_WAITS {
-            if self.may_hand_out().await? {
-                return Ok(wait > 0);
-            }
-            if !self.installation().await?.hands_out {
-                break;
-            }
-            tokio::time::sleep(PROOF_WAIT).await;
-        }
-        Err(LedgerError::NotHandingOut)
-    }
-
-    /// This process has seen that the ledger is current.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn grant_proof(&self, replica: Uuid) -> Result<(), LedgerError> {
-        let nonce = Uuid::new_v4();
-        sqlx::query!(
-            "WITH old AS (DELETE FROM proofs WHERE renewed_at < now() - interval '30 days' AND replica <> $1)
-             INSERT INTO proofs (replica, nonce, previous) VALUES ($1, $2, $2)
-             ON CONFLICT (replica) DO UPDATE SET nonce = excluded.nonce, previous = excluded.nonce, renewed_at = now()",
-            replica,
-            nonce
-        )
-        .execute(&self.db)
-        .await?;
-        self.hold(Some((replica, nonce)));
-        Ok(())
-    }
-
-    /// Exchanges the proof for a new one, so that a ledger that is put in the place of this one is too old to have it.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn renew_proof(&self) -> Result<ProofState, LedgerError> {
-        let held = *self.held_proof.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((replica, nonce)) = held else { return Ok(ProofState::None) };
-        let next = Uuid::new_v4();
-        let done = sqlx::query!(
-            "UPDATE proofs SET nonce = $3, previous = $2, renewed_at = now() WHERE replica = $1 AND $2 IN (nonce, previous)",
-            replica,
-            nonce,
-            next
-        )
-        .execute(&self.db)
-        .await?;
-        if done.rows_affected() == 0 {
-            self.hold(None);
-            return Ok(ProofState::Lost);
-        }
-        self.hold(Some((replica, next)));
-        Ok(ProofState::Held)
-    }
-
     /// Whether this ledger has written this mark.
     ///
     /// # Errors
@@ -170,14 +73,15 @@ impl Ledger {
         .await?)
     }
 
-    /// Takes the turn to renew the mark, if it is due; for `seconds` nobody else has it.
+    /// Takes the turn to renew the mark, if it is due, or will be within `early` seconds; for `seconds` nobody else has it.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn take_mark_turn(&self, seconds: f64) -> Result<bool, LedgerError> {
+    pub async fn take_mark_turn(&self, seconds: f64, early: f64) -> Result<bool, LedgerError> {
         let done = sqlx::query!(
-            "UPDATE installation SET mark_due_at = now() + make_interval(secs => $1) WHERE mark_due_at <= now()",
-            seconds
+            "UPDATE installation SET mark_due_at = now() + make_interval(secs => $1) WHERE mark_due_at <= now() + make_interval(secs => $2)",
+            seconds,
+            early
         )
         .execute(&self.db)
         .await?;
@@ -203,14 +107,19 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn next_mark(&self, seen: i64) -> Result<(i64, String), LedgerError> {
         let nonce = Uuid::new_v4().simple().to_string()[..12].to_owned();
+        // A copy from before this moment, in which everything had stopped in order, will not know the mark; this ledger is not stopped any more.
         let counter = sqlx::query_scalar!(
-            "INSERT INTO marks (counter, nonce) SELECT greatest($1, (SELECT coalesce(max(counter), 0) FROM marks)) + 1, $2 RETURNING counter",
+            "WITH begun AS (UPDATE installation SET stopped_at = NULL WHERE stopped_at IS NOT NULL)
+             INSERT INTO marks (counter, nonce) SELECT greatest($1, (SELECT coalesce(max(counter), 0) FROM marks)) + 1, $2 RETURNING counter",
             seen,
             nonce
         )
         .fetch_one(&self.db)
         .await?;
-        sqlx::query!("DELETE FROM marks WHERE counter < $1", counter - MARKS_KEPT).execute(&self.db).await?;
+        // Neon may refuse marks for long, and still has the one that was seen.
+        sqlx::query!("DELETE FROM marks WHERE counter < least($1::bigint, $2)", seen, counter - MARKS_KEPT)
+            .execute(&self.db)
+            .await?;
         Ok((counter, nonce))
     }
 
@@ -383,11 +292,18 @@ impl Ledger {
     }
 
     /// Makes this ledger an installation of its own: a copy that is to live beside the original. All databases that it has belong to the original, and are
-    /// not touched any more. Returns the new id.
+    /// not touched any more. Returns the new id. One that has databases under an id that it was given like this is no copy, unless the caller says
+    /// that it was copied `again`.
     ///
     /// # Errors
-    /// PostgreSQL's.
-    pub async fn new_identity(&self, by: &By) -> Result<String, LedgerError> {
+    /// `Conflict` when databases would be abandoned.
+    pub async fn new_identity(&self, again: bool, by: &By) -> Result<String, LedgerError> {
+        let own = self.databases_under_given_id().await?;
+        if own > 0 && !again {
+            return Err(LedgerError::Conflict(format!(
+                "Nothing was changed: this ledger has an id of its own already, and {own} databases under it, which nobody would look after any more. Add --again only if it was copied from the installation with that id."
+            )));
+        }
         sqlx::query!("UPDATE installation SET safe_mode_since = now(), safe_mode_reason = 'second', hands_out = false")
             .execute(&self.db)
             .await?;
@@ -400,7 +316,7 @@ impl Ledger {
         let row = sqlx::query!(
             r#"WITH old AS (SELECT id FROM installation)
                UPDATE installation
-               SET id = left(md5(gen_random_uuid()::text), 8), mark_project_id = NULL, mark_made_at = NULL, mark_confirmed_at = NULL, mark_place = ledger_place(), mark_due_at = now(),
+               SET id = left(md5(gen_random_uuid()::text), 8), mark_project_id = NULL, mark_made_at = NULL, mark_confirmed_at = NULL, mark_place = ledger_place(), mark_due_at = now(), id_given_at = now(),
                    hands_out = true, settles_at = NULL, safe_mode_since = NULL, safe_mode_reason = NULL, safe_mode_evidence = NULL
                RETURNING id, (SELECT id FROM old) AS "was!""#
         )
@@ -409,6 +325,15 @@ impl Ledger {
         tell(&mut tx, "installation.new_identity", json!({ "id": row.id, "was": row.was }), by).await?;
         tx.commit().await?;
         Ok(row.id)
+    }
+
+    async fn databases_under_given_id(&self) -> Result<i64, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM databases AS d, installation AS i
+               WHERE i.id_given_at IS NOT NULL AND d.origin = 'pool' AND d.state <> 'deleted'"#
+        )
+        .fetch_one(&self.db)
+        .await?)
     }
 }
 

@@ -8,6 +8,7 @@ mod breaker;
 mod budget;
 mod claim_record;
 mod claims;
+mod connections;
 mod credentials;
 mod databases;
 mod decisions;
@@ -34,6 +35,7 @@ mod policies;
 mod pooler;
 mod pools;
 mod presence;
+mod proofs;
 mod provision;
 mod quotas;
 mod refill;
@@ -53,17 +55,12 @@ mod unreadable;
 mod usage;
 mod usage_days;
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use claims::Watermarks;
-use installation::HeldProof;
-use sqlx::{
-    Connection, Executor, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use connections::{QUICK, SETTINGS, options, pool_of};
+use proofs::HeldProof;
+use sqlx::PgPool;
 
 use super::trace;
 
@@ -86,13 +83,14 @@ pub use findings::{
 };
 pub use fitness::{Lookable, ShownName};
 pub use fleet::TIMING_BUCKETS;
-pub use installation::{Installation, ProofState};
+pub use installation::Installation;
 pub use invariants::{Invariant, Violation};
 pub use leases::Backoff;
 pub use observations::{ListedProject, Observation};
 pub use operators::{NewOperator, OperatorAccount, SignInCandidate};
 pub use owners::OwnerChange;
 pub use pools::NewPool;
+pub use proofs::{Doubtful, ProofState, SignsOfLife};
 pub use provision::{DueCreation, NewProjectRecord};
 pub use refill::Deficit;
 pub use release::DueRelease;
@@ -108,17 +106,6 @@ pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenReplacement, TokenSta
 pub use unreadable::MetUnreadable;
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
-
-/// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// A connection that was used so lately is taken to be alive.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
-
-/// Made after connecting, since a pooler in front of PostgreSQL refuses to start a connection with settings that it does not know. Ours are those of the
-/// session, so it must be ours alone: see [`Ledger::is_pooled_by_transaction`].
-const SETTINGS: &str = "SET statement_timeout = '15s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; SET jit = off";
-const QUICK: &str = "SET statement_timeout = '15s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; SET jit = off; \
-                     SET synchronous_commit = off";
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -168,33 +155,6 @@ impl Ledger {
         self.write_last_denials().await;
         self.db.close().await;
     }
-}
-
-/// Nothing but what every pooler knows: `extra_float_digits` is none of it, and PostgreSQL's own default writes numbers in full.
-fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    Ok(url.parse::<PgConnectOptions>()?.application_name("flotilla").extra_float_digits(None))
-}
-
-/// A connection that has rested is asked whether it still lives before it is used; asking each time would be a round trip per statement.
-fn pool_of(connections: u32, settings: &'static str) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                connection.execute(settings).await?;
-                Ok(())
-            })
-        })
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
 }
 
 /// Who makes a change, by which way, and why: goes into the event of the change.

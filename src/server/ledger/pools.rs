@@ -303,7 +303,7 @@ impl Ledger {
 }
 
 fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
-    let sqlx::Error::Database(inner) = &error else { return LedgerError::Sql(error) };
+    let sqlx::Error::Database(inner) = &error else { return error.into() };
     match inner.constraint() {
         Some("pools_name_key") => LedgerError::Conflict(format!("There is a pool {} already.", pool.name)),
         Some("pools_one_default") => {
@@ -318,7 +318,7 @@ fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
                 "A pool's name begins with a lower-case letter, then letters, digits and hyphens, 32 at most.",
             ),
         },
-        _ => LedgerError::Sql(error),
+        _ => error.into(),
     }
 }
 

@@ -98,6 +98,14 @@ impl Ledger {
         Ok(rows.into_iter().map(|row| (row.id, row.project_id, row.owner_id)).collect())
     }
 
+    /// The plan of an owner whom the ledger knows.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn plan_of(&self, owner_id: &str) -> Result<Option<String>, LedgerError> {
+        Ok(sqlx::query_scalar!("SELECT plan FROM owners WHERE id = $1", owner_id).fetch_optional(&self.db).await?)
+    }
+
     /// Gives a withheld database to its owner. `project` is what the row lacks of it.
     ///
     /// # Errors

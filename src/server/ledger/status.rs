@@ -40,6 +40,7 @@ impl Ledger {
         if let Some(since) = neon.failing_since {
             problems.push(outage(since, neon.last_error.unwrap_or_default(), available, now));
         }
+        problems.extend(self.start_problem().await?);
         problems.extend(self.safe_mode().await?.map(|mode| Problem {
             level: StatusLevel::Bad,
             text: mode.sentence().to_owned(),

@@ -296,6 +296,6 @@ fn no_such_plan(error: sqlx::Error, plan: &str) -> LedgerError {
         Some("pools_birth_plan_fkey") => {
             LedgerError::Invalid { field: "birth_plan", message: format!("There is no plan {plan}.") }
         }
-        _ => LedgerError::Sql(error),
+        _ => error.into(),
     }
 }

@@ -141,7 +141,7 @@ impl Ledger {
     }
 
     /// Puts available databases that a list did not show behind all others of their pool, so that they are claimed last while nobody knows whether they exist.
-    /// One at a time: whoever claims meanwhile must find all others free.
+    /// One at a time: whoever claims meanwhile must find all others free. What is not trusted yet is not claimed in any case.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -149,7 +149,8 @@ impl Ledger {
         for id in ids {
             sqlx::query!(
                 "UPDATE databases SET available_order = nextval('available_order')
-                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available' FOR NO KEY UPDATE SKIP LOCKED)",
+                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available'
+                               AND available_order > (SELECT doubtful_up_to FROM installation) FOR NO KEY UPDATE SKIP LOCKED)",
                 id
             )
             .execute(&self.db)

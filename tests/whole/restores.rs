@@ -1,0 +1,295 @@
+//! Restores in place: the ledger is put back to a moment that no mark tells from now, stopped or under a running server. Nobody gets what another held, and
+//! who only restarts keeps the pool.
+
+use std::{
+    collections::BTreeSet,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use flotilla::server::engine::EngineSettings;
+use neon_emulator::{Cut, Fault, Rule};
+use reqwest::StatusCode;
+use serde_json::Value;
+use sqlx::{Connection, Executor, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    backup::{copy, restore},
+    support::{NEON_KEY, Server, World, until},
+};
+
+const POOL: i64 = 3;
+
+/// As in production, but for the sweeps' rest and how often the mark is renewed.
+fn marking_every(seconds: u64) -> EngineSettings {
+    EngineSettings {
+        sweep_rest: Duration::from_millis(300),
+        mark_every: Duration::from_secs(seconds),
+        ..EngineSettings::default()
+    }
+}
+
+async fn marked(settings: EngineSettings) -> (World, Server) {
+    let world = World::with_pool(POOL as i32).await;
+    let server = world.serve_with(settings).await;
+    server.until_available(POOL).await;
+    until("Neon has the mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
+    (world, server)
+}
+
+async fn back_up(world: &World) -> String {
+    let name = format!("backup_{}", Uuid::now_v7().simple());
+    copy(world, &name).await;
+    name
+}
+
+/// Until it is served from the pool or from what is made anew; what PostgreSQL's absence refuses is asked for again.
+async fn project_of(server: &Server, owner: &str) -> String {
+    let served = tokio::sync::OnceCell::new();
+    until(&format!("{owner} is served"), || async {
+        let (_, answer) = server.claim(owner).await;
+        answer["database"]["neon_project_id"].as_str().is_some_and(|project| served.set(project.to_owned()).is_ok())
+    })
+    .await;
+    served.into_inner().unwrap()
+}
+
+async fn claims(server: &Server, owners: [&str; 2]) -> BTreeSet<String> {
+    let [first, second] = owners;
+    BTreeSet::from([project_of(server, first).await, project_of(server, second).await])
+}
+
+async fn until_told(world: &World, projects: &BTreeSet<String>) {
+    until("Neon is told who holds them", || async {
+        let living = world.living_on_neon().await;
+        projects.iter().all(|id| living.iter().any(|one| one.id == *id && one.name.contains("-o")))
+    })
+    .await;
+}
+
+async fn is_in_safe_mode(world: &World) -> bool {
+    world.ledger.safe_mode().await.unwrap().is_some()
+}
+
+/// The restored ledger gives the held ones to nobody, and knows that it is old.
+async fn assert_noticed(world: &World, server: &Server, held: &BTreeSet<String>) {
+    for owner in ["new-1", "new-2", "new-3"] {
+        let project = project_of(server, owner).await;
+        assert!(!held.contains(&project), "{project} went to {owner}, and another holds it");
+    }
+    assert!(is_in_safe_mode(world).await, "the ledger is taken to be current");
+}
+
+async fn mark_of(world: &World) -> String {
+    world.ledger.installation().await.unwrap().mark_project_id.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_after_the_newest_mark_is_seen_on_neon_when_the_ledger_was_restored_without_it() {
+    let (world, server) = marked(marking_every(10)).await;
+    // So that the mark of the backup stays the newest one.
+    let refusal = Rule::new(Fault::status(503)).on("PATCH", "/projects/{project_id}");
+    world.emulator.faults().add(refusal.for_project(&mark_of(&world).await));
+    let backup = back_up(&world).await;
+    let held = claims(&server, ["late-1", "late-2"]).await;
+    until_told(&world, &held).await;
+    server.end_without_signing_off().await;
+    restore(&world, &backup).await;
+    world.emulator.faults().clear();
+    let server = world.serve_with(marking_every(10)).await;
+    assert_noticed(&world, &server, &held).await;
+    let evidence = world.ledger.safe_mode().await.unwrap().unwrap().evidence;
+    assert!(evidence.contains("says that somebody holds it"), "{evidence}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_which_neon_was_told_nothing_at_all_go_to_nobody_else() {
+    let (world, server) = marked(marking_every(1)).await;
+    world.emulator.faults().add(Rule::new(Fault::status(503)).on("PATCH", "/projects/{project_id}"));
+    until("Neon has taken no mark for three renewals", || async {
+        world.ledger.installation().await.unwrap().unconfirmed_seconds > 4.0
+    })
+    .await;
+    let backup = back_up(&world).await;
+    let held = claims(&server, ["late-1", "late-2"]).await;
+    server.end_without_signing_off().await;
+    restore(&world, &backup).await;
+    world.emulator.faults().clear();
+    let server = world.serve_with(marking_every(1)).await;
+    assert_noticed(&world, &server, &held).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_in_order_tells_neon_so_that_an_older_ledger_is_noticed() {
+    let (world, server) = marked(marking_every(30)).await;
+    let backup = back_up(&world).await;
+    let held = claims(&server, ["late-1", "late-2"]).await;
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(marking_every(1)).await;
+    assert_noticed(&world, &server, &held).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_ledger_that_had_stopped_in_order_is_old_after_the_next_start() {
+    let (world, server) = marked(marking_every(30)).await;
+    server.stop().await;
+    let backup = back_up(&world).await;
+    let server = world.serve_with(marking_every(30)).await;
+    let held = claims(&server, ["late-1", "late-2"]).await;
+    server.end_without_signing_off().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(marking_every(1)).await;
+    assert_noticed(&world, &server, &held).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_restored_under_a_running_server_to_a_moment_ago_hands_out_nothing_of_it() {
+    let (world, server) = marked(marking_every(1)).await;
+    let backup = back_up(&world).await;
+    let held = BTreeSet::from([project_of(&server, "late-1").await]);
+    restore(&world, &backup).await;
+    assert_noticed(&world, &server, &held).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_killed_comes_back_to_its_pool() {
+    let (world, server) = marked(marking_every(30)).await;
+    let pool: BTreeSet<String> = world.living_on_neon().await.into_iter().map(|project| project.id).collect();
+    server.end_without_signing_off().await;
+    let server = world.serve_with(marking_every(30)).await;
+    until("it is handed out again", || async { server.claim("ada").await.0.is_success() }).await;
+    assert!(pool.contains(&project_of(&server, "ada").await), "the pool was given up");
+    assert!(!is_in_safe_mode(&world).await);
+    until("everything in the pool was looked at", || async { world.ledger.doubtful(10).await.unwrap().is_empty() })
+        .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_neon_unless_another_process_goes_on() {
+    let (world, server) = marked(marking_every(30)).await;
+    world.emulator.faults().cut(Cut { api: true, proxy: false });
+    let beside = world.serve_with(marking_every(30)).await;
+    until("the second process hands out", || async { beside.claim("ada").await.0 == StatusCode::CREATED }).await;
+    server.end_without_signing_off().await;
+    beside.end_without_signing_off().await;
+    let alone = world.serve_with(marking_every(30)).await;
+    for _ in 0..3 {
+        let (status, answer) = alone.claim("grace").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    }
+    world.emulator.faults().clear();
+    until("it hands out once Neon has answered", || async { alone.claim("grace").await.0 == StatusCode::CREATED })
+        .await;
+    alone.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_change_under_a_running_server_do_not_fail_calls_for_good() {
+    let world = World::with_pool(0).await;
+    world.stock(60).await;
+    let server = world.serve().await;
+    // Every connection has prepared its statements.
+    tokio::join!(
+        project_of(&server, "owner-1"),
+        project_of(&server, "owner-2"),
+        project_of(&server, "owner-3"),
+        project_of(&server, "owner-4")
+    );
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    ledger.execute("ALTER TABLE pools ALTER COLUMN name TYPE varchar(64)").await.unwrap();
+    let mut failed = Vec::new();
+    for owner in 5..45 {
+        let (status, answer) = server.claim(&format!("owner-{owner}")).await;
+        if !status.is_success() {
+            failed.push(answer);
+        }
+    }
+    assert!(failed.len() <= 1, "whoever meets it first makes all connections new: {failed:#?}");
+    server.stop().await;
+}
+
+/// `flotilla ledger …` with a server's settings.
+async fn ledger_command(world: &World, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
+    command.arg("ledger").args(arguments).env_clear();
+    command.env("DATABASE_URL", &world.database_url).env("FLOTILLA_SECRET_KEY", &world.secret_key);
+    command.env("NEON_API_KEY", NEON_KEY).env("NEON_API_HOST", &world.neon_url);
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    (status.success(), [stdout, stderr].map(|words| String::from_utf8(words).unwrap()).concat())
+}
+
+/// A ledger that has forgotten the claim of this owner, knows that, and serves again.
+async fn with_a_forgotten_claim(owner: &str) -> (World, Server, String) {
+    let (world, server) = marked(marking_every(1)).await;
+    let backup = back_up(&world).await;
+    let project = project_of(&server, owner).await;
+    until_told(&world, &BTreeSet::from([project.clone()])).await;
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(marking_every(1)).await;
+    until("safe mode has settled", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
+    })
+    .await;
+    (world, server, project)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn safe_mode_does_not_end_with_work_left_unless_it_shall_all_the_same() {
+    let (world, server, project) = with_a_forgotten_claim("ada").await;
+    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
+    assert!(!is_done && words.contains(&project) && words.contains("Safe mode goes on"), "{words}");
+    assert!(is_in_safe_mode(&world).await);
+    let (is_done, words) = ledger_command(&world, &["repair", "--end", "--anyway"]).await;
+    assert!(is_done && words.contains("Safe mode is over"), "{words}");
+    assert!(!is_in_safe_mode(&world).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_name_does_not_tell_its_owner_is_given_to_who_is_named() {
+    let long = "x".repeat(200);
+    let (world, server, project) = with_a_forgotten_claim(&long).await;
+    let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
+    assert!(words.contains(&format!("flotilla ledger give-back {project} --owner ID")), "{words}");
+    let (is_done, words) = ledger_command(&world, &["give-back", &project, "--owner", &long]).await;
+    assert!(!is_done && words.contains("--plan"), "whose plan nobody knows: {words}");
+    let named = ["give-back", &project, "--owner", &long, "--plan", "free", "--email", "x@mail.example"];
+    let (is_done, words) = ledger_command(&world, &named).await;
+    assert!(is_done, "{words}");
+    let (is_done, words) = ledger_command(&world, &named).await;
+    assert!(!is_done && words.contains("only what is withheld can be given"), "{words}");
+    assert_eq!(project_of(&server, &long).await, project);
+    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
+    assert!(is_done && words.contains("Safe mode is over"), "{words}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_new_identity_does_not_abandon_what_was_made_under_the_first() {
+    let world = World::with_pool(2).await;
+    let give_id = || ledger_command(&world, &["new-identity", "--yes"]);
+    assert!(give_id().await.0 && give_id().await.0, "nothing was made in between");
+    let server = world.serve_with(marking_every(1)).await;
+    server.until_available(2).await;
+    let id = world.ledger.installation().await.unwrap().id;
+    let (is_done, words) = give_id().await;
+    assert!(!is_done && words.contains("--again"), "{words}");
+    assert_eq!(world.ledger.installation().await.unwrap().id, id);
+    let (status, claim) = server.claim("ada").await;
+    assert_eq!(status, StatusCode::CREATED, "what was made is still handed out: {claim}");
+    assert_ne!(claim["database"]["neon_project_id"], Value::Null);
+    server.stop().await;
+    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes", "--again"]).await;
+    assert!(is_done, "{words}");
+    assert_ne!(world.ledger.installation().await.unwrap().id, id);
+}
