@@ -115,6 +115,10 @@ pub struct TimeArguments {
     /// How long after its quota was exceeded a project is suspended, in seconds
     #[arg(long, env = "NEON_EMULATOR_QUOTA_LAG", default_value_t = 900, value_name = "SECONDS")]
     pub quota_lag: u64,
+
+    /// Computes that have been idle for so many seconds are checked, as by Neon; none is, if absent
+    #[arg(long, env = "NEON_EMULATOR_AVAILABILITY_CHECKS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub availability_checks: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -200,6 +204,7 @@ impl Arguments {
             suspend_time_scale: self.time.suspend_scale,
             clock_rate: self.time.clock_rate,
             quota_lag: Duration::from_secs(self.time.quota_lag),
+            availability_checks: self.time.availability_checks.map(Duration::from_secs),
             rate_limits: !self.limits.no_rate_limits,
             projects_limit: self.limits.projects_limit,
             branches_limit: self.limits.branches_limit,

@@ -46,6 +46,8 @@ pub struct Config {
     pub consumption_refresh: Duration,
     /// Calls of the consumption history that the account has in a minute.
     pub consumption_calls_per_minute: u32,
+    /// Computes that have been idle for so long are checked by Neon (`check_availability`), which moves their last activity; none is, if absent.
+    pub availability_checks: Option<Duration>,
     /// How many projects the plan allows; creation beyond it is refused with 422.
     pub projects_limit: Option<i64>,
     /// How many branches a project may have, the root branch included; creation beyond it is refused with 422.
@@ -137,6 +139,7 @@ impl Config {
             quota_lag: Duration::from_secs(15 * 60),
             consumption_refresh: Duration::from_secs(15 * 60),
             consumption_calls_per_minute: 30,
+            availability_checks: None,
             projects_limit: None,
             branches_limit: None,
             shortest_suspend_seconds: None,

@@ -1,8 +1,9 @@
-//! What somebody does on Neon's own console meanwhile: changes behind the back of the API's clients, and the truth
-//! about all projects. Nothing here passes limits, faults or statistics; the lock of running operations holds.
+//! What Neon itself, or somebody on its console, does meanwhile: changes behind the back of the API's clients, and the
+//! truth about all projects. Nothing here passes limits, faults or statistics; the lock of running operations holds.
 
 use sqlx::FromRow;
 
+use crate::api::Context;
 use crate::clock::Instant;
 use crate::emulator::Emulator;
 use crate::model::{Operation, Project, Quota, Refusal};
@@ -69,6 +70,11 @@ impl Emulator {
         self.change_project(id, change).await.map(drop)
     }
 
+    /// Neon's own check of this project's compute, now. `false` when it runs, is locked or is stopped for its quota: then it is not checked.
+    pub async fn check_availability(&self, id: &str) -> anyhow::Result<bool> {
+        Ok(self.context.check_availability(id).await?)
+    }
+
     async fn change_project<F>(&self, id: &str, change: F) -> anyhow::Result<Project>
     where
         F: FnOnce(&mut Project, Instant) -> Result<(), Refusal> + Send,
@@ -76,5 +82,14 @@ impl Emulator {
         let change = |project: &mut Project, now| change(project, now).map(|()| Vec::<Operation>::new());
         let (project, _) = self.context.store.change(id, Which::Live, change).await?;
         Ok(project)
+    }
+}
+
+impl Context {
+    pub(crate) async fn check_availability(&self, id: &str) -> Result<bool, Refusal> {
+        let timing = self.timing;
+        let check = |project: &mut Project, now| Ok(project.check_availability(now, &timing));
+        let (_, operations) = self.store.change(id, Which::Live, check).await?;
+        Ok(!operations.is_empty())
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
     while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
     context.store.settle_due_branches().await?;
+    check_availability(context).await?;
     quotas::cut_suspended(context).await?;
     if round.is_multiple_of(ROUNDS_TO_MEASURE) {
         count_transfer(context).await;
@@ -48,6 +50,14 @@ async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
         context.store.forget_old_operations().await?;
         context.store.forget_old_usage().await?;
     }
+    Ok(())
+}
+
+/// One batch in a round, so that a fleet that falls due at once is checked in the course of minutes.
+async fn check_availability(context: &Context) -> anyhow::Result<()> {
+    let Some(every) = context.config.availability_checks else { return Ok(()) };
+    let idle_since = context.clock.now() - TimeDelta::from_std(every)?;
+    context.store.check_availability_due(idle_since).await?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn routes() -> Router<Arc<Context>> {
         .route("/stats", get(stats).delete(reset_stats))
         .route("/clock", get(clock).post(change_clock))
         .route("/fleet", post(seed_fleet))
+        .route("/availability-checks", post(check_availability))
         .route("/health", get(health))
 }
 
@@ -83,6 +84,21 @@ async fn seed_fleet(
 ) -> Result<Json<Value>, ControlError> {
     let count = fleet::seed(&context, &spec).await.map_err(ApiError::from)?;
     Ok(Json(json!({"projects": count})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AvailabilityCheck {
+    project_id: String,
+}
+
+/// Neon's own check of a compute, now.
+async fn check_availability(
+    State(context): State<Arc<Context>>,
+    Json(check): Json<AvailabilityCheck>,
+) -> Result<Json<Value>, ControlError> {
+    let is_checked = context.check_availability(&check.project_id).await.map_err(ApiError::from)?;
+    Ok(Json(json!({"checked": is_checked})))
 }
 
 async fn health(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {

@@ -202,6 +202,20 @@ impl Project {
         self.schedule(now, timing, &[Action::StartCompute, Action::ApplyConfig, Action::SuspendCompute])
     }
 
+    /// Neon's own check that an idle compute can start: it is started, looked at and suspended again, and counts as active at that time. A disabled
+    /// endpoint is enabled by it. One that runs, is locked, is stopped for its quota or follows a
+    /// pattern of use is left alone.
+    pub fn check_availability(&mut self, now: Instant, timing: &Timing) -> Vec<Operation> {
+        let is_idle =
+            self.compute_state == ComputeState::Idle && self.compute_pending.is_none() && !self.compute_modeled;
+        if !is_idle || self.is_busy(now) || self.blocked_by(now).is_some() {
+            return Vec::new();
+        }
+        self.endpoint_disabled = false;
+        self.compute_last_active = self.compute_last_active.max(Some(now));
+        self.schedule(now, timing, &[Action::Wake, Action::CheckAvailability, Action::SuspendCompute])
+    }
+
     /// Makes changed settings of the storage effective.
     pub fn apply_storage_settings(&mut self, now: Instant, timing: &Timing) -> Vec<Operation> {
         self.schedule(now, timing, &[Action::ApplyStorageConfig])

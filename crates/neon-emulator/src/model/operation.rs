@@ -22,6 +22,8 @@ pub enum Action {
     ApplyStorageConfig,
     CreateBranch,
     DeleteTimeline,
+    /// Neon's own, of computes that have been idle for long.
+    CheckAvailability,
 }
 
 impl Action {
@@ -34,6 +36,7 @@ impl Action {
             Self::ApplyStorageConfig => "apply_storage_config",
             Self::CreateBranch => "create_branch",
             Self::DeleteTimeline => "delete_timeline",
+            Self::CheckAvailability => "check_availability",
         }
     }
 

@@ -25,6 +25,7 @@ impl Timing {
             Action::Wake => 500.0,
             Action::SuspendCompute | Action::DeleteTimeline => 300.0,
             Action::CreateBranch => 136.0,
+            Action::CheckAvailability => 100.0,
             Action::ApplyConfig | Action::ApplyStorageConfig => 70.0,
         };
         scaled(milliseconds, self.operation_scale)

@@ -31,6 +31,32 @@ impl Store {
         Ok(projects.len())
     }
 
+    /// Checks the availability of computes that have been idle since `idle_since`, a batch at a time. Those that follow a pattern of use are left alone:
+    /// their past is worked out from it.
+    pub async fn check_availability_due(&self, idle_since: Instant) -> Result<usize, Refusal> {
+        let now = self.clock.now();
+        let mut transaction = self.pool.begin().await?;
+        let mut projects: Vec<Project> = sqlx::query_as(
+            "SELECT * FROM projects
+             WHERE compute_state = 'idle' AND compute_pending IS NULL AND NOT compute_modeled AND has_endpoint AND deleted_at IS NULL
+               AND compute_last_active < $1 AND (busy_until IS NULL OR busy_until <= $2) AND quota_blocked_at IS NULL
+             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(idle_since)
+        .bind(now)
+        .bind(BATCH as i64)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let operations: Vec<Operation> =
+            projects.iter_mut().flat_map(|project| project.check_availability(now, &self.timing)).collect();
+        if !projects.is_empty() {
+            save(&mut transaction, &projects).await?;
+            insert_operations(&mut transaction, &operations.iter().collect::<Vec<_>>()).await?;
+        }
+        transaction.commit().await?;
+        Ok(projects.len())
+    }
+
     /// After a restart no connection is open: whatever was held is let go.
     pub async fn release_all_held(&self) -> Result<(), Refusal> {
         let now = self.clock.now();

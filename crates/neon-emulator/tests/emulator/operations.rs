@@ -3,7 +3,7 @@
 use neon_emulator::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Created, TestEmulator, config};
+use crate::support::{Created, TestEmulator, config, eventually};
 
 const LOCKED: &str = "project already has running conflicting operations, scheduling of new ones is prohibited";
 
@@ -90,5 +90,62 @@ async fn an_operation_of_another_project_is_not_found() {
     test.api.get(&format!("{}/operations/{id}", one.path())).await.ok(200);
     test.api.get(&format!("{}/operations/{id}", other.path())).await.refused(404);
     test.api.get(&format!("{}/operations/no-uuid", one.path())).await.refused(400);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn neon_checks_idle_computes_which_shows_as_operations_and_as_activity() {
+    let test = TestEmulator::start().await;
+    let (checked, left) = (test.api.create("checked").await, test.api.create("left alone").await);
+    assert!(!test.emulator.check_availability(checked.id()).await.unwrap(), "its compute runs");
+    test.advance(400);
+    let last_active = async |created: &Created| {
+        test.api.get(&created.path()).await.ok(200)["project"]["compute_last_active_at"].as_str().unwrap().to_owned()
+    };
+    let (before, of_the_other) = (last_active(&checked).await, last_active(&left).await);
+    test.api.patch(&checked.endpoint_path(), json!({"endpoint": {"disabled": true}})).await.ok(200);
+    assert!(test.emulator.check_availability(checked.id()).await.unwrap());
+    assert!(last_active(&checked).await > before);
+    assert_eq!(last_active(&left).await, of_the_other);
+    let list = test.api.get(&format!("{}/operations", checked.path())).await.ok(200);
+    let actions: Vec<_> =
+        list["operations"].as_array().unwrap()[..3].iter().map(|one| one["action"].as_str()).collect();
+    assert_eq!(actions, [Some("suspend_compute"), Some("check_availability"), Some("start_compute")]);
+    let endpoint = &test.api.get(&checked.endpoint_path()).await.ok(200)["endpoint"];
+    assert_eq!((&endpoint["disabled"], &endpoint["current_state"]), (&json!(false), &json!("idle")));
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_check_locks_the_project_while_it_runs() {
+    let test = slow().await;
+    let created = test.api.create("locked").await;
+    test.advance(481);
+    test.api.act(&format!("{}/suspend", created.endpoint_path())).await.ok(200);
+    test.advance(31);
+    assert!(test.emulator.check_availability(created.id()).await.unwrap());
+    assert_eq!(test.api.delete(&created.path()).await.refused(423), LOCKED);
+    assert!(!test.emulator.check_availability(created.id()).await.unwrap(), "one at a time");
+    test.advance(100);
+    test.api.delete(&created.path()).await.ok(200);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn computes_that_have_been_idle_for_long_are_checked_by_themselves() {
+    let day = std::time::Duration::from_secs(86_400);
+    let test = TestEmulator::with(Config { availability_checks: Some(day), ..config() }).await;
+    let created = test.api.create("idle").await;
+    let checks = async || {
+        let list = test.api.get(&format!("{}/operations", created.path())).await.ok(200);
+        let operations = list["operations"].as_array().unwrap();
+        operations.iter().filter(|operation| operation["action"] == "check_availability").count()
+    };
+    test.advance(80_000);
+    assert_eq!(checks().await, 0);
+    for count in 1..=2 {
+        test.advance(87_000);
+        eventually("it is checked", async || (checks().await == count).then_some(())).await;
+    }
     test.finish().await;
 }
