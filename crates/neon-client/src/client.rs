@@ -236,12 +236,16 @@ impl NeonClient {
         self.call::<serde::de::IgnoredAny>(call).await.map(drop)
     }
 
-    /// Asks for a list and reads its records; those that cannot be read are left out.
+    /// Asks for a list and reads its records. One that cannot be read must not pass for one that is not there.
     pub(super) async fn list<T: Record>(&self, call: Call<'_>, name: &str) -> Result<Vec<T>, NeonError> {
         let route = call.route;
         let answer: Box<RawValue> = self.call(call).await?;
         let values = Fields::of(&answer)?.values(name).ok_or_else(|| no_list(name))?;
-        Ok(self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect())
+        let records: Vec<T> = self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect();
+        match values.len() - records.len() {
+            0 => Ok(records),
+            lost => Err(NeonError::Unreadable { detail: format!("{lost} of its {name}") }),
+        }
     }
 
     /// How the budget stands, as seen from this process.

@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
-use super::client::{Call, no_list};
+use super::client::Call;
 use super::record::{Fields, Record};
 use super::{NeonClient, NeonError, Route};
 
@@ -80,20 +79,12 @@ pub struct ComputeSettings {
 }
 
 impl NeonClient {
-    /// All endpoints of a project. One that cannot be read must not pass for one that is not there.
+    /// All endpoints of a project.
     ///
     /// # Errors
     /// Any [`NeonError`].
     pub async fn endpoints(&self, project: &str) -> Result<Vec<Endpoint>, NeonError> {
-        let route = Route::LIST_ENDPOINTS;
-        let answer: Box<RawValue> = self.call(Call::to(route, &[project])).await?;
-        let values = Fields::of(&answer)?.values("endpoints").ok_or_else(|| no_list("endpoints"))?;
-        let endpoints: Vec<Endpoint> =
-            self.readings(route, &values).into_iter().filter_map(|reading| reading.value).collect();
-        match values.len() - endpoints.len() {
-            0 => Ok(endpoints),
-            lost => Err(NeonError::Unreadable { detail: format!("{lost} of its endpoints") }),
-        }
+        self.list(Call::to(Route::LIST_ENDPOINTS, &[project]), "endpoints").await
     }
 
     /// Sets size and sleep. An idle compute is woken for a moment by Neon to apply it.

@@ -1,5 +1,7 @@
 //! Operations: what Neon does in the background after a call was accepted.
 
+use chrono::{DateTime, Utc};
+
 use super::client::Call;
 use super::record::{Fields, Record};
 use super::{NeonClient, NeonError, Route};
@@ -10,13 +12,22 @@ pub struct Operation {
     pub action: String,
     /// Neon's word for it; see [`Self::is_in_flight`] and [`Self::has_failed`].
     pub status: String,
+    pub created_at: DateTime<Utc>,
+    /// When its status changed last: when it ended, if it has.
+    pub updated_at: DateTime<Utc>,
 }
 
 impl Record for Operation {
     const ID: &'static str = "id";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { action: fields.text("action")?, status: fields.text("status")? })
+        let created_at = fields.past("created_at")?;
+        Some(Self {
+            action: fields.text("action")?,
+            status: fields.text("status")?,
+            created_at,
+            updated_at: fields.past("updated_at").unwrap_or(created_at),
+        })
     }
 }
 

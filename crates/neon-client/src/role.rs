@@ -1,4 +1,4 @@
-//! Roles of a branch: their passwords.
+//! Roles of a branch: which there are, and their passwords.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -15,6 +15,23 @@ struct Password {
 }
 
 impl NeonClient {
+    /// The names of the roles of a branch.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn roles(&self, project: &str, branch: &str) -> Result<Vec<String>, NeonError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            roles: Vec<Role>,
+        }
+        #[derive(Deserialize)]
+        struct Role {
+            name: String,
+        }
+        let answer: Answer = self.call(Call::to(Route::LIST_ROLES, &[project, branch])).await?;
+        Ok(answer.roles.into_iter().map(|role| role.name).collect())
+    }
+
     /// The password of this role, as Neon has it now. `None` where Neon stores none.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ impl Route {
     pub(super) const GET_BRANCH: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}");
     pub(super) const LIST_BRANCHES: Self = Self::new("GET", "/projects/{project_id}/branches");
     pub(super) const LIST_DATABASES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/databases");
+    pub(super) const LIST_ROLES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/roles");
     pub(super) const LIST_ENDPOINTS: Self = Self::new("GET", "/projects/{project_id}/endpoints");
     pub(super) const UPDATE_ENDPOINT: Self = Self::new("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}");
     pub(super) const START_ENDPOINT: Self = Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/start");
