@@ -92,7 +92,9 @@ fn words(kind: &str) -> String {
     match kind {
         "database.state" => return String::from("State changed"),
         "database.quota" => return String::from("Quota changed"),
-        "database.release_refused" => return String::from("Neon refuses to delete it"),
+        "database.release_refused" => return String::from("Deletion refused"),
+        "database.looked_into" => return String::from("Looked into"),
+        "database.deletion_cleared" => return String::from("May be deleted anyway"),
         "database.reveal" | "database.revealed" | "database.credentials_disclosed" => {
             return String::from("Credentials shown");
         }

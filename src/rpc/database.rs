@@ -98,12 +98,18 @@ pub async fn rotate_password(id: Uuid, reason: String) -> Result<Outcome, AppErr
 }
 
 /// Gives the database up for good: it is deleted on Neon, recoverable there for 7 days. `confirmation` must be the owner's e-mail address
-/// or, where there is none, the database's id.
+/// or, where there is none, the database's id. What nobody is known to hold is looked into first, and refused if it is not empty, unless it may go `anyway`.
 #[server(endpoint = "release")]
-pub async fn release(id: Uuid, confirmation: String, reason: String) -> Result<Outcome, AppError> {
+pub async fn release(
+    id: Uuid,
+    confirmation: String,
+    reason: String,
+    #[server(default)] anyway: bool,
+) -> Result<Outcome, AppError> {
     let caller = crate::server::auth::permit(crate::types::Permission::ManageDatabases)?;
-    caller.state.ledger.release_confirmed(id, &confirmation, &caller.because(&reason)?).await?;
-    Ok(caller.state.engine.release_now(id).await)
+    let by = caller.because(&reason)?;
+    caller.state.ledger.confirm_release(id, &confirmation).await?;
+    Ok(caller.state.engine.release(id, anyway, &by).await?)
 }
 
 /// Tries the deletion of a released database again now, without waiting for the engine to do so: what Neon refused it for may be gone.

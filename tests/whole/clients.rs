@@ -253,7 +253,8 @@ async fn whatever_an_identity_provider_allows_as_id_is_an_owner() {
     let (status, first) = server.claim_with(body, None).await;
     assert_eq!(status, StatusCode::CREATED, "{first}");
     assert_eq!(first["owner"]["email"], "ada@example.com");
-    world.ledger.release_confirmed(id_of(&first), "ada@example.com", &By::cli()).await.unwrap();
+    world.ledger.confirm_release(id_of(&first), "ada@example.com").await.unwrap();
+    world.ledger.release(id_of(&first), &By::cli()).await.unwrap();
     let url = json!({ "owner": { "id": "https://social.example/@jo", "email": "jo@example.com" } });
     assert_eq!(server.claim_with(url, None).await.0, StatusCode::CREATED);
     let patch = json!({ "email": "jo@new.example" });

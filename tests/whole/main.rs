@@ -10,6 +10,7 @@ mod architecture;
 #[path = "../chaos/backup.rs"]
 mod backup;
 mod budget;
+mod checks;
 mod claims;
 mod clients;
 mod commands;
@@ -41,4 +42,5 @@ mod support;
 mod texts;
 mod tiles;
 mod trace;
+mod unheld;
 mod usage;

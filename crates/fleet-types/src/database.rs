@@ -217,7 +217,7 @@ pub struct DatabaseDetail {
     pub available_at: Option<Time>,
     pub deleted_at: Option<Time>,
     pub recoverable_until: Option<Time>,
-    /// Since when Neon refuses to delete it.
+    /// Since when its deletion is refused.
     pub release_refused_at: Option<Time>,
     pub quota: Quota,
     /// Rises with every change of the quota.

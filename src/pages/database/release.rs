@@ -10,7 +10,7 @@ use crate::types::{DatabaseDetail, DatabaseState, Permission, text};
 #[component]
 pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
     let button = move || {
-        let gone = live.with(|detail| cannot(detail.row.state)).flatten();
+        let gone = live.with(cannot).flatten();
         let why_not = session::why_not(Permission::ManageDatabases).or(gone);
         view! { <OpenDialog dialog=RELEASE text="Release" glyph=Glyph::Trash class="btn btn-sm btn-outline btn-error" why_not /> }
     };
@@ -42,9 +42,10 @@ fn TryAgain(actions: Actions) -> impl IntoView {
     }
 }
 
-/// Why it cannot be released in this state.
-fn cannot(state: DatabaseState) -> Option<String> {
-    match state {
+/// Why it cannot be released in this state. A release that is refused because something is in it can be given once more, with the word that it may go.
+fn cannot(detail: &DatabaseDetail) -> Option<String> {
+    match detail.row.state {
+        DatabaseState::Releasing if detail.release_refused_at.is_some() => None,
         DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Claimed | DatabaseState::Failed => None,
         DatabaseState::Requested | DatabaseState::Creating | DatabaseState::Verifying => {
             Some(String::from("It is still being created."))
@@ -75,6 +76,7 @@ fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView 
                         <li>"The owner's next claim gets a new, empty database."</li>
                     </ul>
                     <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(|detail| view! { <UserText text=to_type(detail) /> })}</strong></p>
+                    {move || live.with(is_unheld).unwrap_or(false).then(|| view! { <Anyway /> })}
                     <TextField name="confirmation" id="release-confirmation" label="Confirmation" value=actions.confirmation required=true />
                     <ReasonField id="release-reason" />
                 </div>
@@ -86,5 +88,24 @@ fn ReleaseDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView 
                 </div>
             </ActionForm>
         </Dialog>
+    }
+}
+
+/// Nobody is known to hold it: it is looked into before it goes.
+fn is_unheld(detail: &DatabaseDetail) -> bool {
+    detail.row.owner.is_none()
+        && matches!(detail.row.state, DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Releasing)
+}
+
+#[component]
+fn Anyway() -> impl IntoView {
+    view! {
+        <div class="flex flex-col gap-2 text-sm">
+            <p>"Nobody is known to hold it, so Flotilla looks into it first. If something has been made in it, or if it cannot be looked into, it is not deleted."</p>
+            <label class="flex items-center gap-2">
+                <input class="checkbox checkbox-sm" type="checkbox" name="anyway" value="true" />
+                "Delete it anyway, whatever is in it"
+            </label>
+        </div>
     }
 }

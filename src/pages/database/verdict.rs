@@ -55,8 +55,8 @@ fn judge(detail: &DatabaseDetail) -> Verdict {
         DatabaseState::Releasing if detail.release_refused_at.is_some() => verdict(
             Tone::Bad,
             Glyph::Alert,
-            "Neon refuses to delete it.",
-            "It was released, but its project stays on Neon, and costs, until the cause is removed there. If a branch is protected, take the protection off on Neon's console; then try again below, or wait for the engine to do so.",
+            "It is released, and not deleted.",
+            "Its project stays on Neon, and costs, until the cause is removed. If a branch is protected, take the protection off on Neon's console; then try again below, or wait for the engine to do so. If something has been made in it, find out whose it is; if it may go, release it once more and choose to delete it anyway.",
         ),
         DatabaseState::Withheld => verdict(
             Tone::Warning,
@@ -373,12 +373,12 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_neon_refuses_says_what_to_do() {
+    fn a_release_that_is_refused_says_what_to_do() {
         let mut detail = claimed();
         detail.row.state = DatabaseState::Releasing;
         assert_eq!(judge(&detail).sentence, "It is being deleted.");
         detail.release_refused_at = Some(detail.as_of);
-        assert_eq!(judge(&detail).sentence, "Neon refuses to delete it.");
+        assert_eq!(judge(&detail).sentence, "It is released, and not deleted.");
         assert!(judge(&detail).why.contains("take the protection off"));
     }
 }

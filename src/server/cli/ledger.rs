@@ -144,7 +144,7 @@ fn print(report: &RepairReport, applied: bool) -> Result<()> {
         }
     }
     output::result(&format!(
-        "Withheld without a sign of use: {}. Keep them, or look into each before you release it: who claimed one in its first two minutes left no sign.",
+        "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID`.",
         report.unused
     ))?;
     if !applied {

@@ -1,5 +1,6 @@
 //! The command line: what `flotilla` can be told to do, one file per command that has something of its own to do.
 
+mod database;
 mod doctor;
 mod health;
 mod key;
@@ -62,6 +63,9 @@ pub enum Command {
     /// After the ledger was restored, or copied: rebuild it from Neon, or give it an identity of its own
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Release a database
+    #[command(subcommand)]
+    Database(database::Command),
     /// Manage the pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -98,6 +102,7 @@ impl Cli {
             Command::Migrate => migrate::run(&config).await,
             Command::Health(options) => health::run(&config, options).await,
             Command::Ledger(command) => ledger::run(&config, command).await,
+            Command::Database(command) => database::run(&config, command).await,
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,

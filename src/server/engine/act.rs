@@ -9,12 +9,13 @@ use uuid::Uuid;
 use super::{
     Duty, Engine,
     apply::{self, ApplyError},
-    crash,
+    clearance, crash,
     crash::CrashPoint,
+    release::NotDeleted,
 };
 use crate::{
     server::{
-        ledger::LedgerError,
+        ledger::{By, LedgerError},
         neon::{Class, NeonClient, NeonError},
     },
     types::Outcome,
@@ -34,6 +35,12 @@ struct NotDone {
 
 impl From<NeonError> for NotDone {
     fn from(error: NeonError) -> Self {
+        Self { reason: error.to_string(), is_refused: error.is_refusal() }
+    }
+}
+
+impl From<NotDeleted> for NotDone {
+    fn from(error: NotDeleted) -> Self {
         Self { reason: error.to_string(), is_refused: error.is_refusal() }
     }
 }
@@ -61,6 +68,15 @@ impl Engine {
             Ok(self.inner.apply_row(&neon, &row).await?.map_err(NotDone::from))
         })
         .await
+    }
+
+    /// Gives a database up and deletes it on Neon now. What nobody is known to hold is looked into first, unless it may go `anyway`.
+    ///
+    /// # Errors
+    /// The ledger's; `Conflict` when something is in it, or it could not be looked into.
+    pub async fn release(&self, id: Uuid, anyway: bool, by: &By) -> Result<Outcome, LedgerError> {
+        clearance::release(&self.inner.ledger, &self.inner.neon, id, anyway, by).await?;
+        Ok(self.release_now(id).await)
     }
 
     /// Deletes a released database on Neon now.

@@ -88,7 +88,9 @@ impl Duty {
                 "Asks Neon's history of consumption: soon about databases that were active, within a day about all others."
             }
             Self::Measure => "Asks for the storage used of databases that may be near their storage quota.",
-            Self::Reconcile => "Acts on what the sweeps have found to be wrong between Neon and the ledger.",
+            Self::Reconcile => {
+                "Acts on what the sweeps have found to be wrong between Neon and the ledger, and looks into unclaimed databases that were active."
+            }
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
             Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",

@@ -14,7 +14,7 @@ const AT_MOST: i64 = 60;
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
 impl Inner {
-    /// What a page shows to be in use is not handed out.
+    /// What a page shows to be in use is not handed out. `look.rs` finds out whether it was Neon itself.
     pub(super) async fn withhold_used(&self, page: &[ProjectItem]) -> Result<(), LedgerError> {
         let shown: Vec<ShownName> = page
             .iter()
@@ -27,8 +27,9 @@ impl Inner {
         let settles = self.settings.findings.own_activity;
         let count = self.ledger.withhold_used(&shown, settles, &By::duty(Duty::Sync.name())).await?;
         if count > 0 {
-            tracing::warn!(count, "databases of the pool were used by somebody; they are withheld");
+            tracing::warn!(count, "databases of the pool were active; they are withheld, and looked into");
             self.nudge(Duty::Refill);
+            self.nudge(Duty::Reconcile);
         }
         Ok(())
     }

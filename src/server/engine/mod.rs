@@ -20,12 +20,16 @@ mod adopt;
 mod allowance;
 mod apply;
 mod budget;
+mod clearance;
+mod contents;
 pub mod crash;
 mod credentials;
 mod doctor;
 mod duty;
+mod explain;
 mod fitness;
 mod forecast;
+mod look;
 mod mark;
 mod measure;
 mod neon_quota;
@@ -67,6 +71,7 @@ use crate::types::DutyStatus;
 
 #[cfg(doc)]
 use super::neon::Class;
+pub use clearance::release;
 pub use crash::CrashPoint;
 pub use doctor::{Doctor, Extent};
 pub use duty::Duty;

@@ -1,12 +1,19 @@
 //! Release: deletes what was given up, and what failed on its way to the pool once its evidence has been kept for a while. A project that Neon does not
-//! know any more counts as deleted; one that Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is
-//! tried again ever more seldom.
+//! know any more counts as deleted. What nobody is known to have held, and may have been handed out all the same, is looked into first, whoever gave it up.
+//! What is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is tried again ever
+//! more seldom.
 
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint};
+use super::{
+    Duty, Inner, Report,
+    clearance::ANYWAY,
+    contents::{LookError, contents},
+    crash,
+    crash::CrashPoint,
+};
 use crate::server::{
     ledger::{Backoff, By, DueRelease, LedgerError},
     neon::{Class, NeonClient, NeonError},
@@ -17,9 +24,42 @@ const AT_ONCE: usize = 16;
 /// Failed creations that are given up in one run.
 const FAILED_AT_ONCE: i64 = 100;
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
-const LEASE_SECONDS: f64 = 90.0;
+/// Longer than the calls, and the looks, of all rows that are taken at once usually take; whoever loses it writes nothing.
+const LEASE_SECONDS: f64 = 240.0;
+/// Tries to look into a database until it counts as one that cannot be looked into.
+const LOOKS: i32 = 4;
 /// A creation that was never answered may still be under way: absence counts when it is seen twice, this far apart.
 const LOOK_AGAIN: Backoff = Backoff { base_seconds: 120.0, cap_seconds: 120.0, counts: true };
+
+/// Why it is not deleted yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotDeleted {
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error("It could not be looked into yet: {0}")]
+    NotLookedInto(LookError),
+    /// It is not proven to be empty.
+    #[error("{0}")]
+    Kept(String),
+}
+
+impl NotDeleted {
+    /// Trying again soon would change nothing.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Neon(error) => error.is_refusal(),
+            Self::NotLookedInto(_) => false,
+            Self::Kept(_) => true,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Neon(error) | Self::NotLookedInto(LookError::Neon(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
 
 impl Inner {
     pub(super) async fn release(self: &Arc<Self>) -> Report {
@@ -52,14 +92,14 @@ impl Inner {
         &self,
         neon: &NeonClient,
         id: Uuid,
-    ) -> Result<Option<Result<(), NeonError>>, LedgerError> {
+    ) -> Result<Option<Result<(), NotDeleted>>, LedgerError> {
         match self.ledger.take_due_releases(Some(id), 1, LEASE_SECONDS).await?.pop() {
             Some(row) => Ok(Some(self.release_row(neon, &row).await?)),
             None => Ok(None),
         }
     }
 
-    async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NeonError>, LedgerError> {
+    async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NotDeleted>, LedgerError> {
         crash::here(CrashPoint::ReleaseLeased);
         match delete(neon, row).await {
             Ok(Found::Nothing) if row.attempts == 0 => {
@@ -102,7 +142,7 @@ enum Found {
 }
 
 /// A row that failed before its project was known may have one all the same: it is looked up by name.
-async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NeonError> {
+async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NotDeleted> {
     let project_id = match &row.project_id {
         Some(id) => Some(id.clone()),
         None => {
@@ -113,10 +153,26 @@ async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NeonError>
     };
     match project_id {
         Some(id) => {
+            if row.must_be_empty {
+                prove_empty(neon, &id, row.attempts).await?;
+            }
             neon.delete_project(&id).await?;
             crash::here(CrashPoint::ProjectDeleted);
             Ok(Found::Project)
         }
         None => Ok(Found::Nothing),
+    }
+}
+
+/// Nothing that may be somebody's is deleted. That the project is gone proves it, too.
+async fn prove_empty(neon: &NeonClient, project_id: &str, attempts: i32) -> Result<(), NotDeleted> {
+    match contents(neon, project_id).await {
+        Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. })) => Ok(()),
+        Ok(Some(what)) => Err(NotDeleted::Kept(format!("{what} {ANYWAY}"))),
+        Err(LookError::Neon(error)) if error.is_worth_retrying() => Err(error.into()),
+        Err(error) if error.is_passing() && attempts < LOOKS => Err(NotDeleted::NotLookedInto(error)),
+        Err(error) => Err(NotDeleted::Kept(format!(
+            "It could not be looked into, so it is not proven to be empty: {error} {ANYWAY}"
+        ))),
     }
 }

@@ -44,7 +44,7 @@ pub struct RepairReport {
     pub rebuilt: Vec<String>,
     /// What only a person can decide.
     pub decisions: Vec<String>,
-    /// Withheld databases without any sign that somebody used them. They may be released.
+    /// Withheld databases without any sign that somebody used them. A release looks into each.
     pub unused: usize,
 }
 
@@ -335,7 +335,7 @@ fn refusal(outcome: Result<(), LedgerError>) -> Result<Option<String>, RepairErr
 }
 
 fn used_at(row: &Withheld, item: &ProjectItem) -> Option<crate::types::Time> {
-    let verified = row.available_at.or(item.created_at);
+    let verified = row.proven_new_at.or(item.created_at);
     item.last_active_at
         .max(row.last_active_at)
         .filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))

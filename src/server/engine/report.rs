@@ -40,6 +40,15 @@ impl Report {
         }
     }
 
+    /// What another part of the same run did.
+    pub fn add(&mut self, other: Self) {
+        self.done.extend(other.done);
+        self.postponed += other.postponed;
+        self.failed += other.failed;
+        self.error = self.error.take().or(other.error);
+        self.more_is_due |= other.more_is_due;
+    }
+
     pub fn outcome(&self) -> DutyOutcome {
         let did = self.done.iter().any(|(_, count)| *count > 0);
         match (did, self.postponed, self.failed) {

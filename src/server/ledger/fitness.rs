@@ -22,8 +22,8 @@ pub struct Lookable {
 }
 
 impl Ledger {
-    /// Withholds available databases that a list shows to have been used: active more than `settles_seconds` after they were verified, or under a name that
-    /// says whose they are. Answers how many.
+    /// Withholds available databases that a list shows to have been used: active more than `settles_seconds` after they were proven to be new, which the
+    /// engine then looks into, or under a name that says whose they are, which is for a person. Answers how many.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -33,16 +33,18 @@ impl Ledger {
         let active: Vec<Option<Time>> = listed.iter().map(|project| project.last_active_at).collect();
         let done = sqlx::query!(
             "WITH used AS (
-               SELECT d.id, CASE WHEN l.name <> d.neon_project_name THEN 'Its name on Neon says that somebody holds it.'
-                                 ELSE 'It was active on Neon while nobody had claimed it.' END AS reason
+               SELECT d.id, l.name = d.neon_project_name AS awaits_look,
+                      CASE WHEN l.name <> d.neon_project_name THEN 'Its name on Neon says that somebody holds it.'
+                                 ELSE 'It was active on Neon while nobody had claimed it. The engine looks into it.' END AS reason
                FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS l (project_id, name, last_active_at)
                JOIN databases AS d ON d.neon_project_id = l.project_id
                WHERE d.state = 'available' AND d.origin = 'pool'
-                 AND (l.name <> d.neon_project_name OR l.last_active_at > d.available_at + make_interval(secs => $4))
+                 AND (l.name <> d.neon_project_name OR l.last_active_at > coalesce(d.proven_new_at, d.available_at) + make_interval(secs => $4))
                FOR NO KEY UPDATE OF d SKIP LOCKED),
              withheld AS (
                UPDATE databases AS d
-               SET state = 'withheld', withheld_reason = used.reason, wanted_endpoint = NULL, lease_until = NULL, leased_by = NULL
+               SET state = 'withheld', withheld_reason = used.reason, awaits_look = used.awaits_look, wanted_endpoint = NULL, lease_until = NULL,
+                   leased_by = NULL, attempts = 0, next_attempt_at = now()
                FROM used WHERE d.id = used.id RETURNING d.id, d.pool_id, used.reason)
              INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
              SELECT 'database.withheld', id, pool_id, $5, $6, '{\"state\": \"available\"}',

@@ -201,11 +201,19 @@ impl Ledger {
         self.withhold_all(by).await
     }
 
-    /// Withholds what was on its way to the pool, or in it, when safe mode began.
+    /// Withholds what was on its way to the pool, or in it, when safe mode began, and keeps what was about to be looked into: it may have been proven to be
+    /// new, and handed out, after this ledger's time.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn withhold_all(&self, by: &By) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "UPDATE databases AS d
+             SET awaits_look = false, withheld_reason = 'Unclaimed in a ledger that may be older than what happened to it.', lease_until = NULL, leased_by = NULL
+             FROM installation AS i WHERE d.awaits_look AND d.requested_at < i.safe_mode_since"
+        )
+        .execute(&self.db)
+        .await?;
         loop {
             let done = sqlx::query!(
                 "WITH due AS (

@@ -17,14 +17,55 @@ pub struct DueRelease {
     pub attempts: i32,
     /// Of the request that gave it up.
     pub request_id: Option<String>,
+    /// Nobody is known to have held it, it may have been handed out all the same, and nobody has cleared its deletion.
+    pub must_be_empty: bool,
+}
+
+/// Why what nobody is known to hold may be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearance {
+    /// Nothing is in it.
+    LookedInto,
+    /// A person said so, whatever is in it.
+    Anyway,
+}
+
+/// A database that nobody is known to hold, and that may have been handed out all the same.
+#[derive(Clone, Debug)]
+pub struct Unheld {
+    pub state: DatabaseState,
+    pub project_id: String,
 }
 
 impl Ledger {
-    /// Gives the database up; done already counts as done. Its owner may claim another at once.
+    /// What has to be looked into before it is released: it is or was in the pool, or is withheld.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn unheld(&self, id: Uuid) -> Result<Option<Unheld>, LedgerError> {
+        Ok(sqlx::query_as!(
+            Unheld,
+            r#"SELECT state AS "state: DatabaseState", neon_project_id AS "project_id!" FROM databases
+               WHERE id = $1 AND state IN ('available', 'withheld') AND origin = 'pool' AND neon_project_id IS NOT NULL"#,
+            id
+        )
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
+    /// Gives the database up; done already counts as done. Its owner may claim another at once. What nobody is known to hold is deleted only if it is empty.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` while it is still being created.
     pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
+        self.release_cleared(id, None, by).await
+    }
+
+    /// [`Ledger::release`], with what is known of what is in it.
+    ///
+    /// # Errors
+    /// Also `Conflict` when it was looked into and has been claimed meanwhile.
+    pub async fn release_cleared(&self, id: Uuid, clearance: Option<Clearance>, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: DatabaseState", owner_id, origin FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
@@ -39,7 +80,16 @@ impl Ledger {
             )));
         }
         match row.state {
+            DatabaseState::Releasing if clearance == Some(Clearance::Anyway) => {
+                clear_deletion(&mut tx, id, row.pool_id, by).await?;
+                return Ok(tx.commit().await?);
+            }
             DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
+            DatabaseState::Claimed if clearance == Some(Clearance::LookedInto) => {
+                return Err(LedgerError::Conflict(String::from(
+                    "Somebody has claimed it meanwhile. Look at it again before you release it.",
+                )));
+            }
             DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Failed => {}
             state => {
                 return Err(LedgerError::Conflict(format!(
@@ -50,9 +100,10 @@ impl Ledger {
         }
         sqlx::query!(
             "UPDATE databases SET state = 'releasing', releasing_at = now(), wanted_endpoint = NULL, attempts = 0, next_attempt_at = now(),
-                    lease_until = NULL, leased_by = NULL, last_error = CASE WHEN state = 'failed' THEN last_error END
+                    lease_until = NULL, leased_by = NULL, last_error = CASE WHEN state = 'failed' THEN last_error END, deletion_cleared = $2
              WHERE id = $1",
-            id
+            id,
+            clearance.is_some()
         )
         .execute(&mut *tx)
         .await?;
@@ -64,17 +115,21 @@ impl Ledger {
             database_id: Some(id),
             pool_id: Some(row.pool_id),
             before: Some(json!({ "state": row.state.as_str(), "owner": row.owner_id })),
-            after: Some(json!({ "state": "releasing", "owner": row.owner_id })),
+            after: Some(match clearance.filter(|_| row.owner_id.is_none()) {
+                None => json!({ "state": "releasing", "owner": row.owner_id }),
+                Some(Clearance::LookedInto) => json!({ "state": "releasing", "looked_into": "nothing is in it" }),
+                Some(Clearance::Anyway) => json!({ "state": "releasing", "anyway": true }),
+            }),
         };
         insert_event(&mut *tx, &event, by).await?;
         Ok(tx.commit().await?)
     }
 
-    /// [`Ledger::release`], if `confirmation` is the owner's e-mail address, or the database's id where it has no owner.
+    /// Whether `confirmation` is what must be typed to release it: the owner's e-mail address, or the database's id where it has no owner.
     ///
     /// # Errors
-    /// Also `Invalid` when it is not.
-    pub async fn release_confirmed(&self, id: Uuid, confirmation: &str, by: &By) -> Result<(), LedgerError> {
+    /// `Invalid` when it is not, `NotFound`.
+    pub async fn confirm_release(&self, id: Uuid, confirmation: &str) -> Result<(), LedgerError> {
         let email = sqlx::query_scalar!(
             r#"SELECT o.email AS "email?" FROM databases AS d LEFT JOIN owners AS o ON o.id = d.owner_id WHERE d.id = $1"#,
             id
@@ -87,7 +142,7 @@ impl Ledger {
         if !text::visible(confirmation.trim()).eq_ignore_ascii_case(&wanted) {
             return Err(LedgerError::Invalid { field: "confirmation", message: format!("Type {wanted} to confirm.") });
         }
-        self.release(id, by).await
+        Ok(())
     }
 
     /// Gives up what failed so many seconds ago: its evidence stands in the history, and a project that it may have would go on costing.
@@ -135,6 +190,9 @@ impl Ledger {
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
                RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts,
+                         -- What was never available was never handed out, unless this ledger is an older one: then it was withheld.
+                         d.origin = 'pool' AND d.owner_id IS NULL AND NOT d.deletion_cleared
+                           AND (d.available_at IS NOT NULL OR d.withheld_reason IS NOT NULL) AS "must_be_empty!",
                          (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
@@ -146,7 +204,7 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Neon refuses to delete it: it is tried again in five minutes, then ever later, at last every six hours. The first refusal is an event.
+    /// Neon refuses to delete it, or it may hold somebody's data: it is tried again in five minutes, then ever later, at last every six hours. The first refusal is an event.
     /// `false` when the lease was lost.
     ///
     /// # Errors
@@ -210,4 +268,19 @@ impl Ledger {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// A release that waits because something is in it goes on.
+async fn clear_deletion(db: &mut sqlx::PgConnection, id: Uuid, pool_id: i32, by: &By) -> Result<(), LedgerError> {
+    sqlx::query!("UPDATE databases SET deletion_cleared = true, next_attempt_at = now() WHERE id = $1", id)
+        .execute(&mut *db)
+        .await?;
+    let event = NewEvent {
+        kind: "database.deletion_cleared",
+        database_id: Some(id),
+        pool_id: Some(pool_id),
+        before: None,
+        after: Some(json!({ "anyway": true })),
+    };
+    Ok(insert_event(db, &event, by).await?)
 }

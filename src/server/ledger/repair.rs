@@ -48,7 +48,8 @@ pub struct Withheld {
     pub id: Uuid,
     pub project_id: Option<String>,
     pub last_active_at: Option<Time>,
-    pub available_at: Option<Time>,
+    /// When it came to the pool, or was last looked into and was new.
+    pub proven_new_at: Option<Time>,
 }
 
 impl Ledger {
@@ -74,7 +75,7 @@ impl Ledger {
     pub async fn withheld(&self) -> Result<Vec<Withheld>, LedgerError> {
         Ok(sqlx::query_as!(
             Withheld,
-            "SELECT id, neon_project_id AS project_id, last_active_at, available_at FROM databases WHERE state = 'withheld' AND origin = 'pool'
+            "SELECT id, neon_project_id AS project_id, last_active_at, coalesce(proven_new_at, available_at) AS proven_new_at FROM databases WHERE state = 'withheld' AND origin = 'pool'
              ORDER BY id LIMIT $1",
             ROWS
         )

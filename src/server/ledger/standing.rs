@@ -23,7 +23,7 @@ pub struct Standing {
     pub examination: Option<Examination>,
     /// Claimed databases that cannot be used as they should, by why.
     pub blocked: Vec<Blocked>,
-    /// Released databases that Neon refuses to delete.
+    /// Released databases whose deletion is refused.
     pub releases_refused: i64,
 }
 

@@ -161,10 +161,10 @@ impl Ledger {
         };
         Ok(Some(Problem {
             level: StatusLevel::Warning,
-            text: format!("Neon refuses to delete {what}: {}", refused.error.unwrap_or_default()),
+            text: format!("{what} cannot be deleted: {}", refused.error.unwrap_or_default()),
             since: refused.since,
             doing: String::from(
-                "It stays on Neon, and costs, until the cause is removed there: most often a protected branch, whose protection is taken off on Neon's console. Deletion is tried again, at last every six hours; on the page of the database at once.",
+                "It stays on Neon, and costs, until the cause is removed: most often a protected branch, whose protection is taken off on Neon's console, or something that was made in it while nobody held it. Deletion is tried again, at last every six hours; on the page of the database at once.",
             ),
             href,
         }))

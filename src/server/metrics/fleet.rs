@@ -87,7 +87,7 @@ fn write_problems(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> 
     if let Some(examination) = &standing.examination {
         write_examination(sheet, examination)?;
     }
-    let help = "Released databases that Neon refuses to delete, as it does while a branch is protected.";
+    let help = "Released databases that are not deleted: Neon refuses, as it does while a branch is protected, or something was made in them while nobody held them.";
     sheet.value("flotilla_releases_refused", help, standing.releases_refused as f64)?;
     let help = "Claimed databases that cannot be used as they should, by why; absent where there is none.";
     let blocked = sheet.gauge("flotilla_databases_blocked", help, &["reason"])?;

@@ -50,10 +50,15 @@ impl Inner {
         if self.neon_is_failing() {
             return Report::idle();
         }
-        match self.act_on_due().await {
+        let mut report = match self.act_on_due().await {
             Ok(report) => report,
-            Err(error) => Report::ledger_failed(&error),
+            Err(error) => return Report::ledger_failed(&error),
+        };
+        match self.look_into_withheld().await {
+            Ok(looked) => report.add(looked),
+            Err(error) => return Report::ledger_failed(&error),
         }
+        report
     }
 
     async fn act_on_due(&self) -> Result<Report, LedgerError> {

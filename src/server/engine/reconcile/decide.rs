@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::act::{LEASE_SECONDS, Step, backoff};
-use super::proof::{LookError, is_empty};
 use crate::{
     server::{
-        engine::{Duty, Engine},
+        engine::{
+            Duty, Engine,
+            contents::{LookError, contents},
+        },
         ledger::{AdoptedProject, By, DueFinding, LedgerError, Mended},
         neon::{Class, NeonClient, NeonError, ProbeError},
     },
@@ -48,14 +50,14 @@ impl Engine {
     async fn adopt(&self, due: &DueFinding, by: &By) -> Result<(), FindingError> {
         let neon = self.for_support();
         let project = neon.get_project(due.project_id.as_deref().unwrap_or_default()).await?;
-        let is_empty = is_empty(&neon, &project.id).await.map_err(|error| match error {
+        let found_in_it = contents(&neon, &project.id).await.map_err(|error| match error {
             LookError::Neon(error) => FindingError::Neon(error),
             LookError::Probe(error) => FindingError::Probe(error),
-            error @ (LookError::NoEndpoint | LookError::Branches) => FindingError::Refused(error.to_string()),
+            error @ LookError::NoEndpoint => FindingError::Refused(error.to_string()),
         })?;
-        if !is_empty {
-            return Err(FindingError::Refused(String::from(
-                "Something has been made in it, so it may hold somebody's data and cannot go into the pool. Delete it, or ignore it with a reason.",
+        if let Some(what) = found_in_it {
+            return Err(FindingError::Refused(format!(
+                "{what} It may hold somebody's data, so it cannot go into the pool. Delete it, or ignore it with a reason."
             )));
         }
         let found =

@@ -6,29 +6,18 @@ use chrono::TimeDelta;
 use super::act::Step;
 use crate::{
     server::{
-        engine::Inner,
+        engine::{
+            Inner,
+            contents::{LookError, contents},
+        },
         ledger::{Backoff, DueFinding, LedgerError},
-        neon::{NeonClient, NeonError, ProbeError, Project, holds_nothing, project},
+        neon::{NeonClient, Project},
     },
     types::Time,
 };
 
-const PROBE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(15);
 /// When the day's deletions are used up.
 const TOMORROW: Backoff = Backoff { base_seconds: 3_600.0, cap_seconds: 3_600.0, counts: false };
-
-/// Why nobody could look into a project.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
-    #[error(transparent)]
-    Neon(#[from] NeonError),
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-    #[error("It has other branches than the one that it was made with.")]
-    Branches,
-    #[error("It has no writable endpoint, so nobody could connect to it.")]
-    NoEndpoint,
-}
 
 impl Inner {
     /// `None` when the project may be deleted by itself.
@@ -50,11 +39,9 @@ impl Inner {
             return Ok(Some(Step::Handed(why, None)));
         }
         self.ledger.note_probe(due).await?;
-        Ok(match is_empty(neon, &project.id).await {
-            Ok(true) => None,
-            Ok(false) => {
-                Some(Step::Handed(String::from("Something has been made in it: it may hold somebody's data."), None))
-            }
+        Ok(match contents(neon, &project.id).await {
+            Ok(None) => None,
+            Ok(Some(what)) => Some(Step::Handed(format!("{what} It may hold somebody's data."), None)),
             Err(LookError::Neon(error)) if error.is_worth_retrying() => Some(Step::Failed(error)),
             Err(error) => Some(Step::Handed(
                 format!("It could not be looked into, so it is not proven to be empty: {error}"),
@@ -71,18 +58,4 @@ impl Inner {
             !is_own(project.created_at, *at) && !probed_at.is_some_and(|probed| *at >= probed && is_own(probed, *at))
         })
     }
-}
-
-/// Connects as its owner would, and looks for anything that somebody has made: other branches and databases than those it was born with, and anything in
-/// its one database.
-pub(super) async fn is_empty(neon: &NeonClient, project_id: &str) -> Result<bool, LookError> {
-    let [branch] = neon.branches(project_id).await?.try_into().map_err(|_| LookError::Branches)?;
-    if neon.databases(project_id, &branch.id).await? != [project::DATABASE_NAME] {
-        return Ok(false);
-    }
-    let endpoint = neon.endpoints(project_id).await?.into_iter().find(|endpoint| endpoint.is_writable());
-    let endpoint = endpoint.ok_or(LookError::NoEndpoint)?;
-    let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
-    let uri = neon.connection_uri(project_id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-    Ok(holds_nothing(&uri, PROBE_DEADLINE).await?)
 }

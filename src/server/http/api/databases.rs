@@ -30,6 +30,19 @@ pub struct Reason {
     pub reason: Option<String>,
 }
 
+/// A release: why, for the history, and whether it may go whatever is in it.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "reason": "account closed" }))]
+pub struct Release {
+    /// Needed with `anyway`.
+    #[schema(pattern = "reason")]
+    pub reason: Option<String>,
+    /// Of a database that nobody is known to hold (`available`, `withheld`): delete it without looking into it.
+    #[serde(default)]
+    pub anyway: bool,
+}
+
 /// What came of a change.
 #[derive(Serialize, ToSchema)]
 pub struct ChangeAnswer {
@@ -106,10 +119,11 @@ pub async fn resume_database(
 /// Release a database
 ///
 /// Gives it up for good: it is deleted on Neon, where it can be recovered for 7 days, and never handed to anybody else.
-/// Its owner may claim another one.
+/// Its owner may claim another one. A database that nobody is known to hold (`available`, `withheld`) is looked into first: when something has been made in
+/// it, or it cannot be looked into, nothing is done and the answer is 409 with what was found. With `anyway` and a reason it is deleted all the same.
 #[utoipa::path(
     post, path = "/api/v1/databases/{id}/release", operation_id = "releaseDatabase", tag = "databases", security(("token" = ["manage"])),
-    params(("id" = Uuid, Path, description = "The database's id")), request_body = Option<Reason>,
+    params(("id" = Uuid, Path, description = "The database's id")), request_body = Option<Release>,
     responses(
         (status = 200, description = "Deleted", body = ChangeAnswer),
         (status = 202, description = "Recorded, and not yet confirmed by Neon", body = ChangeAnswer),
@@ -119,10 +133,9 @@ pub async fn release_database(
     State(state): State<AppState>,
     Extension(token): Extension<Token>,
     Id(id): Id,
-    OptionalBody(Reason { reason }): OptionalBody<Reason>,
+    OptionalBody(Release { reason, anyway }): OptionalBody<Release>,
 ) -> Result<Response, Problem> {
-    state.ledger.release(id, &token.because(reason.as_deref())?).await?;
-    let outcome = state.engine.release_now(id).await;
+    let outcome = state.engine.release(id, anyway, &token.because(reason.as_deref())?).await?;
     changed(&state, id, outcome).await
 }
 

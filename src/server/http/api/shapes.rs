@@ -70,7 +70,7 @@ pub struct Database {
     pub deleted_at: Option<DateTime<Utc>>,
     /// Until when Neon can bring the deleted project back.
     pub recoverable_until: Option<DateTime<Utc>>,
-    /// Since when Neon refuses to delete it, for the reason in `last_error`: most often a branch is protected there.
+    /// Since when its deletion is refused, for the reason in `last_error`: a branch is protected on Neon, or something was made in it while nobody held it.
     pub release_refused_at: Option<DateTime<Utc>>,
     pub quota: Quota,
     /// Rises with every change of the quota. Send it along as `revision` when you change a quota that you have read.
