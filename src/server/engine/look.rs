@@ -104,7 +104,7 @@ impl Inner {
             Ok(connection) => SecretString::from(connection.uri),
             Err(error) => return Ok(Ok(Verdict::Kept(format!("Its credentials cannot be opened: {error}")))),
         };
-        match self.ask_neon(neon, row).await {
+        match self.ask_about(neon, row).await {
             Ok(None) => {}
             Ok(Some(verdict)) => return Ok(Ok(verdict)),
             Err(error) => return Ok(Err(error)),
@@ -121,7 +121,7 @@ impl Inner {
     }
 
     /// What Neon tells. `None` when only a connection can tell more.
-    async fn ask_neon(&self, neon: &NeonClient, row: &DueLook) -> Result<Option<Verdict>, LookError> {
+    async fn ask_about(&self, neon: &NeonClient, row: &DueLook) -> Result<Option<Verdict>, LookError> {
         let project = match neon.get_project(&row.project_id).await {
             Ok(project) => project,
             Err(NeonError::NotFound { .. }) => return Ok(Some(Verdict::kept("Neon does not know its project."))),
