@@ -151,3 +151,29 @@ async fn what_awaited_a_look_when_safe_mode_began_never_goes_back_by_itself() {
     assert!(by_hand.unwrap_err().to_string().contains("cannot go from withheld to available"), "whoever writes");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_active_before_a_start_that_follows_no_stop_never_goes_back_by_itself() {
+    let world = sleepy(2).await;
+    let server = world.serve_with(hasty()).await;
+    server.until_available(2).await;
+    until("Neon has the mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
+    until_settled(&world).await;
+    let members = pool(&world).await;
+    let unanswered = Fault::status(503);
+    world.emulator.faults().add(Rule::new(unanswered).on("GET", "/projects/{project_id}/operations"));
+    check(&world, &members[0]).await;
+    until_state(&world, &members[0], "withheld").await;
+    server.end_without_signing_off().await;
+    world.emulator.faults().clear();
+    check(&world, &members[1]).await;
+    let server = world.serve_with(hasty()).await;
+    for member in &members {
+        until_kept(&world, member, "Flotilla was not stopped in order").await;
+    }
+    server.until_available(2).await;
+    sweeps_pass(&world, 3).await;
+    let returned = pool(&world).await;
+    assert!(members.iter().all(|member| !returned.contains(member)), "one went back into the pool");
+    server.stop().await;
+}

@@ -23,7 +23,8 @@ pub struct Lookable {
 
 impl Ledger {
     /// Withholds available databases that a list shows to have been used: active more than `settles_seconds` after they were proven to be new, which the
-    /// engine then looks into, or under a name that says whose they are, which is for a person. Answers how many.
+    /// engine then looks into, or under a name that says whose they are, which is for a person; so is what was active and is doubted since a start. Answers
+    /// how many.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -33,11 +34,13 @@ impl Ledger {
         let active: Vec<Option<Time>> = listed.iter().map(|project| project.last_active_at).collect();
         let done = sqlx::query!(
             "WITH used AS (
-               SELECT d.id, l.name = d.neon_project_name AS awaits_look,
+               SELECT d.id, l.name = d.neon_project_name AND NOT is_doubtful AS awaits_look,
                       CASE WHEN l.name <> d.neon_project_name THEN 'Its name on Neon says that somebody holds it.'
-                                 ELSE 'It was active on Neon while nobody had claimed it. The engine looks into it.' END AS reason
+                           WHEN is_doubtful THEN 'It was active on Neon, and Flotilla was not stopped in order: it may have been claimed meanwhile.'
+                           ELSE 'It was active on Neon while nobody had claimed it. The engine looks into it.' END AS reason
                FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS l (project_id, name, last_active_at)
                JOIN databases AS d ON d.neon_project_id = l.project_id
+               CROSS JOIN LATERAL (SELECT d.available_order <= doubtful_up_to AS is_doubtful FROM installation) AS i
                WHERE d.state = 'available' AND d.origin = 'pool'
                  AND (l.name <> d.neon_project_name OR l.last_active_at > coalesce(d.proven_new_at, d.available_at) + make_interval(secs => $4))
                FOR NO KEY UPDATE OF d SKIP LOCKED),

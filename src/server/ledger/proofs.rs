@@ -240,7 +240,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// What stands in the pool is not handed out before it was looked at on Neon. What stands for nothing there needs no look.
+    /// What stands in the pool is not handed out before it was looked at on Neon. What stands for nothing there needs no look. What was to go back into the
+    /// pool may have been handed out since: it is for a person.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -249,6 +250,13 @@ impl Ledger {
         sqlx::query!("UPDATE installation SET doubtful_up_to = nextval('available_order')").execute(&mut *tx).await?;
         sqlx::query!(
             "UPDATE databases SET available_order = nextval('available_order') WHERE state = 'available' AND origin <> 'pool'"
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!(
+            "UPDATE databases SET awaits_look = false, lease_until = NULL, leased_by = NULL,
+                    withheld_reason = 'It was active on Neon, and Flotilla was not stopped in order: it may have been claimed meanwhile.'
+             WHERE awaits_look"
         )
         .execute(&mut *tx)
         .await?;
