@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::quota_form::{Draft, Refill};
+use super::quota_draft::{Draft, Refill};
 use crate::components::{Glyph, Icon, Refresh};
 use crate::pages::{answers::Answers, session};
 use crate::rpc::database as rpc;

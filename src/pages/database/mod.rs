@@ -5,6 +5,7 @@ mod connection;
 mod endpoint;
 mod facts;
 mod quota;
+mod quota_draft;
 mod quota_form;
 mod release;
 mod usage;

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
+use super::actions::PoolActions;
 use super::breaker::{BreakerNotice, BreakerPanel};
-use super::controls::{Controls, PoolActions};
+use super::controls::Controls;
 use super::cover::CoverTiles;
 use super::decisions::Decisions;
 use super::sizing::SizingPanel;

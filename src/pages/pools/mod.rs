@@ -1,15 +1,18 @@
 //! All pools: how much is ready, how long it lasts, what is wrong.
 
+mod actions;
 mod breaker;
 mod controls;
 mod cover;
 mod decisions;
 mod detail;
+mod peak_form;
 mod policy;
 mod schedules;
 mod sizing;
 mod strip;
 mod template;
+mod template_form;
 
 use leptos::prelude::*;
 

@@ -2,13 +2,13 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use super::controls::{ADD_SCHEDULE, PoolActions, REMOVE_SCHEDULE};
+use super::actions::{ADD_SCHEDULE, PoolActions, REMOVE_SCHEDULE};
 use crate::components::{
     Badge, CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, SelectField, SubmitButton, TextField,
     Tone,
 };
 use crate::pages::user_text::UserText;
-use crate::types::{PeakDraft, PoolDetail, Schedule, Time, text};
+use crate::types::{PoolDetail, Schedule, Time, text};
 
 #[component]
 pub fn Schedules(schedules: Vec<Schedule>, has_policy: bool, as_of: Time) -> impl IntoView {
@@ -51,43 +51,6 @@ pub fn ScheduleButtons(live: Live<PoolDetail>, actions: PoolActions, why_not: Op
         <span class="flex flex-wrap gap-2">{remove} <OpenDialog dialog=ADD_SCHEDULE text="Add" glyph=Glyph::Clock class="btn btn-xs" why_not /></span>
         <AddDialog name=name.clone() actions />
         <RemoveDialog name live actions />
-    }
-}
-
-/// The fields of a new schedule, as they are being written.
-#[derive(Clone, Copy)]
-pub struct PeakForm {
-    label: RwSignal<String>,
-    days: RwSignal<String>,
-    from: RwSignal<String>,
-    to: RwSignal<String>,
-    kind: RwSignal<String>,
-    amount: RwSignal<String>,
-}
-
-impl PeakForm {
-    pub fn new() -> Self {
-        let field = |text: &str| RwSignal::new(text.to_owned());
-        Self {
-            label: field(""),
-            days: field("Mon-Fri"),
-            from: field("08:00"),
-            to: field("10:00"),
-            kind: field("at_least"),
-            amount: field(""),
-        }
-    }
-
-    fn draft(self) -> PeakDraft {
-        let text = |field: RwSignal<String>| field.try_get().unwrap_or_default();
-        PeakDraft {
-            label: text(self.label),
-            days: text(self.days),
-            from: text(self.from),
-            to: text(self.to),
-            kind: text(self.kind),
-            amount: text(self.amount),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::controls::{PoolActions, REMOVE_POLICY};
+use super::actions::{PoolActions, REMOVE_POLICY};
 use super::schedules::{ScheduleButtons, Schedules};
 use crate::components::{Fact, Glyph, Icon, Live, OpenDialog, Panel, Timestamp};
 use crate::pages::{path, session};

@@ -2,16 +2,14 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use super::controls::{PoolActions, TEMPLATE};
+use super::actions::{PoolActions, TEMPLATE};
 use super::strip::compute;
 use crate::components::{
     CancelButton, Dialog, Fact, Glyph, Live, Meter, OpenDialog, Panel, ReasonField, SelectField, SubmitButton,
     TextField, Timestamp, Tone,
 };
 use crate::pages::session;
-use crate::types::{
-    AppError, Permission, PoolDetail, RollOut, Template, TemplateDraft, TemplateStatus, duration, grouped,
-};
+use crate::types::{AppError, Permission, PoolDetail, RollOut, Template, TemplateStatus, duration, grouped};
 
 #[component]
 pub fn TemplatePanel(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {
@@ -66,43 +64,6 @@ fn timeout_text(seconds: i32) -> String {
         0 => String::from("Neon's default"),
         -1 => String::from("never"),
         seconds => duration(seconds.into()),
-    }
-}
-
-/// The fields as they are being written.
-#[derive(Clone, Copy)]
-pub struct TemplateForm {
-    pg_version: RwSignal<String>,
-    min_cu: RwSignal<String>,
-    max_cu: RwSignal<String>,
-    suspend_timeout: RwSignal<String>,
-    birth_plan: RwSignal<String>,
-}
-
-impl TemplateForm {
-    pub fn new() -> Self {
-        let field = || RwSignal::new(String::new());
-        Self { pg_version: field(), min_cu: field(), max_cu: field(), suspend_timeout: field(), birth_plan: field() }
-    }
-
-    pub fn fill(self, template: &Template) {
-        let TemplateDraft { pg_version, min_cu, max_cu, suspend_timeout, birth_plan } = TemplateDraft::from(template);
-        self.pg_version.try_set(pg_version);
-        self.min_cu.try_set(min_cu);
-        self.max_cu.try_set(max_cu);
-        self.suspend_timeout.try_set(suspend_timeout);
-        self.birth_plan.try_set(birth_plan);
-    }
-
-    fn draft(self) -> TemplateDraft {
-        let text = |field: RwSignal<String>| field.try_get().unwrap_or_default();
-        TemplateDraft {
-            pg_version: text(self.pg_version),
-            min_cu: text(self.min_cu),
-            max_cu: text(self.max_cu),
-            suspend_timeout: text(self.suspend_timeout),
-            birth_plan: text(self.birth_plan),
-        }
     }
 }
 
