@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Duration, Utc};
-use flotilla::{
-    server::{ledger::SeedRow, neon::uri},
-    types::Connection,
-};
+use flotilla::{server::ledger::SeedRow, types::Connection};
 use neon_emulator::{Quota, SeedProject, SeededProject};
 use uuid::Uuid;
 
@@ -100,7 +97,7 @@ fn claimed(
     seed: &SeedProject,
     made: &SeededProject,
 ) -> Result<SeedRow> {
-    let connection = uri::connection(&made.connection_uri.clone().into(), &made.endpoint_id)?;
+    let connection = probe::uri::connection(&made.connection_uri.clone().into(), &made.endpoint_id)?;
     Ok(SeedRow {
         owner_id: Some(format!("owner-{number}")),
         email: Some(format!("owner-{number}@mail.example")),

@@ -6,20 +6,14 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
-pub mod engine;
-pub mod error;
 pub mod http;
-pub mod ledger;
 pub mod metrics;
-pub mod neon;
-pub mod secrets;
 pub mod site;
 pub mod start;
 pub mod stop;
 pub mod telemetry;
 
-pub use ::sizing;
-pub use ::trace;
+pub use ::{engine, ledger, secrets, sizing, trace};
 
 use std::sync::Arc;
 

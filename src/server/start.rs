@@ -11,14 +11,12 @@ use tokio::{net::TcpListener, task::spawn_blocking};
 use super::{
     AppState,
     config::{Config, Misconfigured, QuotaDrift},
-    engine::{ClaimTimings, Engine, EngineSettings, Parts},
+    engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts},
     http,
     ledger::{Ledger, SchemaState},
     metrics::Metrics,
-    neon::{NeonClient, NeonConfig},
     secrets::Secrets,
     stop::{Pace, Stop},
-    trace,
 };
 
 const NO_ANSWER: &str = "The ledger's PostgreSQL does not answer. Check DATABASE_URL";
@@ -243,7 +241,7 @@ async fn assemble(config: Config, ledger: &Ledger, role: Role, stop: &Stop) -> R
         neon,
         secrets: secrets.clone(),
         timings: timings.clone(),
-        metrics: metrics.clone(),
+        outcomes: metrics.clone(),
         run_duties: role.runs_duties,
         settings: engine_settings(&config),
         shutdown: stop.ending.clone(),
@@ -289,12 +287,12 @@ pub async fn refuse_other_keys(config: &Config, secrets: &Secrets, ledger: &Ledg
     )))
 }
 
-/// A client of the configured Neon. Only the engine calls it.
+/// The way to the configured Neon. Only the engine calls it.
 ///
 /// # Errors
 /// With a text that says which setting is missing or wrong.
-pub fn neon_client(config: &Config) -> Result<NeonClient> {
-    Ok(NeonClient::new(neon_config(config)?)?)
+pub fn neon_client(config: &Config) -> Result<Neon> {
+    Ok(Neon::new(neon_config(config)?)?)
 }
 
 fn neon_config(config: &Config) -> Result<NeonConfig> {
@@ -309,7 +307,6 @@ fn neon_config(config: &Config) -> Result<NeonConfig> {
         calls_per_second_per_route: config.neon_calls_per_second,
         consumption_calls_per_minute: config.neon_consumption_calls_per_minute,
         user_agent: String::from(concat!("flotilla/", env!("CARGO_PKG_VERSION"))),
-        request_id: trace::current_or_fresh,
         ..NeonConfig::new(&config.neon_api_url, api_key.clone())
     })
 }

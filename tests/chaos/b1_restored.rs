@@ -7,9 +7,8 @@ use std::{
 };
 
 use flotilla::server::{
-    engine::Repair,
+    engine::{Neon, NeonConfig, Repair},
     ledger::By,
-    neon::{NeonClient, NeonConfig},
     secrets::Secrets,
 };
 use reqwest::{Method, StatusCode};
@@ -173,5 +172,5 @@ fn repair(world: &World) -> Repair {
     let mut neon = NeonConfig::new(&world.neon_url, NEON_KEY.into());
     neon.org_id = Some(String::from(neon_emulator::DEFAULT_ORG));
     let secrets = Secrets::from_keys(&world.secret_key, &[""; 0]).unwrap();
-    Repair { ledger: world.ledger.clone(), neon: NeonClient::new(neon).unwrap(), secrets: Arc::new(secrets) }
+    Repair { ledger: world.ledger.clone(), neon: Neon::new(neon).unwrap(), secrets: Arc::new(secrets) }
 }

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use flotilla::{
-    server::{
-        engine::{Doctor, Extent},
-        neon::{NeonClient, NeonConfig},
-    },
+    server::engine::{Doctor, Extent, Neon, NeonConfig},
     types::{Check, CheckVerdict},
 };
 use reqwest::Client;
@@ -129,7 +126,7 @@ fn deletions(world: &World) -> u64 {
 }
 
 async fn compared(world: &World) -> Check {
-    let neon = NeonClient::new(NeonConfig::new(&world.neon_url, NEON_KEY.into())).unwrap();
+    let neon = Neon::new(NeonConfig::new(&world.neon_url, NEON_KEY.into())).unwrap();
     let found = Doctor::new(world.ledger.clone()).examine(Extent::WithNeon(neon), "test").await.unwrap();
     found.checks.into_iter().find(|check| check.name == "neon-agrees").unwrap()
 }

@@ -114,7 +114,7 @@ pub struct Caller {
 
 impl Caller {
     pub async fn of(world: &World, urls: &[String]) -> Self {
-        flotilla::server::neon::prepare_tls();
+        flotilla::server::engine::prepare_tls();
         let name = format!("caller {}", Uuid::now_v7());
         let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
         let token = token::create(&world.ledger, &NewToken::new(&name, &scopes)).await.unwrap();

@@ -7,12 +7,10 @@ use std::{
 };
 
 use flotilla::{
-    server::{
-        ledger::{By, CallsWanted, Ledger, SweptPage},
-        neon::{Pace, pace::PERMIT_LIFETIME},
-    },
+    server::ledger::{By, CallsWanted, Ledger, SweptPage},
     types::{Outcome, PoolRange, Role},
 };
+use neon_client::{Pace, pace::PERMIT_LIFETIME};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use sqlx::{Connection, Executor, PgConnection};

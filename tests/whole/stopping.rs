@@ -58,7 +58,7 @@ impl Process {
             .stderr(log)
             .spawn()
             .unwrap();
-        flotilla::server::neon::prepare_tls();
+        flotilla::server::engine::prepare_tls();
         let name = format!("caller {}", Uuid::now_v7());
         let token = token::create(&world.ledger, &NewToken::new(&name, &[Scope::Claim, Scope::Read])).await.unwrap();
         let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();

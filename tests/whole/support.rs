@@ -11,14 +11,12 @@ use flotilla::{
             Cli, operator,
             token::{self, NewToken},
         },
-        engine::{ClaimTimings, Engine, EngineSettings, Parts},
+        engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts},
         http,
         ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
         metrics::Metrics,
-        neon::{NeonClient, NeonConfig},
         secrets::Secrets,
         stop::Stop,
-        trace,
     },
     types::{Connection, Role},
 };
@@ -159,15 +157,14 @@ impl World {
         let mut neon = NeonConfig::new(&self.neon_url, NEON_KEY.into());
         neon.calls_per_minute = self.calls_per_minute;
         neon.timeout = Duration::from_secs(10);
-        neon.request_id = trace::current_or_fresh;
         neon.org_id = Some(String::from(neon_emulator::DEFAULT_ORG));
         configure(&mut neon);
         let engine = Engine::start(Parts {
             ledger: ledger.clone(),
-            neon: NeonClient::new(neon).unwrap(),
+            neon: Neon::new(neon).unwrap(),
             secrets: secrets.clone(),
             timings: timings.clone(),
-            metrics: metrics.clone(),
+            outcomes: metrics.clone(),
             run_duties,
             settings,
             shutdown: stop.ending.clone(),

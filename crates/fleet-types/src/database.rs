@@ -8,8 +8,6 @@ use super::{Event, Finding, Quota, Storage, Time, Usage};
 /// Where a database is in its life. `claimed` never goes back to `available`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
-#[cfg_attr(feature = "sqlx", sqlx(type_name = "database_state", rename_all = "lowercase"))]
 #[serde(rename_all = "lowercase")]
 pub enum DatabaseState {
     Requested,

@@ -21,7 +21,7 @@ use super::line::{Level, Line, Ticket};
 use super::pace::{PERMIT_LIFETIME, Pace};
 use super::{Class, NeonError, Route};
 
-/// Background calls ask for places together, about this often, to spare the ledger. Urgent ones ask at once.
+/// Background calls ask for places together, about this often, to spare whoever keeps the account. Urgent ones ask at once.
 const PULSE: Duration = Duration::from_millis(200);
 /// An allowance that does not answer is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(250);

@@ -5,19 +5,19 @@ use std::fmt;
 /// From the most to the least urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// A signup waits because the pool is empty.
+    /// Somebody outside waits for a project that has yet to be made.
     WaitingClaim,
-    /// A person at the console waits.
+    /// A person who looks at a project waits.
     Support,
-    /// Making the databases of the pool.
+    /// Making projects ahead of demand.
     Refill,
-    /// Bringing quota, compute settings and endpoints to what the ledger wants; deleting what was released.
+    /// Bringing quota, compute settings and endpoints to what is wanted; deleting.
     Apply,
-    /// Observing the fleet.
+    /// Observing all projects.
     Sync,
-    /// Comparing Neon's inventory with the ledger.
+    /// Comparing Neon's inventory with one's own books.
     Reconcile,
-    /// Changes of many databases at once.
+    /// Changes of many projects at once.
     Bulk,
 }
 
@@ -34,9 +34,9 @@ impl Class {
     /// its part to the others, so these numbers say who yields to whom and never leave a place unused.
     pub fn weight(self) -> u32 {
         match self {
-            // Among the urgent ones: a signup and a colleague at the phone are worth the same.
+            // Among the urgent ones: a customer and a colleague at the phone are worth the same.
             Self::WaitingClaim | Self::Support => 50,
-            // An empty pool is what signups would notice, so it comes first among what nobody waits for.
+            // Running out is what customers would notice, so it comes first among what nobody waits for.
             Self::Refill => 40,
             // A quota that somebody has lowered, a suspension, a deletion: promised, and soon missed.
             Self::Apply => 30,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::NeonError;
 
-/// A place that was granted is given up after this: long enough for the ledger to answer, short against a minute.
+/// A place that was granted is given up after this: long enough for a shared store to answer, short against a minute.
 pub const PERMIT_LIFETIME: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

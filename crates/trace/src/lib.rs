@@ -4,7 +4,7 @@
 //! with every call. A spawned task starts without a thread; whoever spawns it hands theirs on with [`carry_on`]. What is finished later,
 //! by a duty, goes on under the id of the request that wished for it, which stands in the event of the wish.
 
-use std::{future::Future, sync::Arc};
+use std::{error::Error, future::Future, sync::Arc};
 
 use tracing::{Instrument, Span, error_span};
 use uuid::Uuid;
@@ -26,6 +26,13 @@ pub fn fresh() -> Arc<str> {
 /// The id of this task, or one that nobody has.
 pub fn current_or_fresh() -> String {
     current().unwrap_or_else(fresh).to_string()
+}
+
+/// Logs the whole chain of causes and answers with the reference under which it stands in the log: for what nobody outside shall read.
+pub fn logged(error: &(dyn Error + 'static)) -> String {
+    let reference = Uuid::now_v7().simple().to_string()[20..].to_owned();
+    tracing::error!(reference, error, "request failed");
+    reference
 }
 
 /// Works under this id. The span says what is done, and should name the id as `request_id`.

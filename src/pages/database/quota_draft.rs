@@ -42,7 +42,7 @@ pub struct Draft {
     pub compute_hours: Field,
     pub written: Field,
     pub transfer: Field,
-    revision: RwSignal<i64>,
+    pub revision: RwSignal<i64>,
     /// The next reading fills the form anew: all of it, or around what is touched.
     refill: RwSignal<Option<Refill>>,
 }

@@ -6,7 +6,6 @@ use leptos::prelude::use_context;
 use crate::{
     server::{
         AppState,
-        error::internal,
         http::{RequestId, address},
         ledger::{By, Denied, Via},
     },
@@ -41,7 +40,7 @@ struct OutsideOfRequest;
 /// `NotSignedIn`; `Forbidden`, with what is missing.
 pub fn permit(permission: Permission) -> Result<Caller, AppError> {
     let (Some(parts), Some(state)) = (use_context::<Parts>(), use_context::<AppState>()) else {
-        return Err(internal(&OutsideOfRequest));
+        return Err(AppError::Internal { reference: trace::logged(&OutsideOfRequest) });
     };
     let SignedIn { operator, .. } = parts.extensions.get::<SignedIn>().cloned().ok_or(AppError::NotSignedIn)?;
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();

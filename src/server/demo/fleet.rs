@@ -231,6 +231,5 @@ fn may_be_near_quota(past: &Past, made: &SeededProject) -> bool {
 }
 
 fn connection(project: &SeededProject) -> anyhow::Result<Connection> {
-    use crate::server::neon::uri;
-    Ok(uri::connection(&project.connection_uri.clone().into(), &project.endpoint_id)?)
+    Ok(probe::uri::connection(&project.connection_uri.clone().into(), &project.endpoint_id)?)
 }

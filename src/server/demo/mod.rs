@@ -23,8 +23,8 @@ use super::{
         token::{self, NewToken},
     },
     config::Config,
+    engine,
     ledger::{By, Ledger, LedgerError, NewOperator, TokenStanding},
-    neon,
     secrets::{self, Secrets},
     start::{self, OlderLedger, OpenLedger, Role},
     stop::Stop,
@@ -161,7 +161,7 @@ async fn ensure_operator(ledger: &Ledger) -> Result<()> {
 
 /// The real server and engine, with the simulation beside them.
 async fn serve(config: Config, options: &Options, ledger: &Ledger, access: Access) -> Result<()> {
-    neon::prepare_tls();
+    engine::prepare_tls();
     let stop = Stop::default();
     let folder = config.data_dir.clone();
     let link = links::renew(&config, ledger, &access, &folder).await?;

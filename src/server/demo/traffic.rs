@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, people::person};
-use crate::server::neon;
 
 /// Signups of one run.
 const AT_MOST: u32 = 5_000;
@@ -65,7 +64,7 @@ pub async fn keep_signing_up(access: &Access, per_hour: u32, shutdown: &Cancella
         }
         if let Some(uri) = in_use.get(rng.random_range(0..IN_USE)) {
             // It may sleep, be blocked or gone by now: that is its user's fate.
-            let _ = shutdown.run_until_cancelled(neon::answers(uri, CONNECT_DEADLINE)).await;
+            let _ = shutdown.run_until_cancelled(probe::answers(uri, CONNECT_DEADLINE)).await;
         }
     }
 }

@@ -17,7 +17,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Reg
 pub use scrape::{CONTENT_TYPE, text};
 
 use super::{
-    engine::Duty,
+    engine::{Duty, Outcomes},
     ledger::{Claim, ClaimKind, ClaimStatus, DutyOutcome, LedgerError},
 };
 
@@ -126,17 +126,6 @@ impl Metrics {
         self.claim_seconds.with_label_values(&[kind(ClaimKind::Warm)]).observe(took.as_secs_f64());
     }
 
-    /// A claim that had waited was given its database.
-    pub fn cold_claim_served(&self, waited_seconds: f64) {
-        self.claims.with_label_values(&[kind(ClaimKind::Cold), "served"]).inc();
-        self.claim_seconds.with_label_values(&[kind(ClaimKind::Cold)]).observe(waited_seconds);
-    }
-
-    pub fn duty_ran(&self, duty: Duty, outcome: DutyOutcome, took: Duration) {
-        self.duty_runs.with_label_values(&[duty.name(), outcome.as_str()]).inc();
-        self.duty_seconds.with_label_values(&[duty.name()]).observe(took.as_secs_f64());
-    }
-
     /// Somebody was turned away, or had to make way.
     pub fn refused(&self, limit: Refused) {
         self.refused.with_label_values(&[limit.as_str()]).inc();
@@ -155,6 +144,18 @@ impl Metrics {
     pub fn request_answered(&self, method: &str, route: &str, status: u16, took: Duration) {
         let labels = [known(method), route, class(status)];
         self.request_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+}
+
+impl Outcomes for Metrics {
+    fn duty_ran(&self, duty: Duty, outcome: DutyOutcome, took: Duration) {
+        self.duty_runs.with_label_values(&[duty.name(), outcome.as_str()]).inc();
+        self.duty_seconds.with_label_values(&[duty.name()]).observe(took.as_secs_f64());
+    }
+
+    fn cold_claim_served(&self, waited_seconds: f64) {
+        self.claims.with_label_values(&[kind(ClaimKind::Cold), "served"]).inc();
+        self.claim_seconds.with_label_values(&[kind(ClaimKind::Cold)]).observe(waited_seconds);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The calls of this process to Neon, and what its budget of them does.
 
 use super::scrape::Sheet;
-use crate::server::neon::NeonHealth;
+use crate::server::engine::NeonHealth;
 
 pub(super) fn write(sheet: &Sheet, health: &NeonHealth, calls_per_minute: u32) -> prometheus::Result<()> {
     let labels = ["class", "method", "route", "status"];

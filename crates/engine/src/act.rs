@@ -1,0 +1,143 @@
+//! What a person waits for: the engine takes the row at once, within the support share of the budget and a deadline of a few seconds. What is not done by
+//! then stays intent, and the duty finishes it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    Duty, Engine, Neon,
+    apply::{self, ApplyError},
+    clearance, crash,
+    crash::CrashPoint,
+    release::NotDeleted,
+};
+use fleet_types::Outcome;
+use ledger::{By, LedgerError};
+use neon_client::{Class, NeonClient, NeonError};
+
+/// How long a person waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a row that somebody else holds, or that Neon has locked, is tried within that time.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Why an attempt did not succeed.
+struct NotDone {
+    reason: String,
+    /// Neon will not do it as things stand.
+    is_refused: bool,
+}
+
+impl From<NeonError> for NotDone {
+    fn from(error: NeonError) -> Self {
+        Self { reason: error.to_string(), is_refused: error.is_refusal() }
+    }
+}
+
+impl From<NotDeleted> for NotDone {
+    fn from(error: NotDeleted) -> Self {
+        Self { reason: error.to_string(), is_refused: error.is_refusal() }
+    }
+}
+
+impl From<ApplyError> for NotDone {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Neon(error) => error.into(),
+            error => Self { reason: error.to_string(), is_refused: false },
+        }
+    }
+}
+
+impl Engine {
+    /// Takes the wishes about this database to Neon now.
+    pub async fn apply_now(&self, id: Uuid) -> Outcome {
+        crash::here(CrashPoint::WishRecorded);
+        self.within_patience(Duty::Apply, |neon| async move {
+            let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
+                let pending = self.inner.ledger.database(id).await?.row.pending;
+                let busy =
+                    NotDone { reason: String::from("The engine is busy with this database."), is_refused: false };
+                return Ok(if pending { Err(busy) } else { Ok(()) });
+            };
+            Ok(self.inner.apply_row(&neon, &row).await?.map_err(NotDone::from))
+        })
+        .await
+    }
+
+    /// Gives a database up and deletes it on Neon now. What nobody is known to hold is looked into first, unless it may go `anyway`.
+    ///
+    /// # Errors
+    /// The ledger's; `Conflict` when something is in it, or it could not be looked into.
+    pub async fn release(&self, id: Uuid, anyway: bool, by: &By) -> Result<Outcome, LedgerError> {
+        clearance::release(&self.inner.ledger, &Neon(self.inner.neon.clone()), id, anyway, by).await?;
+        Ok(self.release_now(id).await)
+    }
+
+    /// Deletes a released database on Neon now.
+    pub async fn release_now(&self, id: Uuid) -> Outcome {
+        crash::here(CrashPoint::ReleaseRecorded);
+        self.within_patience(Duty::Release, |neon| async move {
+            match self.inner.release_one(&neon, id).await? {
+                Some(outcome) => Ok(outcome.map_err(NotDone::from)),
+                None if self.inner.ledger.safe_mode().await?.is_some() => {
+                    let reason = String::from("Safe mode: nothing is deleted until an operator has ended it.");
+                    Ok(Err(NotDone { reason, is_refused: true }))
+                }
+                None => Ok(Ok(())),
+            }
+        })
+        .await
+    }
+
+    /// Asks Neon how this database is now.
+    pub async fn refresh_now(&self, id: Uuid) -> Outcome {
+        let neon = self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE);
+        match tokio::time::timeout(PATIENCE, self.inner.observe(&neon, id)).await {
+            Ok(Ok(())) => {
+                self.inner.ask_usage_soon(id);
+                Outcome::Done
+            }
+            Ok(Err(error)) => Outcome::Pending(format!("Not refreshed. {error}")),
+            Err(_) => Outcome::Pending(String::from(
+                "Not refreshed: Neon did not answer within 5 seconds. Try again in a moment.",
+            )),
+        }
+    }
+
+    /// Tries until it is done or the person's patience ends; then leaves it to the duty.
+    async fn within_patience<F, T>(&self, duty: Duty, attempt: F) -> Outcome
+    where
+        F: Fn(NeonClient) -> T,
+        T: Future<Output = Result<Result<(), NotDone>, LedgerError>>,
+    {
+        let end = Instant::now() + PATIENCE;
+        let mut reason = String::from("Neon has not answered yet.");
+        while Instant::now() < end {
+            let left = end.saturating_duration_since(Instant::now());
+            let neon = self.inner.neon.with_class(Class::Support).with_deadline(left);
+            match tokio::time::timeout_at(end, attempt(neon)).await {
+                Ok(Ok(Ok(()))) => return Outcome::Done,
+                Ok(Ok(Err(NotDone { reason: why, is_refused: false }))) => reason = why,
+                // Asking at once again would change nothing.
+                Ok(Ok(Err(NotDone { reason: why, is_refused: true }))) => {
+                    reason = why;
+                    break;
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "could not carry out at once what a person asked for"
+                    );
+                    reason = String::from("The ledger did not answer.");
+                    break;
+                }
+                Err(_) => break,
+            }
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        }
+        self.inner.nudge(duty);
+        Outcome::Pending(format!("Recorded, but not done yet; the engine goes on trying. {reason}"))
+    }
+}

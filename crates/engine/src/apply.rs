@@ -1,0 +1,150 @@
+//! Apply: takes what was wished for (quota, compute settings, suspend, resume) to Neon.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota, owner_tag::name_with_owner};
+use fleet_types::EndpointWish;
+use ledger::{Backoff, By, DueChange, LedgerError};
+use neon_client::{Class, ComputeSettings, NeonClient, NeonError};
+use probe::uri::UriError;
+use secrets::SecretsError;
+
+const AT_ONCE: usize = 16;
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than the calls of one row.
+pub(super) const LEASE_SECONDS: f64 = 160.0;
+
+/// Why a change is not made yet. The row stays due.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApplyError {
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error("The stored credentials cannot be opened or sealed: {0}.")]
+    Secrets(#[from] SecretsError),
+    #[error("The stored connection string is of no use: {0}.")]
+    Uri(#[from] UriError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("Another replica has taken this change over.")]
+    LeaseLost,
+}
+
+impl Inner {
+    pub(super) async fn apply(self: &Arc<Self>) -> Report {
+        let limit = if self.neon_is_failing() { 1 } else { AT_ONCE };
+        let rows = match self.ledger.take_due_changes(limit as i64, LEASE_SECONDS).await {
+            Ok(rows) => rows,
+            Err(error) => return Report::ledger_failed(&error),
+        };
+        let mut report = Report { more_is_due: rows.len() == AT_ONCE, ..Report::idle() };
+        let neon = self.neon.with_class(Class::Apply).with_deadline(CALL_DEADLINE);
+        let mut tasks = tokio::task::JoinSet::new();
+        for row in rows {
+            let (engine, neon) = (Arc::clone(self), neon.clone());
+            let wished_by = row.request_id.clone();
+            let work = async move { engine.apply_row(&neon, &row).await };
+            tasks.spawn(trace::carry_on(wished_by.as_deref(), work));
+        }
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(Ok(Ok(()))) => report.count("applied"),
+                Ok(Ok(Err(error))) => {
+                    report.postponed += 1;
+                    report.error = Some(error.to_string());
+                }
+                Ok(Err(error)) => return Report::ledger_failed(&error),
+                Err(error) => {
+                    report.failed += 1;
+                    report.error = Some(error.to_string());
+                }
+            }
+        }
+        report
+    }
+
+    /// Calls Neon and writes down what came of it. With the inner error the row stays due.
+    pub(super) async fn apply_row(
+        &self,
+        neon: &NeonClient,
+        row: &DueChange,
+    ) -> Result<Result<(), ApplyError>, LedgerError> {
+        let by = By::duty(Duty::Apply.name());
+        crash::here(CrashPoint::ChangeLeased);
+        match self.make_all(neon, row).await {
+            Ok((endpoint_state, credentials)) => {
+                self.ledger.record_applied(row, endpoint_state, credentials.as_deref(), &by).await?;
+                crash::here(CrashPoint::ChangeRecorded);
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                let (wait, counts) = match &error {
+                    ApplyError::Neon(neon) => {
+                        (neon.retry_after(), !neon.is_held_back() && !matches!(neon, NeonError::RateLimited { .. }))
+                    }
+                    _ => (None, true),
+                };
+                let base_seconds = wait.map_or(1.0, |wait| wait.as_secs_f64());
+                self.ledger
+                    .postpone(
+                        row.id,
+                        row.lease,
+                        Some(&error.to_string()),
+                        Backoff { base_seconds, cap_seconds: base_seconds.max(60.0), counts },
+                    )
+                    .await?;
+                crash::here(CrashPoint::ChangePostponed);
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// Settings first, a new password last: it is what others notice.
+    async fn make_all(
+        &self,
+        neon: &NeonClient,
+        row: &DueChange,
+    ) -> Result<(Option<&'static str>, Option<Vec<u8>>), ApplyError> {
+        // Told with every change: the sealed part differs each time, what it says does not.
+        let name = row.owner.as_ref().map(|owner| name_with_owner(&self.secrets, row.id, &row.project_name, owner));
+        let endpoint_state = make_change(neon, row, name.as_deref()).await?;
+        let credentials = match &row.reset {
+            Some(reset) => Some(self.reset_password(neon, row, reset).await?),
+            None => None,
+        };
+        Ok((endpoint_state, credentials))
+    }
+}
+
+/// Every call of it may be repeated. Answers the endpoint's state that a wish leads to.
+async fn make_change(
+    neon: &NeonClient,
+    row: &DueChange,
+    name: Option<&str>,
+) -> Result<Option<&'static str>, NeonError> {
+    if row.settings_differ {
+        neon.update_project(&row.project_id, &neon_quota::to_neon(&row.quota), name).await?;
+        crash::here(CrashPoint::QuotaTaken);
+    }
+    if row.compute_differs {
+        let settings = ComputeSettings {
+            min_cu: row.min_cu,
+            max_cu: row.max_cu,
+            suspend_timeout_seconds: row.suspend_timeout_seconds,
+        };
+        neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
+        crash::here(CrashPoint::ComputeTaken);
+    }
+    match row.wish {
+        None => Ok(None),
+        Some(EndpointWish::Suspend) => {
+            neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await?;
+            crash::here(CrashPoint::EndpointSuspended);
+            Ok(Some("idle"))
+        }
+        Some(EndpointWish::Resume) => {
+            neon.start_endpoint(&row.project_id, &row.endpoint_id).await?;
+            crash::here(CrashPoint::EndpointStarted);
+            Ok(Some("active"))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is in a project that nobody should have used: other branches, databases or roles than those it was born with, and anything made in its one database.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use neon_client::{NeonClient, NeonError, project};
+use probe::{ProbeError, holds_nothing};
+
+const PROBE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Why nobody could look into a project.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LookError {
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    #[error("It has no writable endpoint, so nobody could connect to it.")]
+    NoEndpoint,
+}
+
+impl LookError {
+    /// Trying again may help: nothing was refused.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Neon(error) => error.is_worth_retrying(),
+            Self::Probe(error) => matches!(error, ProbeError::TimedOut(_) | ProbeError::Failed(_)),
+            Self::NoEndpoint => false,
+        }
+    }
+}
+
+/// What somebody has made in it, in a sentence; `None` when there is nothing. Connects as its owner would, with the password that Neon has.
+pub(super) async fn contents(neon: &NeonClient, project_id: &str) -> Result<Option<&'static str>, LookError> {
+    if let Some(what) = around_the_database(neon, project_id).await? {
+        return Ok(Some(what));
+    }
+    let endpoint = neon.endpoints(project_id).await?.into_iter().find(|endpoint| endpoint.is_writable());
+    let endpoint = endpoint.ok_or(LookError::NoEndpoint)?;
+    let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
+    let uri = neon.connection_uri(project_id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
+    in_the_database(&uri).await
+}
+
+/// What Neon's lists tell without a connection.
+pub(super) async fn around_the_database(
+    neon: &NeonClient,
+    project_id: &str,
+) -> Result<Option<&'static str>, LookError> {
+    let branches = neon.branches(project_id).await?;
+    let [branch] = branches.as_slice() else {
+        return Ok(Some("It has other branches than the one that it was made with."));
+    };
+    if neon.databases(project_id, &branch.id).await? != [project::DATABASE_NAME] {
+        return Ok(Some("Something has been made in it: its databases are not the one that it was made with."));
+    }
+    if neon.roles(project_id, &branch.id).await? != [project::ROLE_NAME] {
+        return Ok(Some("Something has been made in it: its roles are not the one that it was made with."));
+    }
+    Ok(None)
+}
+
+/// What a connection with this string shows.
+pub(super) async fn in_the_database(uri: &SecretString) -> Result<Option<&'static str>, LookError> {
+    let is_empty = holds_nothing(uri, PROBE_DEADLINE).await?;
+    Ok((!is_empty).then_some("Something has been made in it: a table or another object is in its database."))
+}

@@ -1,0 +1,206 @@
+//! What an operator asks for about a finding. It is done at once, ahead of background work, or refused with the reason; the brake does not hold it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::act::{LEASE_SECONDS, Step, backoff};
+use crate::{
+    Duty, Engine,
+    contents::{LookError, contents},
+};
+use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
+use ledger::{AdoptedProject, By, DueFinding, LedgerError, Mended};
+use neon_client::{Class, NeonClient, NeonError};
+use probe::ProbeError;
+
+/// How long a person waits for one call, and for a sleeping database to wake.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum FindingError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error("The database could not be looked into: {0}. Try again in a moment.")]
+    Probe(#[from] ProbeError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<FindingError> for AppError {
+    fn from(error: FindingError) -> Self {
+        match error {
+            FindingError::Ledger(error) => error.into(),
+            FindingError::Neon(error) if error.is_worth_retrying() => {
+                Self::Busy { message: error.to_string(), retry_after_seconds: 5 }
+            }
+            error @ (FindingError::Neon(_) | FindingError::Probe(_) | FindingError::Refused(_)) => {
+                Self::Conflict(error.to_string())
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Puts an orphan into the pool, if nothing is in it: it may have been somebody's.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn adopt_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, _) = self.take(id, FindingAction::Adopt).await?;
+        let adopted = self.adopt(&due, by).await;
+        self.let_go_after(&due, &adopted).await?;
+        adopted?;
+        self.inner.nudge(Duty::Provision);
+        Ok(Outcome::Pending(String::from("The engine makes sure that it answers, and then puts it into the pool.")))
+    }
+
+    async fn adopt(&self, due: &DueFinding, by: &By) -> Result<(), FindingError> {
+        let neon = self.for_support();
+        let project = neon.get_project(due.project_id.as_deref().unwrap_or_default()).await?;
+        let found_in_it = contents(&neon, &project.id).await.map_err(|error| match error {
+            LookError::Neon(error) => FindingError::Neon(error),
+            LookError::Probe(error) => FindingError::Probe(error),
+            error @ LookError::NoEndpoint => FindingError::Refused(error.to_string()),
+        })?;
+        if let Some(what) = found_in_it {
+            return Err(FindingError::Refused(format!(
+                "{what} It may hold somebody's data, so it cannot go into the pool. Delete it, or ignore it with a reason."
+            )));
+        }
+        let found =
+            AdoptedProject { name: &project.name, region_id: &project.region_id, pg_version: project.pg_version };
+        self.inner.ledger.adopt_orphan(due, &found, by).await?;
+        Ok(())
+    }
+
+    /// Deletes the project on Neon now. `confirmation` must be its name.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn delete_finding(&self, id: i64, confirmation: &str, by: &By) -> Result<Outcome, FindingError> {
+        let name = self.inner.ledger.finding(id).await?.title();
+        if text::visible(confirmation.trim()) != text::visible(name.trim()) {
+            return Err(
+                LedgerError::Invalid { field: "confirmation", message: format!("Type {name} to confirm.") }.into()
+            );
+        }
+        let (due, _) = self.take(id, FindingAction::Delete).await?;
+        match self.inner.delete_unknown(&self.for_support(), &due, false, by).await? {
+            Step::Mended(mended) => {
+                self.inner.ledger.resolve_finding(&due, &mended, by).await?;
+                match mended.how {
+                    Resolution::Deleted | Resolution::Gone => Ok(Outcome::Done),
+                    _ => Err(FindingError::Refused(mended.what)),
+                }
+            }
+            Step::Failed(error) => {
+                self.inner.ledger.postpone_finding(&due, &error.to_string(), backoff(&error)).await?;
+                Ok(Outcome::Pending(error.to_string()))
+            }
+            Step::Handed(why, _) => {
+                self.inner.ledger.hand_over_finding(&due, &why, None).await?;
+                Err(FindingError::Refused(why))
+            }
+            Step::Postponed(why, backoff) => {
+                self.inner.ledger.postpone_finding(&due, &why, backoff).await?;
+                Ok(Outcome::Pending(why))
+            }
+            Step::Awaits(what) => Ok(Outcome::Pending(what.to_owned())),
+        }
+    }
+
+    /// Brings the project back on Neon.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn recover_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, _) = self.take(id, FindingAction::Recover).await?;
+        let recovered = self.for_support().recover_project(due.project_id.as_deref().unwrap_or_default()).await;
+        let recovered = recovered.map_err(|error| match error {
+            NeonError::NotFound { .. } => FindingError::Refused(String::from(
+                "Neon does not keep this project any more: it can be recovered for 7 days after its deletion only.",
+            )),
+            error => error.into(),
+        });
+        self.let_go_after(&due, &recovered).await?;
+        recovered?;
+        self.inner.ledger.record_recovered(&due, by).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Gives a deleted database that is alive again on Neon back to its owner.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn take_back_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, _) = self.take(id, FindingAction::TakeBack).await?;
+        let found = self.for_support().get_project(due.project_id.as_deref().unwrap_or_default()).await;
+        let taken = match found {
+            Ok(_) => self.inner.ledger.take_back(&due, by).await.map_err(FindingError::from),
+            Err(error) => Err(error.into()),
+        };
+        self.let_go_after(&due, &taken).await?;
+        taken?;
+        self.inner.nudge(Duty::Apply);
+        Ok(Outcome::Done)
+    }
+
+    /// Sends the ledger's quota to Neon again.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn reapply_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, finding) = self.take(id, FindingAction::Reapply).await?;
+        let (Some(database), Some((on_neon, _))) = (due.database_id, finding.quotas()) else { return Err(no_quota()) };
+        if !self.inner.ledger.reapply_quota(database, &json!(on_neon), by).await? {
+            self.inner.ledger.let_go(&due).await?;
+            return Err(FindingError::Refused(String::from("The database is not in use any more.")));
+        }
+        self.inner.ledger.await_effect(&due, "An operator had the ledger's quota sent to Neon again.").await?;
+        Ok(self.apply_now(database).await)
+    }
+
+    /// Makes the quota that Neon has the wanted one.
+    ///
+    /// # Errors
+    /// [`FindingError`], with a text for the operator.
+    pub async fn accept_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        let (due, finding) = self.take(id, FindingAction::Accept).await?;
+        let (Some(database), Some((on_neon, _))) = (due.database_id, finding.quotas()) else { return Err(no_quota()) };
+        let accepted = self.inner.ledger.set_quota(database, &on_neon, by).await.map_err(FindingError::from);
+        self.let_go_after(&due, &accepted).await?;
+        accepted?;
+        let mended = Mended::new(Resolution::Accepted, "Neon's quota is the wanted one now.");
+        self.inner.ledger.resolve_finding(&due, &mended, by).await?;
+        Ok(self.apply_now(database).await)
+    }
+
+    /// The brake was lifted: act on what waits.
+    pub fn nudge_reconcile(&self) {
+        self.inner.nudge(Duty::Reconcile);
+    }
+
+    async fn take(&self, id: i64, action: FindingAction) -> Result<(DueFinding, Finding), FindingError> {
+        Ok(self.inner.ledger.take_finding(id, action, LEASE_SECONDS).await?)
+    }
+
+    /// What was refused is free for the next who acts.
+    async fn let_go_after<T>(&self, due: &DueFinding, result: &Result<T, FindingError>) -> Result<(), FindingError> {
+        if result.is_err() {
+            self.inner.ledger.let_go(due).await?;
+        }
+        Ok(())
+    }
+
+    fn for_support(&self) -> NeonClient {
+        self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE)
+    }
+}
+
+fn no_quota() -> FindingError {
+    FindingError::Refused(String::from("The finding does not tell the quotas. Wait for the next sweep."))
+}

@@ -1,0 +1,57 @@
+//! Proof that a project which no row knows may be deleted without a person: nobody has used it, nothing is in it, and few are deleted in a day.
+//! Whatever is not proven waits for a person, with what was seen.
+
+use chrono::TimeDelta;
+
+use super::act::Step;
+use crate::{
+    Inner,
+    contents::{LookError, contents},
+};
+use fleet_types::Time;
+use ledger::{Backoff, DueFinding, LedgerError};
+use neon_client::{NeonClient, Project};
+
+/// When the day's deletions are used up.
+const TOMORROW: Backoff = Backoff { base_seconds: 3_600.0, cap_seconds: 3_600.0, counts: false };
+
+impl Inner {
+    /// `None` when the project may be deleted by itself.
+    pub(super) async fn why_not_by_itself(
+        &self,
+        neon: &NeonClient,
+        due: &DueFinding,
+        project: &Project,
+    ) -> Result<Option<Step>, LedgerError> {
+        if self.ledger.deletions_left(&self.settings.findings).await? <= 0 {
+            let why = "As many projects as may be were deleted by the engine within 24 hours; the next waits.";
+            return Ok(Some(Step::Postponed(String::from(why), TOMORROW)));
+        }
+        if let Some(at) = self.foreign_activity(project, due.probed_at) {
+            let why = format!(
+                "It was active at {} UTC, after it had been made: somebody may use it.",
+                at.format("%Y-%m-%d %H:%M")
+            );
+            return Ok(Some(Step::Handed(why, None)));
+        }
+        self.ledger.note_probe(due).await?;
+        Ok(match contents(neon, &project.id).await {
+            Ok(None) => None,
+            Ok(Some(what)) => Some(Step::Handed(format!("{what} It may hold somebody's data."), None)),
+            Err(LookError::Neon(error)) if error.is_worth_retrying() => Some(Step::Failed(error)),
+            Err(error) => Some(Step::Handed(
+                format!("It could not be looked into, so it is not proven to be empty: {error}"),
+                None,
+            )),
+        })
+    }
+
+    /// When somebody else was active in it last. A project is active by itself when it is made, and when the engine has looked into it.
+    fn foreign_activity(&self, project: &Project, probed_at: Option<Time>) -> Option<Time> {
+        let lasts = TimeDelta::from_std(self.settings.own_activity_lasts).unwrap_or(TimeDelta::MAX);
+        let is_own = |began: Time, at: Time| at <= began + lasts;
+        project.last_active_at.filter(|at| {
+            !is_own(project.created_at, *at) && !probed_at.is_some_and(|probed| *at >= probed && is_own(probed, *at))
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Release: deletes what was given up, and what failed on its way to the pool once its evidence has been kept for a while. A project that Neon does not
+//! know any more counts as deleted. What nobody is known to have held, and may have been handed out all the same, is looked into first, whoever gave it up.
+//! What is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is tried again ever
+//! more seldom.
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use super::{
+    Duty, Inner, Report,
+    clearance::ANYWAY,
+    contents::{LookError, contents},
+    crash,
+    crash::CrashPoint,
+};
+use ledger::{Backoff, By, DueRelease, LedgerError};
+use neon_client::{Class, NeonClient, NeonError};
+
+const AT_ONCE: usize = 16;
+/// Failed creations that are given up in one run.
+const FAILED_AT_ONCE: i64 = 100;
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than the calls, and the looks, of all rows that are taken at once usually take; whoever loses it writes nothing.
+const LEASE_SECONDS: f64 = 240.0;
+/// Tries to look into a database until it counts as one that cannot be looked into.
+const LOOKS: i32 = 4;
+/// A creation that was never answered may still be under way: absence counts when it is seen twice, this far apart.
+const LOOK_AGAIN: Backoff = Backoff { base_seconds: 120.0, cap_seconds: 120.0, counts: true };
+
+/// Why it is not deleted yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotDeleted {
+    #[error(transparent)]
+    Neon(#[from] NeonError),
+    #[error("It could not be looked into yet: {0}")]
+    NotLookedInto(LookError),
+    /// It is not proven to be empty.
+    #[error("{0}")]
+    Kept(String),
+}
+
+impl NotDeleted {
+    /// Trying again soon would change nothing.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Neon(error) => error.is_refusal(),
+            Self::NotLookedInto(_) => false,
+            Self::Kept(_) => true,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Neon(error) | Self::NotLookedInto(LookError::Neon(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl Inner {
+    pub(super) async fn release(self: &Arc<Self>) -> Report {
+        let limit = if self.neon_is_failing() { 1 } else { AT_ONCE };
+        let neon = self.neon.with_class(Class::Apply).with_deadline(CALL_DEADLINE);
+        let (kept_for, by) = (self.settings.failed_kept_for.as_secs_f64(), By::duty(Duty::Release.name()));
+        if let Err(error) = self.ledger.release_failed(kept_for, FAILED_AT_ONCE, &by).await {
+            return Report::ledger_failed(&error);
+        }
+        let rows = match self.ledger.take_due_releases(None, limit as i64, LEASE_SECONDS).await {
+            Ok(rows) => rows,
+            Err(error) => return Report::ledger_failed(&error),
+        };
+        let mut report = Report { more_is_due: rows.len() == AT_ONCE, ..Report::idle() };
+        for row in rows {
+            match trace::carry_on(row.request_id.as_deref(), self.release_row(&neon, &row)).await {
+                Ok(Ok(())) => report.count("deleted"),
+                Ok(Err(error)) => {
+                    report.postponed += 1;
+                    report.error = Some(error.to_string());
+                }
+                Err(error) => return Report::ledger_failed(&error),
+            }
+        }
+        report
+    }
+
+    /// Takes this row if it is free, deletes its project, and answers whether there was anything to do.
+    pub(super) async fn release_one(
+        &self,
+        neon: &NeonClient,
+        id: Uuid,
+    ) -> Result<Option<Result<(), NotDeleted>>, LedgerError> {
+        match self.ledger.take_due_releases(Some(id), 1, LEASE_SECONDS).await?.pop() {
+            Some(row) => Ok(Some(self.release_row(neon, &row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NotDeleted>, LedgerError> {
+        crash::here(CrashPoint::ReleaseLeased);
+        match delete(neon, row).await {
+            Ok(Found::Nothing) if row.attempts == 0 => {
+                self.ledger.postpone(row.id, row.lease, None, LOOK_AGAIN).await?;
+                crash::here(CrashPoint::ReleasePostponed);
+                Ok(Ok(()))
+            }
+            Ok(_) => {
+                self.ledger.record_deleted(row, &By::duty(Duty::Release.name())).await?;
+                crash::here(CrashPoint::DeletionRecorded);
+                Ok(Ok(()))
+            }
+            Err(error) if error.is_refusal() => {
+                let by = By::duty(Duty::Release.name());
+                self.ledger.record_release_refused(row, &error.to_string(), &by).await?;
+                crash::here(CrashPoint::ReleasePostponed);
+                Ok(Err(error))
+            }
+            Err(error) => {
+                let base_seconds = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
+                self.ledger
+                    .postpone(
+                        row.id,
+                        row.lease,
+                        Some(&error.to_string()),
+                        Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true },
+                    )
+                    .await?;
+                crash::here(CrashPoint::ReleasePostponed);
+                Ok(Err(error))
+            }
+        }
+    }
+}
+
+/// What there was to delete.
+enum Found {
+    Project,
+    Nothing,
+}
+
+/// A row that failed before its project was known may have one all the same: it is looked up by name.
+async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NotDeleted> {
+    let project_id = match &row.project_id {
+        Some(id) => Some(id.clone()),
+        None => {
+            let found = neon.find_project_by_name(&row.project_name).await?;
+            crash::here(CrashPoint::NameLookedUp);
+            found.map(|project| project.id)
+        }
+    };
+    match project_id {
+        Some(id) => {
+            if row.must_be_empty {
+                prove_empty(neon, &id, row.attempts).await?;
+            }
+            neon.delete_project(&id).await?;
+            crash::here(CrashPoint::ProjectDeleted);
+            Ok(Found::Project)
+        }
+        None => Ok(Found::Nothing),
+    }
+}
+
+/// Nothing that may be somebody's is deleted. That the project is gone proves it, too.
+async fn prove_empty(neon: &NeonClient, project_id: &str, attempts: i32) -> Result<(), NotDeleted> {
+    match contents(neon, project_id).await {
+        Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. })) => Ok(()),
+        Ok(Some(what)) => Err(NotDeleted::Kept(format!("{what} {ANYWAY}"))),
+        Err(LookError::Neon(error)) if error.is_worth_retrying() => Err(error.into()),
+        Err(error) if error.is_passing() && attempts < LOOKS => Err(NotDeleted::NotLookedInto(error)),
+        Err(error) => Err(NotDeleted::Kept(format!(
+            "It could not be looked into, so it is not proven to be empty: {error} {ANYWAY}"
+        ))),
+    }
+}

@@ -1,0 +1,194 @@
+//! Applying: wishes that Neon has not yet confirmed.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event};
+use fleet_types::{EndpointWish, Quota};
+
+/// A row whose wishes are to be taken to Neon, leased to the caller.
+#[derive(Clone, Debug)]
+pub struct DueChange {
+    pub id: Uuid,
+    pub lease: Uuid,
+    pub pool_id: i32,
+    pub project_id: String,
+    pub endpoint_id: String,
+    pub quota: Quota,
+    pub min_cu: f64,
+    pub max_cu: f64,
+    pub suspend_timeout_seconds: i32,
+    pub revision: i64,
+    /// The project's settings (quota) differ from what Neon has confirmed.
+    pub settings_differ: bool,
+    /// So do the endpoint's compute settings.
+    pub compute_differs: bool,
+    pub wish: Option<EndpointWish>,
+    pub reset: Option<DueReset>,
+    pub attempts: i32,
+    /// Of the request that wished for it last, as the event says.
+    pub request_id: Option<String>,
+    /// The name that the ledger gave the project, and whose it is if it is claimed.
+    pub project_name: String,
+    pub owner: Option<FoundOwner>,
+}
+
+/// A wish for a new password.
+#[derive(Clone, Debug)]
+pub struct DueReset {
+    pub branch_id: String,
+    pub role: String,
+    /// What is stored: if Neon was asked before, what Neon had until then.
+    pub sealed: Vec<u8>,
+    pub asked_before: bool,
+}
+
+impl Ledger {
+    /// Leases rows that are due.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_due_changes(&self, limit: i64, lease_seconds: f64) -> Result<Vec<DueChange>, LedgerError> {
+        self.take_changes(None, limit, lease_seconds).await
+    }
+
+    /// Leases this row, due or not. `None` when it has no wish, or somebody else holds it.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_change(&self, id: Uuid, lease_seconds: f64) -> Result<Option<DueChange>, LedgerError> {
+        Ok(self.take_changes(Some(id), 1, lease_seconds).await?.pop())
+    }
+
+    async fn take_changes(
+        &self,
+        only: Option<Uuid>,
+        limit: i64,
+        lease_seconds: f64,
+    ) -> Result<Vec<DueChange>, LedgerError> {
+        let lease = Uuid::now_v7();
+        let rows = sqlx::query!(
+            r#"WITH due AS (
+                 SELECT id FROM databases
+                 WHERE state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
+                   AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                   AND (lease_until IS NULL OR lease_until < now())
+                 ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+               UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
+               RETURNING d.id, d.pool_id, d.neon_project_id AS "project_id!", d.neon_endpoint_id AS "endpoint_id!", d.quota_logical_size_bytes,
+                         d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
+                         d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
+                         d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
+                         d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
+                         CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
+                         (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
+                            AND kind NOT IN ('database.revealed', 'database.credentials_disclosed', 'owner.changed') ORDER BY id DESC LIMIT 1) AS request_id,
+                         d.neon_project_name AS project_name, CASE WHEN d.state = 'claimed' AND d.origin = 'pool' THEN d.owner_id END AS owner_id, d.plan,
+                         (SELECT email FROM owners WHERE id = d.owner_id) AS email"#,
+            only,
+            limit,
+            lease_seconds,
+            lease,
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| DueChange {
+                id: row.id,
+                lease,
+                pool_id: row.pool_id,
+                project_id: row.project_id,
+                endpoint_id: row.endpoint_id,
+                quota: Quota {
+                    logical_size_bytes: row.quota_logical_size_bytes,
+                    active_time_seconds: row.quota_active_seconds,
+                    compute_time_seconds: row.quota_compute_seconds,
+                    written_data_bytes: row.quota_written_bytes,
+                    data_transfer_bytes: row.quota_transfer_bytes,
+                },
+                min_cu: row.min_cu,
+                max_cu: row.max_cu,
+                suspend_timeout_seconds: row.suspend_timeout_seconds,
+                revision: row.wanted_revision,
+                settings_differ: row.settings_differ,
+                compute_differs: row.compute_differs,
+                wish: match row.wanted_endpoint.as_deref() {
+                    Some("suspend") => Some(EndpointWish::Suspend),
+                    Some("resume") => Some(EndpointWish::Resume),
+                    _ => None,
+                },
+                reset: (|| {
+                    let (branch_id, role, sealed) = (row.neon_branch_id?, row.role_name?, row.sealed?);
+                    Some(DueReset { branch_id, role, sealed, asked_before: row.asked_before })
+                })(),
+                attempts: row.attempts,
+                request_id: row.request_id,
+                project_name: row.project_name,
+                owner: (|| Some(FoundOwner { id: row.owner_id?, email: row.email?, plan: row.plan? }))(),
+            })
+            .collect())
+    }
+
+    /// Neon has confirmed everything in `row`. What was wished for meanwhile stays due. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_applied(
+        &self,
+        row: &DueChange,
+        endpoint_state: Option<&str>,
+        new_credentials: Option<&[u8]>,
+        by: &By,
+    ) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let wish = row.wish.map(EndpointWish::as_str);
+        let done = sqlx::query!(
+            "UPDATE databases
+             SET applied_revision = $3, applied_at = now(), wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
+                 observed_endpoint_state = coalesce($5, observed_endpoint_state), observed_at = now(), lease_until = NULL, leased_by = NULL,
+                 attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL,
+                 sealed_credentials = coalesce($6, sealed_credentials),
+                 credentials_verified_at = CASE WHEN $6::bytea IS NULL THEN credentials_verified_at ELSE now() END,
+                 credentials_changed_at = CASE WHEN $6::bytea IS NULL THEN credentials_changed_at END,
+                 password_reset_wanted_at = CASE WHEN $6::bytea IS NULL THEN password_reset_wanted_at END,
+                 password_reset_asked_at = CASE WHEN $6::bytea IS NULL THEN password_reset_asked_at END
+             WHERE id = $1 AND leased_by = $2",
+            row.id,
+            row.lease,
+            row.revision,
+            wish,
+            endpoint_state,
+            new_credentials
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut after = serde_json::Map::new();
+        if row.settings_differ {
+            after.insert(String::from("settings"), json!("confirmed by Neon"));
+        }
+        if let Some(wish) = row.wish {
+            let text = match wish {
+                EndpointWish::Suspend => "suspended",
+                EndpointWish::Resume => "started",
+            };
+            after.insert(String::from("endpoint"), json!(text));
+        }
+        if new_credentials.is_some() {
+            after.insert(String::from("password"), json!("changed"));
+        }
+        let event = NewEvent {
+            kind: "database.applied",
+            database_id: Some(row.id),
+            pool_id: Some(row.pool_id),
+            before: None,
+            after: Some(after.into()),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

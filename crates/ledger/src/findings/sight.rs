@@ -1,0 +1,188 @@
+//! Sightings: what a page of Neon's list shows that should not be so, and what a whole list did not show.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{FindingRules, SightedBy};
+use crate::{Ledger, LedgerError};
+
+/// A project as a list shows it.
+pub struct SightedProject {
+    pub id: String,
+    pub name: String,
+    /// Its other fields, as evidence; `synthetic_size_bytes` and `quota` (as [`Quota`](fleet_types::Quota) is written, left out where it is not known) are understood.
+    pub fields: Value,
+}
+
+/// Of the projects of a page, those that are ours, and those of other installations.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageOwners {
+    pub ours: i64,
+    pub others: i64,
+}
+
+/// More than so many stuck creations are one problem, not many.
+const STUCK_AT_MOST: i64 = 1_000;
+
+impl Ledger {
+    /// Compares a page with the ledger and writes down what does not fit. Another installation's projects are counted and not judged.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_sightings(
+        &self,
+        by: SightedBy,
+        page: &[SightedProject],
+        rules: &FindingRules,
+    ) -> Result<PageOwners, LedgerError> {
+        let ids: Vec<String> = page.iter().map(|project| project.id.clone()).collect();
+        let names: Vec<String> = page.iter().map(|project| project.name.clone()).collect();
+        let fields: Vec<Value> = page.iter().map(|project| project.fields.clone()).collect();
+        let owners = sqlx::query_as!(
+            PageOwners,
+            r#"WITH listed AS (
+                 SELECT DISTINCT ON (project_id) * FROM unnest($1::text[], $2::text[], $3::jsonb[]) AS l (project_id, name, fields) ORDER BY project_id),
+               judged AS (
+                 SELECT l.*, coalesce(k.id, n.id) AS database_id, b.whose,
+                   CASE
+                     WHEN k.state = 'deleted' AND k.state_since < $5 THEN 'zombie'
+                     WHEN l.fields ? 'quota' AND k.state IN ('available', 'claimed') AND k.state_since < $5 AND k.wanted_revision = k.applied_revision
+                       AND coalesce(k.applied_at, '-infinity') < $5
+                       AND (k.quota_logical_size_bytes, k.quota_active_seconds, k.quota_compute_seconds, k.quota_written_bytes, k.quota_transfer_bytes)
+                         IS DISTINCT FROM ((l.fields #>> '{quota,logical_size_bytes}')::bigint, (l.fields #>> '{quota,active_time_seconds}')::bigint,
+                           (l.fields #>> '{quota,compute_time_seconds}')::bigint, (l.fields #>> '{quota,written_data_bytes}')::bigint,
+                           (l.fields #>> '{quota,data_transfer_bytes}')::bigint) THEN 'drifted'
+                     WHEN k.id IS NOT NULL THEN NULL
+                     WHEN n.neon_project_id IS NOT NULL THEN 'twin'
+                     WHEN n.state = 'creating' AND n.state_since < now() - make_interval(secs => $6) THEN 'half-born'
+                     WHEN n.state = 'failed' AND n.state_since < $5 THEN 'half-born'
+                     WHEN n.state = 'deleted' AND n.state_since < $5 THEN 'zombie'
+                     WHEN n.id IS NOT NULL THEN NULL
+                     WHEN b.whose IN ('ours', 'unsigned') THEN 'orphan'
+                     WHEN b.whose = 'stray' THEN 'stray' END AS kind,
+                   CASE WHEN coalesce(k.id, n.id) IS NOT NULL THEN jsonb_build_object(
+                     'state', coalesce(k.state, n.state), 'since', coalesce(k.state_since, n.state_since), 'project_id', coalesce(k.neon_project_id, n.neon_project_id),
+                     'quota', jsonb_build_object('logical_size_bytes', coalesce(k.quota_logical_size_bytes, n.quota_logical_size_bytes),
+                       'active_time_seconds', coalesce(k.quota_active_seconds, n.quota_active_seconds),
+                       'compute_time_seconds', coalesce(k.quota_compute_seconds, n.quota_compute_seconds),
+                       'written_data_bytes', coalesce(k.quota_written_bytes, n.quota_written_bytes),
+                       'data_transfer_bytes', coalesce(k.quota_transfer_bytes, n.quota_transfer_bytes))) END AS ledger
+                 FROM listed AS l LEFT JOIN databases AS k ON k.neon_project_id = l.project_id
+                 LEFT JOIN databases AS n ON n.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '') AND k.id IS NULL,
+                 LATERAL (SELECT CASE WHEN k.id IS NULL AND n.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS b),
+               told AS (
+                 INSERT INTO findings AS f (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes, earlier)
+                 SELECT kind, project_id, project_id, name, database_id, $4, $4, jsonb_build_object('neon', fields, 'ledger', ledger),
+                        (fields ->> 'synthetic_size_bytes')::bigint,
+                        (SELECT count(*) FROM findings AS e WHERE judged.kind = 'drifted' AND e.database_id = judged.database_id AND e.kind = 'drifted'
+                           AND e.resolution = 'reapplied' AND e.resolved_at > now() - make_interval(secs => $7))
+                 FROM judged
+                 -- What was mended while this sweep read its pages may still stand on an older page.
+                 WHERE kind IS NOT NULL AND NOT EXISTS (SELECT FROM findings AS e WHERE e.subject = judged.project_id AND e.resolved_at >= $5)
+                 ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
+                 SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, project_name = EXCLUDED.project_name, database_id = EXCLUDED.database_id,
+                     evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes)
+               SELECT count(*) FILTER (WHERE whose IS NULL OR whose IN ('ours', 'unsigned')) AS "ours!", count(*) FILTER (WHERE whose = 'other') AS "others!" FROM judged"#,
+            &ids,
+            &names,
+            &fields,
+            by.sweep,
+            by.started_at,
+            rules.stuck_after,
+            rules.drift_memory,
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(owners)
+    }
+
+    /// The next `limit` databases behind `after` whose project must be in a list that was begun at `by.started_at`, in the order of their ids.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn living_behind(
+        &self,
+        after: Uuid,
+        by: SightedBy,
+        limit: i64,
+    ) -> Result<Vec<(Uuid, String)>, LedgerError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, neon_project_id AS "project_id!" FROM databases
+               WHERE id > $1 AND state IN ('verifying', 'available', 'withheld', 'claimed') AND neon_project_id IS NOT NULL AND origin <> 'copied' AND state_since < $2 ORDER BY id LIMIT $3"#,
+            after,
+            by.started_at,
+            limit
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.project_id)).collect())
+    }
+
+    /// Writes down that a whole list did not show the projects of these databases.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_ghosts(&self, by: SightedBy, ids: &[Uuid]) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes)
+             SELECT 'ghost', neon_project_id, neon_project_id, neon_project_name, id, $1, $1,
+                    jsonb_build_object('ledger', jsonb_build_object('state', state, 'since', state_since, 'project_id', neon_project_id,
+                      'last_active_at', last_active_at, 'observed_at', observed_at)), synthetic_size_bytes
+             FROM databases WHERE id = ANY ($3) AND state IN ('verifying', 'available', 'withheld', 'claimed') AND state_since < $2
+             ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
+             SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes",
+            by.sweep,
+            by.started_at,
+            ids
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts available databases that a list did not show behind all others of their pool, so that they are claimed last while nobody knows whether they exist.
+    /// One at a time: whoever claims meanwhile must find all others free. What is not trusted yet is not claimed in any case.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn put_behind(&self, ids: &[Uuid]) -> Result<(), LedgerError> {
+        for id in ids {
+            sqlx::query!(
+                "UPDATE databases SET available_order = nextval('available_order')
+                 WHERE id = (SELECT id FROM databases WHERE id = $1 AND state = 'available'
+                               AND available_order > (SELECT doubtful_up_to FROM installation) FOR NO KEY UPDATE SKIP LOCKED)",
+                id
+            )
+            .execute(&self.db)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down which creations take too long though their pool may create.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_stuck(&self, by: SightedBy, rules: &FindingRules) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence)
+             SELECT 'half-born', d.id::text, d.neon_project_id, d.neon_project_name, d.id, $1, $1,
+                    jsonb_build_object('ledger', jsonb_build_object('state', d.state, 'since', d.state_since, 'project_id', d.neon_project_id,
+                      'attempts', d.attempts, 'last_error', d.last_error))
+             FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
+             WHERE d.state IN ('creating', 'verifying') AND d.state_since < now() - make_interval(secs => $2)
+               AND (p.breaker_until IS NULL OR p.breaker_until < now())
+               AND NOT EXISTS (SELECT FROM findings AS f
+                 WHERE f.database_id = d.id AND f.kind = 'half-born' AND f.status <> 'resolved' AND f.subject <> d.id::text)
+             LIMIT $3
+             ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
+             SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, evidence = EXCLUDED.evidence, project_id = EXCLUDED.project_id",
+            by.sweep,
+            rules.stuck_after,
+            STUCK_AT_MOST
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The five limits: what is wanted.
+
+use serde_json::{Value, json};
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::state::State;
+use fleet_types::{DatabaseState, Quota, QuotaChange, Time, bytes, duration};
+
+/// The events that change what is wanted of a database's quota. The id of the last one is the quota's revision.
+pub(super) const QUOTA_EVENTS: [&str; 3] = ["database.quota", "database.claimed", "database.template"];
+
+impl Ledger {
+    /// Writes down what all limits shall be, with the event. The engine takes it to Neon.
+    ///
+    /// # Errors
+    /// As [`Ledger::change_quota`].
+    pub async fn set_quota(&self, id: Uuid, quota: &Quota, by: &By) -> Result<(), LedgerError> {
+        self.change_quota(id, &QuotaChange::to(quota), None, by).await
+    }
+
+    /// Writes down what some limits shall be. Whoever says at which revision they have read the quota is refused if a limit that they change has been
+    /// changed since.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the database is in no state to have its quota changed, or with who has changed it meanwhile; `Invalid` for a
+    /// limit below 1.
+    pub async fn change_quota(
+        &self,
+        id: Uuid,
+        change: &QuotaChange,
+        read_at: Option<i64>,
+        by: &By,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let row = sqlx::query!(
+            r#"SELECT pool_id, state AS "state: State", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
+                      quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            id
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        if !matches!(row.state.0, DatabaseState::Available | DatabaseState::Claimed) {
+            return Err(LedgerError::Conflict(format!(
+                "The quota of a database that is {} cannot be changed.",
+                row.state.0.as_str()
+            )));
+        }
+        let before = Quota {
+            logical_size_bytes: row.quota_logical_size_bytes,
+            active_time_seconds: row.quota_active_seconds,
+            compute_time_seconds: row.quota_compute_seconds,
+            written_data_bytes: row.quota_written_bytes,
+            data_transfer_bytes: row.quota_transfer_bytes,
+        };
+        let quota = change.applied_to(before);
+        check(&quota)?;
+        if before == quota {
+            return Ok(());
+        }
+        if let Some(revision) = read_at {
+            refuse_if_never_read(&mut tx, id, revision).await?;
+            refuse_if_changed_since(&mut tx, id, revision, &changed_limits(&before, &quota)).await?;
+        }
+        sqlx::query!(
+            "UPDATE databases SET quota_logical_size_bytes = $2, quota_active_seconds = $3, quota_compute_seconds = $4, quota_written_bytes = $5,
+                    quota_transfer_bytes = $6, wanted_revision = wanted_revision + 1, attempts = 0, next_attempt_at = now(), last_error = NULL
+             WHERE id = $1",
+            id,
+            quota.logical_size_bytes,
+            quota.active_time_seconds,
+            quota.compute_time_seconds,
+            quota.written_data_bytes,
+            quota.data_transfer_bytes,
+        )
+        .execute(&mut *tx)
+        .await?;
+        let (before, after) = changed(&before, &quota);
+        let event = NewEvent {
+            kind: "database.quota",
+            database_id: Some(id),
+            pool_id: Some(row.pool_id),
+            before: Some(before),
+            after: Some(after),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn check(quota: &Quota) -> Result<(), LedgerError> {
+    if quota.limits().into_iter().filter_map(|(_, limit)| limit).any(|limit| limit < 1) {
+        return Err(LedgerError::Invalid {
+            field: "quota",
+            message: String::from("A limit must be at least 1. Leave it out for no limit."),
+        });
+    }
+    Ok(())
+}
+
+/// The names of the limits that differ.
+fn changed_limits(before: &Quota, after: &Quota) -> Vec<String> {
+    let pairs = before.limits().into_iter().zip(after.limits());
+    pairs.filter(|((_, old), (_, new))| old != new).map(|((name, _), _)| name.to_owned()).collect()
+}
+
+/// `Conflict` for a revision that the quota has not reached: whoever sends it has not read this quota.
+async fn refuse_if_never_read(tx: &mut Transaction<'_, Postgres>, id: Uuid, revision: i64) -> Result<(), LedgerError> {
+    let latest = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(id), 0) AS "latest!" FROM events WHERE database_id = $1 AND kind = ANY($2)"#,
+        id,
+        &QUOTA_EVENTS.map(String::from)[..]
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    if revision <= latest {
+        return Ok(());
+    }
+    Err(LedgerError::Conflict(format!(
+        "The quota of this database has no revision {revision}; its latest is {latest}. Nothing was saved. Read the quota as it is now, then save again."
+    )))
+}
+
+/// `Conflict`, saying who changed which of these limits, when, and how, after this revision. The row is locked, so nothing follows unseen.
+async fn refuse_if_changed_since(
+    tx: &mut Transaction<'_, Postgres>,
+    id: Uuid,
+    revision: i64,
+    limits: &[String],
+) -> Result<(), LedgerError> {
+    let change = sqlx::query!(
+        "SELECT at, kind, actor, via, before, after FROM events
+         WHERE database_id = $1 AND id > $2 AND kind = ANY($3) AND (kind <> 'database.quota' OR after ?| $4)
+         ORDER BY id DESC LIMIT 1",
+        id,
+        revision,
+        &QUOTA_EVENTS.map(String::from)[..],
+        limits
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(change) = change else { return Ok(()) };
+    let what = match change.kind.as_str() {
+        "database.claimed" => String::from("The database was claimed, and its quota became that of the owner's plan,"),
+        "database.template" => String::from("The quota was set by the pool's template"),
+        _ => in_words(limits, change.before.as_ref(), change.after.as_ref()),
+    };
+    Err(LedgerError::Conflict(format!(
+        "{what} by {} ({}) at {}, after you read it. Nothing was saved. Look at the quota as it is now, then save again.",
+        change.actor,
+        change.via,
+        moment(change.at)
+    )))
+}
+
+/// `Storage was changed from 512 MiB to 1 GiB`, of each of these limits that the event is about.
+fn in_words(limits: &[String], before: Option<&Value>, after: Option<&Value>) -> String {
+    let side = |side: Option<&Value>, name: &str| match side.and_then(|side| side.get(name)) {
+        Some(Value::Number(limit)) => {
+            let limit = limit.as_i64().unwrap_or_default();
+            if name.ends_with("_bytes") { bytes(limit) } else { duration(limit) }
+        }
+        _ => String::from("unlimited"),
+    };
+    let changes: Vec<String> = limits
+        .iter()
+        .filter(|name| after.is_some_and(|after| after.get(name.as_str()).is_some()))
+        .map(|name| format!("{} was changed from {} to {}", label(name), side(before, name), side(after, name)))
+        .collect();
+    changes.join(" and ")
+}
+
+fn label(limit: &str) -> &'static str {
+    match limit {
+        "logical_size_bytes" => "The storage quota",
+        "active_time_seconds" => "The quota of active time",
+        "compute_time_seconds" => "The quota of compute time",
+        "written_data_bytes" => "The quota of written data",
+        _ => "The quota of data transfer",
+    }
+}
+
+fn moment(at: Time) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Only the limits that differ, before and after; unlimited is written out.
+fn changed(before: &Quota, after: &Quota) -> (Value, Value) {
+    let written = |limit: Option<i64>| limit.map_or_else(|| json!("unlimited"), |limit| json!(limit));
+    let mut sides = (serde_json::Map::new(), serde_json::Map::new());
+    for ((name, old), (_, new)) in before.limits().into_iter().zip(after.limits()) {
+        if old != new {
+            sides.0.insert(name.to_owned(), written(old));
+            sides.1.insert(name.to_owned(), written(new));
+        }
+    }
+    (Value::Object(sides.0), Value::Object(sides.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let before = Quota { logical_size_bytes: Some(1), active_time_seconds: Some(2), ..Quota::default() };
+        let after = Quota { logical_size_bytes: None, ..before };
+        assert_eq!(
+            changed(&before, &after),
+            (json!({ "logical_size_bytes": 1 }), json!({ "logical_size_bytes": "unlimited" }))
+        );
+    }
+
+    #[test]
+    fn a_change_is_told_in_the_units_of_people() {
+        let limits = ["logical_size_bytes", "compute_time_seconds", "written_data_bytes"].map(String::from);
+        let (before, after) = (
+            json!({ "logical_size_bytes": 536_870_912, "compute_time_seconds": 3_600 }),
+            json!({ "logical_size_bytes": 1_073_741_824, "compute_time_seconds": "unlimited" }),
+        );
+        assert_eq!(
+            in_words(&limits, Some(&before), Some(&after)),
+            "The storage quota was changed from 512 MiB to 1 GiB and The quota of compute time was changed from 1 h to unlimited"
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! Releasing: giving a database up. It ends in deletion on Neon, where it can be recovered for seven days, and never in the pool.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::state::State;
+use fleet_types::{DatabaseState, text};
+
+/// A row to be deleted on Neon, leased to the caller.
+#[derive(Clone, Debug)]
+pub struct DueRelease {
+    pub id: Uuid,
+    pub lease: Uuid,
+    pub pool_id: i32,
+    pub project_id: Option<String>,
+    pub project_name: String,
+    pub attempts: i32,
+    /// Of the request that gave it up.
+    pub request_id: Option<String>,
+    /// Nobody is known to have held it, it may have been handed out all the same, and nobody has cleared its deletion.
+    pub must_be_empty: bool,
+}
+
+/// Why what nobody is known to hold may be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearance {
+    /// Nothing is in it.
+    LookedInto,
+    /// A person said so, whatever is in it.
+    Anyway,
+}
+
+/// A database that nobody is known to hold, and that may have been handed out all the same.
+#[derive(Clone, Debug)]
+pub struct Unheld {
+    pub state: DatabaseState,
+    pub project_id: String,
+}
+
+impl Ledger {
+    /// What has to be looked into before it is released: it is or was in the pool, or is withheld.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn unheld(&self, id: Uuid) -> Result<Option<Unheld>, LedgerError> {
+        Ok(sqlx::query_as!(
+            Unheld,
+            r#"SELECT state AS "state: State", neon_project_id AS "project_id!" FROM databases
+               WHERE id = $1 AND state IN ('available', 'withheld') AND origin = 'pool' AND neon_project_id IS NOT NULL"#,
+            id
+        )
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
+    /// Gives the database up; done already counts as done. Its owner may claim another at once. What nobody is known to hold is deleted only if it is empty.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` while it is still being created.
+    pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
+        self.release_cleared(id, None, by).await
+    }
+
+    /// [`Ledger::release`], with what is known of what is in it.
+    ///
+    /// # Errors
+    /// Also `Conflict` when it was looked into and has been claimed meanwhile.
+    pub async fn release_cleared(&self, id: Uuid, clearance: Option<Clearance>, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let row = sqlx::query!(
+            r#"SELECT pool_id, state AS "state: State", owner_id, origin FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            id
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        if row.origin == "copied" {
+            return Err(LedgerError::Conflict(String::from(
+                "This database belongs to the installation from which this ledger was copied. Release it there.",
+            )));
+        }
+        match row.state.0 {
+            DatabaseState::Releasing if clearance == Some(Clearance::Anyway) => {
+                clear_deletion(&mut tx, id, row.pool_id, by).await?;
+                return Ok(tx.commit().await?);
+            }
+            DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
+            DatabaseState::Claimed if clearance == Some(Clearance::LookedInto) => {
+                return Err(LedgerError::Conflict(String::from(
+                    "Somebody has claimed it meanwhile. Look at it again before you release it.",
+                )));
+            }
+            DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Failed => {}
+            state => {
+                return Err(LedgerError::Conflict(format!(
+                    "A database that is {} cannot be released yet. Wait until it is available.",
+                    state.as_str()
+                )));
+            }
+        }
+        sqlx::query!(
+            "UPDATE databases SET state = 'releasing', releasing_at = now(), wanted_endpoint = NULL, attempts = 0, next_attempt_at = now(),
+                    lease_until = NULL, leased_by = NULL, last_error = CASE WHEN state = 'failed' THEN last_error END, deletion_cleared = $2
+             WHERE id = $1",
+            id,
+            clearance.is_some()
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!("UPDATE claims SET released_at = now() WHERE database_id = $1 AND released_at IS NULL", id)
+            .execute(&mut *tx)
+            .await?;
+        let event = NewEvent {
+            kind: "database.released",
+            database_id: Some(id),
+            pool_id: Some(row.pool_id),
+            before: Some(json!({ "state": row.state.0.as_str(), "owner": row.owner_id })),
+            after: Some(match clearance.filter(|_| row.owner_id.is_none()) {
+                None => json!({ "state": "releasing", "owner": row.owner_id }),
+                Some(Clearance::LookedInto) => json!({ "state": "releasing", "looked_into": "nothing is in it" }),
+                Some(Clearance::Anyway) => json!({ "state": "releasing", "anyway": true }),
+            }),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether `confirmation` is what must be typed to release it: the owner's e-mail address, or the database's id where it has no owner.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not, `NotFound`.
+    pub async fn confirm_release(&self, id: Uuid, confirmation: &str) -> Result<(), LedgerError> {
+        let email = sqlx::query_scalar!(
+            r#"SELECT o.email AS "email?" FROM databases AS d LEFT JOIN owners AS o ON o.id = d.owner_id WHERE d.id = $1"#,
+            id
+        )
+        .fetch_optional(&self.db)
+        .await?
+        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        let wanted = email.unwrap_or_else(|| id.to_string());
+        let wanted = text::visible(wanted.trim());
+        if !text::visible(confirmation.trim()).eq_ignore_ascii_case(&wanted) {
+            return Err(LedgerError::Invalid { field: "confirmation", message: format!("Type {wanted} to confirm.") });
+        }
+        Ok(())
+    }
+
+    /// Gives up what failed so many seconds ago: its evidence stands in the history, and a project that it may have would go on costing.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn release_failed(&self, seconds_ago: f64, limit: i64, by: &By) -> Result<u64, LedgerError> {
+        let done = sqlx::query!(
+            r#"WITH old AS (
+                 SELECT id FROM databases WHERE state = 'failed' AND origin = 'pool' AND state_since < now() - make_interval(secs => $1)
+                 ORDER BY state_since LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+               released AS (
+                 UPDATE databases AS d SET state = 'releasing', releasing_at = now(), attempts = 0, next_attempt_at = now(), lease_until = NULL, leased_by = NULL
+                 FROM old WHERE d.id = old.id RETURNING d.id, d.pool_id)
+               INSERT INTO events (kind, database_id, pool_id, actor, via, before, after, request_id)
+               SELECT 'database.released', id, pool_id, $3, $4, '{"state": "failed"}', '{"state": "releasing"}', $5 FROM released"#,
+            seconds_ago,
+            limit,
+            by.actor,
+            by.via.as_str(),
+            by.request_id
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Leases rows that are due.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_due_releases(
+        &self,
+        only: Option<Uuid>,
+        limit: i64,
+        lease_seconds: f64,
+    ) -> Result<Vec<DueRelease>, LedgerError> {
+        let lease = Uuid::now_v7();
+        let rows = sqlx::query_as!(
+            DueRelease,
+            r#"WITH due AS (
+                 SELECT id FROM databases
+                 WHERE state = 'releasing' AND origin <> 'copied' AND (SELECT safe_mode_since IS NULL FROM installation) AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                   AND (lease_until IS NULL OR lease_until < now())
+                 ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+               UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
+               RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts,
+                         -- What was never available was never handed out, unless this ledger is an older one: then it was withheld.
+                         d.origin = 'pool' AND d.owner_id IS NULL AND NOT d.deletion_cleared
+                           AND (d.available_at IS NOT NULL OR d.withheld_reason IS NOT NULL) AS "must_be_empty!",
+                         (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
+            only,
+            limit,
+            lease_seconds,
+            lease,
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Neon refuses to delete it, or it may hold somebody's data: it is tried again in five minutes, then ever later, at last every six hours. The first refusal is an event.
+    /// `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_release_refused(&self, row: &DueRelease, error: &str, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let is_first = sqlx::query_scalar!(
+            r#"UPDATE databases
+               SET release_refused_at = coalesce(release_refused_at, now()), last_error = $3, last_error_at = now(), lease_until = NULL,
+                   leased_by = NULL, attempts = attempts + 1,
+                   next_attempt_at = now() + make_interval(secs => least(21600, 300 * 2 ^ least(attempts, 20)) * (0.5 + random()))
+               WHERE id = $1 AND leased_by = $2 AND state = 'releasing'
+               RETURNING release_refused_at = now() AS "is_first!""#,
+            row.id,
+            row.lease,
+            error
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        if is_first == Some(true) {
+            let event = NewEvent {
+                kind: "database.release_refused",
+                database_id: Some(row.id),
+                pool_id: Some(row.pool_id),
+                before: None,
+                after: Some(json!({ "state": "releasing", "error": error })),
+            };
+            insert_event(&mut *tx, &event, by).await?;
+        }
+        tx.commit().await?;
+        Ok(is_first.is_some())
+    }
+
+    /// Neon has deleted it, or never had it. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_deleted(&self, row: &DueRelease, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE databases
+             SET state = 'deleted', deleted_at = now(), recoverable_until = CASE WHEN neon_project_id IS NULL THEN NULL ELSE now() + interval '7 days' END,
+                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL, release_refused_at = NULL
+             WHERE id = $1 AND leased_by = $2 AND state = 'releasing'",
+            row.id,
+            row.lease
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let event = NewEvent {
+            kind: "database.state",
+            database_id: Some(row.id),
+            pool_id: Some(row.pool_id),
+            before: Some(json!({ "state": "releasing" })),
+            after: Some(json!({ "state": "deleted" })),
+        };
+        insert_event(&mut *tx, &event, by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// A release that waits because something is in it goes on.
+async fn clear_deletion(db: &mut sqlx::PgConnection, id: Uuid, pool_id: i32, by: &By) -> Result<(), LedgerError> {
+    sqlx::query!("UPDATE databases SET deletion_cleared = true, next_attempt_at = now() WHERE id = $1", id)
+        .execute(&mut *db)
+        .await?;
+    let event = NewEvent {
+        kind: "database.deletion_cleared",
+        database_id: Some(id),
+        pool_id: Some(pool_id),
+        before: None,
+        after: Some(json!({ "anyway": true })),
+    };
+    Ok(insert_event(db, &event, by).await?)
+}

@@ -1,0 +1,282 @@
+//! Repair: giving databases back to the owners that Neon knows of, in a ledger that has forgotten them.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::state::State;
+use fleet_types::{DatabaseState, Time};
+
+/// Withheld rows that are read at a time.
+const ROWS: i64 = 10_000;
+
+/// Whose a project is, as its name on Neon says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundOwner {
+    pub id: String,
+    pub email: String,
+    pub plan: String,
+}
+
+/// What Neon has of a project that the ledger lacks.
+pub struct RebuiltProject {
+    pub name: String,
+    pub project_id: String,
+    pub branch_id: String,
+    pub endpoint_id: String,
+    pub host: String,
+    pub database_name: String,
+    pub role_name: String,
+    pub sealed_credentials: Vec<u8>,
+    pub region_id: String,
+    pub pg_version: i32,
+}
+
+/// A row as a repair finds it.
+#[derive(Clone, Debug)]
+pub struct KnownRow {
+    pub id: Uuid,
+    pub state: DatabaseState,
+    pub owner_id: Option<String>,
+    pub has_credentials: bool,
+    /// It belongs to the installation from which this ledger was copied.
+    pub is_copied: bool,
+}
+
+/// A database that nobody gets by itself.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    pub id: Uuid,
+    pub project_id: Option<String>,
+    pub last_active_at: Option<Time>,
+    /// When it came to the pool, or was last looked into and was new.
+    pub proven_new_at: Option<Time>,
+}
+
+impl Ledger {
+    /// The row of this project, or the one that was made for it.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn row_of_project(&self, project_id: &str, id: Uuid) -> Result<Option<KnownRow>, LedgerError> {
+        Ok(sqlx::query_as!(
+            KnownRow,
+            r#"SELECT id, state AS "state: State", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
+                      origin = 'copied' AS "is_copied!"
+               FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
+            project_id,
+            id
+        )
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn withheld(&self) -> Result<Vec<Withheld>, LedgerError> {
+        Ok(sqlx::query_as!(
+            Withheld,
+            "SELECT id, neon_project_id AS project_id, last_active_at, coalesce(proven_new_at, available_at) AS proven_new_at FROM databases WHERE state = 'withheld' AND origin = 'pool'
+             ORDER BY id LIMIT $1",
+            ROWS
+        )
+        .fetch_all(&self.db)
+        .await?)
+    }
+
+    /// Claimed databases with their projects and owners, behind `after`.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn claimed_behind(&self, after: Uuid) -> Result<Vec<(Uuid, String, String)>, LedgerError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, neon_project_id AS "project_id!", owner_id AS "owner_id!" FROM databases
+               WHERE state = 'claimed' AND origin = 'pool' AND id > $1 ORDER BY id LIMIT $2"#,
+            after,
+            ROWS
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.project_id, row.owner_id)).collect())
+    }
+
+    /// The plan of an owner whom the ledger knows.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn plan_of(&self, owner_id: &str) -> Result<Option<String>, LedgerError> {
+        Ok(sqlx::query_scalar!("SELECT plan FROM owners WHERE id = $1", owner_id).fetch_optional(&self.db).await?)
+    }
+
+    /// Gives a withheld database to its owner. `project` is what the row lacks of it.
+    ///
+    /// # Errors
+    /// `Conflict` when it is not withheld any more, or the owner holds another one.
+    pub async fn give_back(
+        &self,
+        id: Uuid,
+        owner: &FoundOwner,
+        project: Option<&RebuiltProject>,
+        by: &By,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let plan = ensure_owner(&mut tx, owner).await?;
+        if let Some(project) = project {
+            sqlx::query!(
+                "UPDATE databases SET neon_project_id = $2, neon_branch_id = $3, neon_endpoint_id = $4, host = $5, database_name = $6, role_name = $7,
+                        sealed_credentials = $8
+                 WHERE id = $1 AND neon_project_id IS NULL",
+                id,
+                project.project_id,
+                project.branch_id,
+                project.endpoint_id,
+                project.host,
+                project.database_name,
+                project.role_name,
+                project.sealed_credentials
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        let row = sqlx::query!(
+            "UPDATE databases AS d
+             SET state = 'claimed', owner_id = $2, plan = p.name, claimed_at = now(), quota_logical_size_bytes = p.quota_logical_size_bytes,
+                 quota_active_seconds = p.quota_active_seconds, quota_compute_seconds = p.quota_compute_seconds,
+                 quota_written_bytes = p.quota_written_bytes, quota_transfer_bytes = p.quota_transfer_bytes
+             FROM plans AS p WHERE d.id = $1 AND d.state = 'withheld' AND p.name = $3
+             RETURNING d.pool_id",
+            id,
+            owner.id,
+            plan
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(holds_another)?
+        .ok_or_else(|| LedgerError::Conflict(String::from("It is not withheld any more.")))?;
+        self.serve(&mut tx, id, row.pool_id, owner).await?;
+        let event = given(id, row.pool_id, Some(json!({ "state": "withheld" })), owner, &plan);
+        insert_event(&mut *tx, &event, by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Writes down a database that the ledger does not have at all, as its owner's.
+    ///
+    /// # Errors
+    /// `Conflict` when no pool has its region and version, or the owner holds another one.
+    pub async fn rebuild_claimed(
+        &self,
+        id: Uuid,
+        owner: &FoundOwner,
+        project: &RebuiltProject,
+        by: &By,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let plan = ensure_owner(&mut tx, owner).await?;
+        let row = sqlx::query!(
+            "INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, neon_project_id, neon_branch_id, neon_endpoint_id, host,
+               database_name, role_name, sealed_credentials, owner_id, plan, claimed_at, available_at, quota_logical_size_bytes, quota_active_seconds,
+               quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, min_cu, max_cu, suspend_timeout_seconds, wanted_revision,
+               template_revision, birth_plan)
+             SELECT $1, p.id, 'claimed', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, q.name, now(), now(), q.quota_logical_size_bytes,
+               q.quota_active_seconds, q.quota_compute_seconds, q.quota_written_bytes, q.quota_transfer_bytes, p.min_cu, p.max_cu,
+               p.suspend_timeout_seconds, 1, p.template_revision, p.birth_plan
+             FROM pools AS p, plans AS q WHERE p.region_id = $2 AND p.pg_version = $3 AND q.name = $13
+             ORDER BY p.is_default DESC, p.id LIMIT 1
+             RETURNING pool_id",
+            id,
+            project.region_id,
+            project.pg_version,
+            project.name,
+            project.project_id,
+            project.branch_id,
+            project.endpoint_id,
+            project.host,
+            project.database_name,
+            project.role_name,
+            project.sealed_credentials,
+            owner.id,
+            plan
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(holds_another)?
+        .ok_or_else(|| {
+            LedgerError::Conflict(format!(
+                "No pool has region {} and Postgres {}. Make one, and repair again.",
+                project.region_id, project.pg_version
+            ))
+        })?;
+        self.serve(&mut tx, id, row.pool_id, owner).await?;
+        insert_event(&mut *tx, &given(id, row.pool_id, None, owner, &plan), by).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The claim behind it: the one with which the owner waits, or a new one.
+    async fn serve(
+        &self,
+        db: &mut sqlx::PgConnection,
+        id: Uuid,
+        pool_id: i32,
+        owner: &FoundOwner,
+    ) -> Result<(), LedgerError> {
+        let waiting = sqlx::query!(
+            "UPDATE claims SET status = 'served', database_id = $1, served_at = now() WHERE owner_id = $2 AND pool_id = $3 AND status = 'waiting'",
+            id,
+            owner.id,
+            pool_id
+        )
+        .execute(&mut *db)
+        .await?;
+        if waiting.rows_affected() == 0 {
+            sqlx::query!(
+                "INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, request_hash, served_at)
+                 VALUES ($1, $2, $3, $4, 'served', 'warm', '', now())",
+                Uuid::now_v7(),
+                pool_id,
+                owner.id,
+                id
+            )
+            .execute(db)
+            .await
+            .map_err(holds_another)?;
+        }
+        Ok(())
+    }
+}
+
+/// The owner's plan as far as the ledger knows it. An owner that is known stays as it is.
+async fn ensure_owner(db: &mut sqlx::PgConnection, owner: &FoundOwner) -> Result<String, LedgerError> {
+    let known =
+        sqlx::query_scalar!("SELECT name FROM plans WHERE name = $1", owner.plan).fetch_optional(&mut *db).await?;
+    let plan = known
+        .ok_or_else(|| LedgerError::Conflict(format!("There is no plan {}. Make it, and repair again.", owner.plan)))?;
+    sqlx::query!(
+        "INSERT INTO owners (id, email, plan) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
+        owner.id,
+        owner.email,
+        plan
+    )
+    .execute(db)
+    .await?;
+    Ok(plan)
+}
+
+fn holds_another(error: sqlx::Error) -> LedgerError {
+    LedgerError::if_holds_another(error, "Release the one that is not theirs, and repair again.")
+}
+
+fn given<'a>(
+    id: Uuid,
+    pool_id: i32,
+    before: Option<serde_json::Value>,
+    owner: &FoundOwner,
+    plan: &str,
+) -> NewEvent<'a> {
+    NewEvent {
+        kind: "database.given_back",
+        database_id: Some(id),
+        pool_id: Some(pool_id),
+        before,
+        after: Some(json!({ "state": "claimed", "owner": owner.id, "plan": plan })),
+    }
+}
