@@ -167,6 +167,12 @@ async fn what_was_active_before_a_start_that_follows_no_stop_never_goes_back_by_
     server.end_without_signing_off().await;
     world.emulator.faults().clear();
     check(&world, &members[1]).await;
+    // What happens after a start has looked is seen by sweeps, and explained.
+    until("Neon has done with it", || async {
+        let projects = world.emulator.projects().await.unwrap();
+        projects.iter().any(|project| project.id == members[1] && !project.busy && project.state == "idle")
+    })
+    .await;
     let server = world.serve_with(hasty()).await;
     for member in &members {
         until_kept(&world, member, "Flotilla was not stopped in order").await;

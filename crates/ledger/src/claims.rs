@@ -65,6 +65,20 @@ impl Ledger {
         if new.update_owner {
             self.update_owner(new, claimant).await?;
         }
+        if let Some(claim) = self.claim_available(new, claimant).await? {
+            return Ok(claim);
+        }
+        // What there is now may not have been there to be handed out a moment ago: whoever waits although there is something makes all others wait.
+        if self.until_proven(new.pool.as_deref()).await?
+            && let Some(claim) = self.claim_available(new, claimant).await?
+        {
+            return Ok(claim);
+        }
+        self.queue(new, claimant).await
+    }
+
+    /// From the pool, or what an earlier call of this client was given.
+    async fn claim_available(&self, new: &NewClaim, claimant: &Claimant) -> Result<Option<Claim>, LedgerError> {
         let key = new.pool.clone().unwrap_or_default();
         let mut watermark = self.watermarks.lock().map_or(0, |marks| marks.get(&key).copied().unwrap_or(0));
         for pause in ASK_AGAIN.iter().map(Some).chain([None]) {
@@ -76,10 +90,10 @@ impl Ledger {
                 if let Ok(mut marks) = self.watermarks.lock() {
                     marks.insert(key, order);
                 }
-                return Ok(claim);
+                return Ok(Some(claim));
             }
             if let Some(claim) = self.earlier_claim(new, claimant).await? {
-                return Ok(claim);
+                return Ok(Some(claim));
             }
             if watermark > 0 {
                 watermark = 0;
@@ -90,10 +104,7 @@ impl Ledger {
                 _ => break,
             }
         }
-        if self.until_proven(new.pool.as_deref()).await? {
-            return Box::pin(self.claim(new, claimant)).await;
-        }
-        self.queue(new, claimant).await
+        Ok(None)
     }
 
     /// A repetition by its key changes nothing: what it asked for was done, and the owner may have changed since.

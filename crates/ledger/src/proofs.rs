@@ -95,8 +95,8 @@ impl Ledger {
         self.held_proof.get().last_claim
     }
 
-    /// For a claim that has found nothing: whether that was for lack of a proof, or of a look at the pool, which is there now. A process that starts has
-    /// both within a moment.
+    /// For a claim that has found nothing, maybe for lack of a proof, or of a look at the pool: whether there is more now. A process that starts has both
+    /// within a moment.
     ///
     /// # Errors
     /// `NotHandingOut` when there is no proof.
@@ -122,7 +122,7 @@ impl Ledger {
             .await?;
             is_proven = seen.is_proven;
             if is_proven && (seen.has_some || !seen.is_doubtful) {
-                return Ok(wait > 0);
+                return Ok(wait > 0 || seen.has_some);
             }
             if !seen.hands_out {
                 break;
