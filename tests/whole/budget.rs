@@ -10,7 +10,7 @@ use flotilla::{
     server::ledger::{By, CallsWanted, Ledger, SweptPage},
     types::{Outcome, PoolRange, Role},
 };
-use neon_client::{Pace, pace::PERMIT_LIFETIME};
+use neon_client::{Rate, rate::PERMIT_LIFETIME};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use sqlx::{Connection, Executor, PgConnection};
@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 use crate::support::{World, until};
 
-fn wanted(pace: Pace, wanted: u32, keep: u32) -> CallsWanted {
+fn wanted(rate: Rate, wanted: u32, keep: u32) -> CallsWanted {
     CallsWanted {
         wanted: wanted as i32,
         keep: keep as i32,
-        burst: pace.burst as i32,
-        interval_seconds: pace.interval.as_secs_f64(),
+        burst: rate.burst as i32,
+        interval_seconds: rate.interval.as_secs_f64(),
     }
 }
 
@@ -41,7 +41,7 @@ async fn replicas_that_ask_at_once_stay_within_the_limit_in_every_window() {
     const LIMIT: u32 = 700;
     const REPLICAS: usize = 4;
     let world = World::with_pool(0).await;
-    let pace = Pace::of_account(LIMIT, 40).unwrap();
+    let rate = Rate::of_account(LIMIT, 40).unwrap();
     let mut replicas: Vec<Ledger> = Vec::new();
     for _ in 0..REPLICAS {
         replicas.push(Ledger::connect(&world.database_url, 1).await.unwrap());
@@ -58,8 +58,8 @@ async fn replicas_that_ask_at_once_stay_within_the_limit_in_every_window() {
             break;
         }
         let asks = replicas.iter().enumerate().map(|(number, replica)| {
-            let keep = if number == 0 { 0 } else { pace.reserve };
-            async move { replica.take_calls("account", wanted(pace, 5, keep)).await.unwrap().granted }
+            let keep = if number == 0 { 0 } else { rate.reserve };
+            async move { replica.take_calls("account", wanted(rate, 5, keep)).await.unwrap().granted }
         });
         for (number, granted) in futures(asks).await.into_iter().enumerate() {
             shares[number] += granted;
@@ -100,16 +100,16 @@ async fn the_ledger_keeps_the_reserve_and_doubles_pauses_as_one_process_does() {
     let world = World::with_pool(0).await;
     let mut clock = PgConnection::connect(&world.database_url).await.unwrap();
     let ledger = &world.ledger;
-    let pace = Pace { interval: Duration::from_secs(60), ..Pace::of_account(500, 40).unwrap() };
-    let take = |n, keep| async move { ledger.take_calls("account", wanted(pace, n, keep)).await.unwrap() };
-    assert_eq!(take(100, pace.reserve).await.granted as u32, pace.burst - pace.reserve);
-    let refused = take(100, pace.reserve).await;
+    let rate = Rate { interval: Duration::from_secs(60), ..Rate::of_account(500, 40).unwrap() };
+    let take = |n, keep| async move { ledger.take_calls("account", wanted(rate, n, keep)).await.unwrap() };
+    assert_eq!(take(100, rate.reserve).await.granted as u32, rate.burst - rate.reserve);
+    let refused = take(100, rate.reserve).await;
     assert!(refused.granted == 0 && (50.0..=60.0).contains(&refused.wait_seconds), "{refused:?}");
-    assert_eq!(take(100, 0).await.granted as u32, pace.reserve, "left for the urgent");
+    assert_eq!(take(100, 0).await.granted as u32, rate.reserve, "left for the urgent");
     assert_eq!(take(1, 0).await.granted, 0);
     pass(&mut clock, Duration::from_secs(3_600)).await;
-    assert_eq!(take(100, 0).await.granted as u32, pace.burst, "no more than the burst after an hour");
-    assert_eq!(ledger.take_calls("consumption", wanted(pace, 1, 0)).await.unwrap().granted, 1, "a bucket of its own");
+    assert_eq!(take(100, 0).await.granted as u32, rate.burst, "no more than the burst after an hour");
+    assert_eq!(ledger.take_calls("consumption", wanted(rate, 1, 0)).await.unwrap().granted, 1, "a bucket of its own");
 
     pass(&mut clock, Duration::from_secs(3_600)).await;
     for _ in 0..10 {
@@ -135,14 +135,14 @@ async fn two_replicas_at_full_speed_use_one_limit_and_never_pass_it() {
     const LIMIT: u32 = 120;
     const DATABASES: i64 = 14;
     let world = World::with_pool(0).await;
-    let pace = Pace::of_account(LIMIT, 40).unwrap();
+    let rate = Rate::of_account(LIMIT, 40).unwrap();
     world.ledger.set_target("standard", DATABASES as i32, &By::cli()).await.unwrap();
     let started = Instant::now();
     let (one, other) = (world.serve_within(LIMIT).await, world.serve_within(LIMIT).await);
     one.until_available(DATABASES).await;
     let took = started.elapsed() + PERMIT_LIFETIME;
     let stats = world.emulator.stats();
-    let allowed = f64::from(pace.burst) + took.as_secs_f64() / pace.interval.as_secs_f64();
+    let allowed = f64::from(rate.burst) + took.as_secs_f64() / rate.interval.as_secs_f64();
     assert!(stats.total as f64 <= allowed, "{} calls in {took:?}, {allowed:.0} are allowed", stats.total);
     assert!(stats.peak_per_minute <= LIMIT as usize && stats.peak_per_second_and_route <= 40, "{stats:?}");
     assert_eq!(stats.count_status(429), 0);

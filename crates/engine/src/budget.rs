@@ -112,7 +112,7 @@ fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64, neon_answers:
     };
     jobs.retain(|(_, job)| job.calls_left > 0);
     if neon_answers {
-        foretell(&mut jobs, gate.pace.per_minute());
+        foretell(&mut jobs, gate.rate.per_minute());
     }
     jobs.into_iter().map(|(_, job)| job).collect()
 }
@@ -164,10 +164,10 @@ fn bucket_use(gate: &GateStatus, replicas: &[(Time, ReplicaBudget)], pauses: &[C
     let classes = || replicas.iter().flat_map(|(_, replica)| &replica.classes).filter(|class| class.bucket == name);
     BucketUse {
         name: name.to_owned(),
-        limit_per_minute: gate.pace.limit_per_minute,
-        pace_per_minute: gate.pace.per_minute(),
-        burst: gate.pace.burst,
-        reserve: gate.pace.reserve,
+        limit_per_minute: gate.rate.limit_per_minute,
+        rate_per_minute: gate.rate.per_minute(),
+        burst: gate.rate.burst,
+        reserve: gate.rate.reserve,
         last_minute: classes().map(|class| i64::from(class.last_minute)).sum(),
         waiting: classes().map(|class| i64::from(class.waiting)).sum(),
         pause: pauses.iter().find(|pause| pause.bucket == name).map(|pause| BucketPause {
@@ -294,8 +294,8 @@ mod tests {
 
     #[test]
     fn usage_is_a_job_of_its_own_bucket_once_a_batch_is_full() {
-        let pace = neon_client::Pace::of_account(700, 40).unwrap();
-        let [account, consumption] = Bucket::ALL.map(|bucket| GateStatus { bucket, pace, classes: Vec::new() });
+        let rate = neon_client::Rate::of_account(700, 40).unwrap();
+        let [account, consumption] = Bucket::ALL.map(|bucket| GateStatus { bucket, rate, classes: Vec::new() });
         let backlogs = |to_ask| Backlogs { to_ask, ..Backlogs::default() };
         assert_eq!(jobs_of(&account, &backlogs(500), 2, true), []);
         assert_eq!(jobs_of(&consumption, &backlogs(99), 2, true), []);
@@ -323,9 +323,9 @@ mod tests {
         };
         let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let replicas = [(now, replica.clone()), (now, replica)];
-        let pace = neon_client::Pace::of_account(700, 40).unwrap();
+        let rate = neon_client::Rate::of_account(700, 40).unwrap();
         let used = Bucket::ALL.map(|bucket| {
-            let gate = GateStatus { bucket, pace, classes: Vec::new() };
+            let gate = GateStatus { bucket, rate, classes: Vec::new() };
             let shown = bucket_use(&gate, &replicas, &[]);
             (shown.last_minute, shown.waiting)
         });

@@ -1,6 +1,6 @@
 //! When the work that waits for calls will be done, as the budget allows it: the line's own rules, run ahead.
 //!
-//! Urgent work first; then classes that have work left share the pace by their weights, and whoever is done leaves its part to
+//! Urgent work first; then classes that have work left share the rate by their weights, and whoever is done leaves its part to
 //! the others. What else a job waits for (a compute that starts, a duty that takes one page a second) is not known here, so
 //! each end is the earliest.
 
@@ -13,7 +13,7 @@ pub(super) struct Work {
     pub calls: f64,
 }
 
-/// Minutes until the calls of each class are made, at this pace; the jobs of one class end together.
+/// Minutes until the calls of each class are made, at this rate; the jobs of one class end together.
 pub(super) fn minutes_until_done(work: &[Work], calls_per_minute: f64) -> Vec<f64> {
     let left = |class| work.iter().filter(|work| work.class == class).map(|work| work.calls).sum::<f64>();
     let mut open: Vec<(Class, f64)> =
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_a_job_has_the_whole_pace() {
+    fn alone_a_job_has_the_whole_rate() {
         assert_eq!(ends(&[(Class::Sync, 750.0)]), [7.5]);
         assert_eq!(ends(&[(Class::Sync, 0.0)]), [0.0]);
     }

@@ -17,7 +17,6 @@
 
 mod act;
 mod adopt;
-mod allowance;
 mod apply;
 mod budget;
 mod clearance;
@@ -39,6 +38,7 @@ mod outcomes;
 mod owner_tag;
 mod proof;
 mod provision;
+mod rate_limiter;
 mod reconcile;
 mod refill;
 mod release;
@@ -65,7 +65,7 @@ use uuid::Uuid;
 
 use fleet_types::DutyStatus;
 use ledger::{ClaimStatus, Ledger, LedgerError};
-use neon_client::{Allowance, NeonClient};
+use neon_client::{NeonClient, RateLimiter};
 use secrets::Secrets;
 
 pub use clearance::release;
@@ -150,14 +150,14 @@ struct Inner {
 impl Engine {
     /// Starts the duties.
     pub fn start(parts: Parts) -> Self {
-        let allowance: Arc<dyn Allowance> = Arc::new(allowance::SharedAllowance::of(&parts.ledger));
+        let limiter: Arc<dyn RateLimiter> = Arc::new(rate_limiter::LedgerRateLimiter::of(&parts.ledger));
         let ledger = parts.ledger.with_connections(CONNECTIONS);
         let sights = parts.ledger.with_quick_connections(SIGHT_CONNECTIONS);
         let inner = Arc::new(Inner {
             doctor: Doctor::new(ledger.clone()),
             ledger,
             sights,
-            neon: parts.neon.0.sharing(&allowance),
+            neon: parts.neon.0.sharing(&limiter),
             secrets: parts.secrets,
             timings: parts.timings,
             outcomes: parts.outcomes,

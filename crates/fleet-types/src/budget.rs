@@ -38,7 +38,7 @@ pub struct BucketUse {
     /// What Neon allows in any 60 seconds, as configured.
     pub limit_per_minute: u32,
     /// What can be used of it for hours; the rest is the burst and a margin.
-    pub pace_per_minute: f64,
+    pub rate_per_minute: f64,
     pub burst: u32,
     /// The part of the burst that only urgent calls may take.
     pub reserve: u32,

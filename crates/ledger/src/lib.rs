@@ -1,7 +1,6 @@
 //! The ledger: all SQL, one file per subject. It records facts and intents, each with its event in the same transaction,
 //! and is the only truth about who owns what. It never calls Neon and never sees an unsealed credential.
 
-mod allowance;
 mod apply;
 mod attempts;
 mod breaker;
@@ -39,6 +38,7 @@ mod presence;
 mod proofs;
 mod provision;
 mod quotas;
+mod rate_limit;
 mod refill;
 mod refusal;
 mod release;
@@ -65,7 +65,6 @@ use connections::{QUICK, SETTINGS, options, pool_of};
 use proofs::HeldProof;
 use sqlx::PgPool;
 
-pub use allowance::{CallsGranted, CallsWanted};
 pub use apply::{DueChange, DueReset};
 pub use attempts::{SignInAttempt, Turn};
 pub use breaker::Refusal;
@@ -94,6 +93,7 @@ pub use owners::OwnerChange;
 pub use pools::NewPool;
 pub use proofs::{Doubtful, ProofState, SignsOfLife};
 pub use provision::{DueCreation, NewProjectRecord};
+pub use rate_limit::{CallsGranted, CallsWanted};
 pub use refill::Deficit;
 pub use release::{Clearance, DueRelease, Unheld};
 pub use repair::{FoundOwner, KnownRow, RebuiltProject, Withheld};

@@ -1,12 +1,12 @@
 //! The budget of calls: stands in front of every call, so that the limits of the account are never reached by our own doing.
 //!
-//! Two gates, one for each [`Bucket`] that Neon counts: all calls pass the account's. Whoever wants to call stands in the [`Line`](super::line) of the
-//! gate; while somebody does, one task of the gate asks the [`Allowance`] for places, for those who wait and no more, and hands
-//! them out. The allowance is shared by all replicas, so the limits hold over all of them; the shares by class are those of
-//! each replica's own line. A 429, or any answer with `Retry-After`, makes everybody pause.
+//! Two gates, one for each [`Bucket`] that Neon counts: all calls pass the account's. Whoever wants to call stands in the [`FairQueue`](super::queue) of the
+//! gate; while somebody does, one task of the gate asks the [`RateLimiter`] for permits, for those who wait and no more, and hands
+//! them out. The limiter is shared by all replicas, so the limits hold over all of them; the shares by class are those of
+//! each replica's own queue. A 429, or any answer with `Retry-After`, makes everybody pause.
 //!
-//! Every wait has an end: with a place, with [`NeonError::BudgetExhausted`] as soon as it is clear that none comes in time, or
-//! with [`NeonError::NoAllowance`] when nobody says how many calls may be made.
+//! Every wait has an end: with a permit, with [`NeonError::BudgetExhausted`] as soon as it is clear that none comes in time, or
+//! with [`NeonError::RateLimiterUnavailable`] when nobody says how many calls may be made.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,16 +16,16 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::allowance::{Allowance, AllowanceError, Ask, Bucket, FIRST_PAUSE, Grant, LONGEST_PAUSE, Refusal};
-use super::line::{Level, Line, Ticket};
-use super::pace::{PERMIT_LIFETIME, Pace};
+use super::fair_queue::{FairQueue, Level, Ticket};
+use super::rate::{PERMIT_LIFETIME, Rate};
+use super::rate_limiter::{Ask, Bucket, FIRST_PAUSE, Grant, LONGEST_PAUSE, RateLimiter, RateLimiterError, Refusal};
 use super::{Class, NeonError, Route};
 
-/// Background calls ask for places together, about this often, to spare whoever keeps the account. Urgent ones ask at once.
+/// Background calls ask for permits together, about this often, to spare whoever keeps the account. Urgent ones ask at once.
 const PULSE: Duration = Duration::from_millis(200);
-/// An allowance that does not answer is asked again after this.
+/// A rate limiter that does not answer is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-/// How long the allowance may take for an answer. A late one grants nothing any more, but may have opened the connection.
+/// How long the limiter may take for an answer. A late one grants nothing any more, but may have opened the connection.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,7 +38,7 @@ pub(super) struct Budget {
 #[derive(Clone, Debug)]
 pub struct GateStatus {
     pub bucket: Bucket,
-    pub pace: Pace,
+    pub rate: Rate,
     pub classes: Vec<ClassStatus>,
 }
 
@@ -51,23 +51,23 @@ pub struct ClassStatus {
 }
 
 impl Budget {
-    pub fn new(account: Pace, consumption: Pace, allowance: &Arc<dyn Allowance>) -> Self {
+    pub fn new(account: Rate, consumption: Rate, limiter: &Arc<dyn RateLimiter>) -> Self {
         Self {
-            account: Gate::new(Bucket::Account, account, allowance),
-            consumption: Gate::new(Bucket::Consumption, consumption, allowance),
+            account: Gate::new(Bucket::Account, account, limiter),
+            consumption: Gate::new(Bucket::Consumption, consumption, limiter),
         }
     }
 
-    /// The same limits, drawn from another allowance.
-    pub fn sharing(&self, allowance: &Arc<dyn Allowance>) -> Self {
-        Self::new(self.account.pace, self.consumption.pace, allowance)
+    /// The same limits, drawn from another limiter.
+    pub fn sharing(&self, limiter: &Arc<dyn RateLimiter>) -> Self {
+        Self::new(self.account.rate, self.consumption.rate, limiter)
     }
 
-    /// Waits for a free place for one call, at most for `patience`. A call for usage history takes one of both buckets: Neon counts it apart, and does
+    /// Waits for a free permit for one call, at most for `patience`. A call for usage history takes one of both buckets: Neon counts it apart, and does
     /// not say that it leaves it out of the account's.
     ///
     /// # Errors
-    /// [`NeonError::BudgetExhausted`], at once where it is clear that the wait would be longer; [`NeonError::NoAllowance`].
+    /// [`NeonError::BudgetExhausted`], at once where it is clear that the wait would be longer; [`NeonError::RateLimiterUnavailable`].
     pub async fn take(&self, class: Class, route: Route, patience: Duration) -> Result<(), NeonError> {
         let give_up = Instant::now() + patience;
         if route.bucket() == Bucket::Consumption {
@@ -91,9 +91,9 @@ impl Budget {
         [&self.account, &self.consumption].into_iter().filter_map(|gate| gate.paused_for()).max()
     }
 
-    /// How many calls wait for a free place.
+    /// How many calls wait for a free permit.
     pub fn waiting(&self) -> usize {
-        self.account.state().line.len() + self.consumption.state().line.len()
+        self.account.state().queue.len() + self.consumption.state().queue.len()
     }
 
     pub fn status(&self) -> [GateStatus; 2] {
@@ -110,8 +110,8 @@ impl Budget {
 
 struct Gate {
     bucket: Bucket,
-    pace: Pace,
-    allowance: Arc<dyn Allowance>,
+    rate: Rate,
+    limiter: Arc<dyn RateLimiter>,
     state: Mutex<State>,
     /// Rung when the task that asks must not sleep on: somebody urgent came, or a pause.
     bell: Notify,
@@ -119,11 +119,11 @@ struct Gate {
 
 #[derive(Default)]
 struct State {
-    line: Line<Waiter>,
+    queue: FairQueue<Waiter>,
     asking: Option<JoinHandle<()>>,
-    /// Since when the answer of the allowance is awaited.
+    /// Since when the answer of the limiter is awaited.
     asked_at: Option<Instant>,
-    /// Why the allowance could not answer last time.
+    /// Why the limiter could not answer last time.
     trouble: Option<String>,
     /// No background call is let through before this.
     earliest: Option<Instant>,
@@ -134,68 +134,68 @@ struct State {
 
 struct Waiter {
     give_up: Instant,
-    /// Until when the place may be used, or why there is none.
+    /// Until when the permit may be used, or why there is none.
     reply: oneshot::Sender<Result<Instant, NeonError>>,
 }
 
-/// A position in the line, given up when dropped: also when the caller goes away.
-struct Seat<'a> {
+/// A position in the queue, given up when dropped: also when the caller goes away.
+struct Enqueued<'a> {
     gate: &'a Gate,
     ticket: Ticket,
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Enqueued<'_> {
     fn drop(&mut self) {
-        self.gate.state().line.leave(self.ticket);
+        self.gate.state().queue.leave(self.ticket);
     }
 }
 
 impl Gate {
-    fn new(bucket: Bucket, pace: Pace, allowance: &Arc<dyn Allowance>) -> Arc<Self> {
-        let allowance = Arc::clone(allowance);
-        Arc::new(Self { bucket, pace, allowance, state: Mutex::default(), bell: Notify::new() })
+    fn new(bucket: Bucket, rate: Rate, limiter: &Arc<dyn RateLimiter>) -> Arc<Self> {
+        let limiter = Arc::clone(limiter);
+        Arc::new(Self { bucket, rate, limiter, state: Mutex::default(), bell: Notify::new() })
     }
 
     async fn take(self: &Arc<Self>, class: Class, give_up: Instant) -> Result<(), NeonError> {
         loop {
-            let (_seat, reply) = self.stand_in_line(class, give_up)?;
+            let (_enqueued, reply) = self.enqueue(class, give_up)?;
             match timeout_at(give_up, reply).await {
                 Ok(Ok(Ok(valid_until))) if Instant::now() <= valid_until => {
                     self.note(class);
                     return Ok(());
                 }
-                // This task was not run in time to use its place.
+                // This task was not run in time to use its permit.
                 Ok(Ok(Ok(_))) => {}
                 Ok(Ok(Err(error))) => return Err(error),
-                Ok(Err(_)) | Err(_) => return Err(self.no_place()),
+                Ok(Err(_)) | Err(_) => return Err(self.no_permit()),
             }
         }
     }
 
-    fn stand_in_line(
+    fn enqueue(
         self: &Arc<Self>,
         class: Class,
         give_up: Instant,
-    ) -> Result<(Seat<'_>, oneshot::Receiver<Result<Instant, NeonError>>), NeonError> {
+    ) -> Result<(Enqueued<'_>, oneshot::Receiver<Result<Instant, NeonError>>), NeonError> {
         let mut state = self.state();
         if let Some(earliest) = state.earliest.filter(|earliest| *earliest > give_up && !class.is_urgent()) {
-            return Err(exhausted(earliest, self.pace));
+            return Err(exhausted(earliest, self.rate));
         }
         let (reply, answer) = oneshot::channel();
-        let ticket = state.line.join(class, Waiter { give_up, reply });
+        let ticket = state.queue.join(class, Waiter { give_up, reply });
         if state.asking.as_ref().is_none_or(JoinHandle::is_finished) {
             state.asking = Some(tokio::spawn(Arc::clone(self).ask_for_all()));
         } else if class.is_urgent() {
             self.bell.notify_one();
         }
-        Ok((Seat { gate: self, ticket }, answer))
+        Ok((Enqueued { gate: self, ticket }, answer))
     }
 
-    /// Asks for places as long as somebody waits.
+    /// Asks for permits as long as somebody waits.
     async fn ask_for_all(self: Arc<Self>) {
         while let Some((level, ask)) = self.next_ask() {
             let asked_at = Instant::now();
-            let answer = timeout(ANSWER_WITHIN, self.allowance.take(self.bucket, ask)).await;
+            let answer = timeout(ANSWER_WITHIN, self.limiter.take(self.bucket, ask)).await;
             let rest = match answer {
                 Ok(Ok(grant)) => self.hand_out(level, ask, grant, asked_at),
                 Ok(Err(error)) => self.note_trouble(&error),
@@ -210,20 +210,20 @@ impl Gate {
         }
     }
 
-    /// For those at the head of the line: the urgent if there are any, else all. `None` ends the task that asks.
+    /// For those at the head of the queue: the urgent if there are any, else all. `None` ends the task that asks.
     fn next_ask(&self) -> Option<(Level, Ask)> {
         let mut state = self.state();
-        let Some((level, waiting)) = state.line.head() else {
+        let Some((level, waiting)) = state.queue.head() else {
             state.asking = None;
             return None;
         };
-        let keep = if level == Level::Urgent { 0 } else { self.pace.reserve };
-        let wanted = u32::try_from(waiting).unwrap_or(u32::MAX).min(self.pace.burst);
+        let keep = if level == Level::Urgent { 0 } else { self.rate.reserve };
+        let wanted = u32::try_from(waiting).unwrap_or(u32::MAX).min(self.rate.burst);
         state.asked_at = Some(Instant::now());
-        Some((level, Ask { wanted, keep, pace: self.pace }))
+        Some((level, Ask { wanted, keep, rate: self.rate }))
     }
 
-    /// Gives the places to those who are next and tells those for whom none comes in time. Answers when to ask again; `None` is now.
+    /// Gives the permits to those who are next and tells those for whom none comes in time. Answers when to ask again; `None` is now.
     fn hand_out(&self, level: Level, ask: Ask, grant: Grant, asked_at: Instant) -> Option<Duration> {
         let mut state = self.state();
         let (now, valid_until) = (Instant::now(), asked_at + PERMIT_LIFETIME);
@@ -232,13 +232,13 @@ impl Gate {
         state.refusals_in_a_row = grant.refusals_in_a_row;
         state.paused_until = Some(now + grant.paused_for);
         if now > valid_until {
-            // The places have lapsed. Asking again at once would only use up more.
+            // The permits have lapsed. Asking again at once would only use up more.
             return Some(ASK_AGAIN);
         }
         let mut left = grant.granted;
         while left > 0 {
-            let Some(next) = state.line.next(level) else { break };
-            // Who has gone away meanwhile takes no place.
+            let Some(next) = state.queue.next(level) else { break };
+            // Who has gone away meanwhile takes no permit.
             left -= u32::from(next.reply.send(Ok(valid_until)).is_ok());
         }
         if grant.granted == ask.wanted {
@@ -247,19 +247,19 @@ impl Gate {
         }
         let earliest = now + grant.wait;
         state.earliest = Some(earliest);
-        for waiter in state.line.take_out(level, |waiter| waiter.give_up < earliest) {
-            let _ = waiter.reply.send(Err(exhausted(earliest, self.pace)));
+        for waiter in state.queue.take_out(level, |waiter| waiter.give_up < earliest) {
+            let _ = waiter.reply.send(Err(exhausted(earliest, self.rate)));
         }
         Some(if level == Level::Urgent { grant.wait } else { grant.wait.max(self.pulse()) })
     }
 
-    /// Never so long that places are lost, and of random length, so that no replica is always before another.
+    /// Never so long that permits are lost, and of random length, so that no replica is always before another.
     fn pulse(&self) -> Duration {
-        let room = self.pace.interval * self.pace.burst.saturating_sub(self.pace.reserve);
+        let room = self.rate.interval * self.rate.burst.saturating_sub(self.rate.reserve);
         PULSE.min(room / 2).mul_f64(0.5 + rand::random::<f64>())
     }
 
-    fn note_trouble(&self, error: &AllowanceError) -> Option<Duration> {
+    fn note_trouble(&self, error: &RateLimiterError) -> Option<Duration> {
         let mut state = self.state();
         if state.trouble.is_none() {
             tracing::warn!(%error, bucket = self.bucket.as_str(), "nobody says how many calls to Neon may be made; calls wait");
@@ -270,14 +270,14 @@ impl Gate {
         Some(ASK_AGAIN)
     }
 
-    /// Why somebody whose time is up got no place.
-    fn no_place(&self) -> NeonError {
+    /// Why somebody whose time is up got no permit.
+    fn no_permit(&self) -> NeonError {
         let state = self.state();
         let silent_for = state.asked_at.map(|asked_at| asked_at.elapsed()).filter(|silent| *silent > PERMIT_LIFETIME);
         match (&state.trouble, silent_for) {
-            (Some(cause), _) => NeonError::NoAllowance { cause: cause.clone() },
-            (None, Some(silent)) => NeonError::NoAllowance { cause: no_answer(silent).to_string() },
-            (None, None) => exhausted(state.earliest.unwrap_or_else(Instant::now), self.pace),
+            (Some(cause), _) => NeonError::RateLimiterUnavailable { cause: cause.clone() },
+            (None, Some(silent)) => NeonError::RateLimiterUnavailable { cause: no_answer(silent).to_string() },
+            (None, None) => exhausted(state.earliest.unwrap_or_else(Instant::now), self.rate),
         }
     }
 
@@ -288,7 +288,7 @@ impl Gate {
         // Told to all replicas also if the caller goes away.
         let told = tokio::spawn(async move {
             let refusal = Refusal { sent_ago: sent_at.elapsed(), retry_after, reason };
-            match timeout(ANSWER_WITHIN, gate.allowance.slow_down(gate.bucket, refusal)).await {
+            match timeout(ANSWER_WITHIN, gate.limiter.slow_down(gate.bucket, refusal)).await {
                 Ok(Ok(grant)) => {
                     gate.state().refusals_in_a_row = grant.refusals_in_a_row;
                     gate.pause(grant.paused_for);
@@ -317,7 +317,7 @@ impl Gate {
         }
         let gate = Arc::clone(self);
         let told = tokio::spawn(async move {
-            let told = gate.allowance.went_well(gate.bucket, sent_at.elapsed());
+            let told = gate.limiter.went_well(gate.bucket, sent_at.elapsed());
             if let Ok(Err(error)) = timeout(ANSWER_WITHIN, told).await {
                 tracing::debug!(%error, "could not tell that calls go through again");
             }
@@ -342,19 +342,19 @@ impl Gate {
         let classes = Class::ALL.map(|class| ClassStatus {
             class,
             last_minute: state.let_through.iter().filter(|(_, of)| *of == class).count() as u32,
-            waiting: state.line.by_class().filter(|(of, _)| *of == class).map(|(_, n)| n as u32).sum(),
+            waiting: state.queue.by_class().filter(|(of, _)| *of == class).map(|(_, n)| n as u32).sum(),
         });
-        GateStatus { bucket: self.bucket, pace: self.pace, classes: classes.to_vec() }
+        GateStatus { bucket: self.bucket, rate: self.rate, classes: classes.to_vec() }
     }
 
-    /// Nothing that holds the lock can leave the line half changed, so a poisoned lock is still good.
+    /// Nothing that holds the lock can leave the queue half changed, so a poisoned lock is still good.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// The pace bounds what is left.
+    /// The rate bounds what is left.
     fn forget(&mut self, now: Instant) {
         while self.let_through.front().is_some_and(|(at, _)| now.duration_since(*at) >= MINUTE) {
             self.let_through.pop_front();
@@ -362,12 +362,12 @@ impl State {
     }
 }
 
-fn exhausted(earliest: Instant, pace: Pace) -> NeonError {
-    NeonError::BudgetExhausted { wait: earliest.saturating_duration_since(Instant::now()).max(pace.interval) }
+fn exhausted(earliest: Instant, rate: Rate) -> NeonError {
+    NeonError::BudgetExhausted { wait: earliest.saturating_duration_since(Instant::now()).max(rate.interval) }
 }
 
-fn no_answer(within: Duration) -> AllowanceError {
-    AllowanceError(format!("no answer for {:.1} s", within.as_secs_f64()))
+fn no_answer(within: Duration) -> RateLimiterError {
+    RateLimiterError(format!("no answer for {:.1} s", within.as_secs_f64()))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Class {
     }
 
     /// Its part when several classes wait at once, against the weights of those that wait too. A class without calls leaves
-    /// its part to the others, so these numbers say who yields to whom and never leave a place unused.
+    /// its part to the others, so these numbers say who yields to whom and never leave a permit unused.
     pub fn weight(self) -> u32 {
         match self {
             // Among the urgent ones: a customer and a colleague at the phone are worth the same.

@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
-use super::allowance::Allowance;
 use super::breaker::{Breakers, OpenBreaker};
 use super::budget::{Budget, GateStatus};
 use super::exchange::{exchange, innermost};
+use super::rate_limiter::RateLimiter;
 use super::record::{self, Fields, Reading, Record};
 use super::stats::{CallStatus, CallTally, NeonHealth, Stats};
 use super::unreadable::{UnreadableRecord, UnreadableRecords};
-use super::{Class, LocalAllowance, NeonError, Pace, Route};
+use super::{Class, LocalRateLimiter, NeonError, Rate, Route};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than load balancers keep a connection, so that no call is lost on one that they are about to close.
@@ -36,7 +36,7 @@ pub struct NeonConfig {
     pub api_key: SecretString,
     /// Needed with a personal key; an organisation's key implies it.
     pub org_id: Option<String>,
-    /// Neon's limit per account, less what others use of it. All who share an [`Allowance`] keep to it together.
+    /// Neon's limit per account, less what others use of it. All who share an [`RateLimiter`] keep to it together.
     pub calls_per_minute: u32,
     /// Neon's limit per account and route.
     pub calls_per_second_per_route: u32,
@@ -134,9 +134,9 @@ impl NeonClient {
     /// [`NeonError::Misconfigured`], saying which setting.
     pub fn new(config: NeonConfig) -> Result<Self, NeonError> {
         prepare_tls();
-        let account = Pace::of_account(config.calls_per_minute, config.calls_per_second_per_route)?;
-        let consumption = Pace::of_consumption(config.consumption_calls_per_minute)?;
-        let alone: Arc<dyn Allowance> = Arc::new(LocalAllowance::default());
+        let account = Rate::of_account(config.calls_per_minute, config.calls_per_second_per_route)?;
+        let consumption = Rate::of_consumption(config.consumption_calls_per_minute)?;
+        let alone: Arc<dyn RateLimiter> = Arc::new(LocalRateLimiter::default());
         let http = reqwest::Client::builder()
             .user_agent(config.user_agent)
             .redirect(reqwest::redirect::Policy::none())
@@ -162,10 +162,10 @@ impl NeonClient {
         Ok(Self { account: Arc::new(account), class: Class::Reconcile, deadline: config.timeout * 2 })
     }
 
-    /// The same account with its budget drawn from `allowance`, together with all others who draw from it. Counters and
+    /// The same account with its budget drawn from `limiter`, together with all others who draw from it. Counters and
     /// breakers begin anew.
     #[must_use]
-    pub fn sharing(&self, allowance: &Arc<dyn Allowance>) -> Self {
+    pub fn sharing(&self, limiter: &Arc<dyn RateLimiter>) -> Self {
         let account = &*self.account;
         let account = Account {
             http: account.http.clone(),
@@ -174,7 +174,7 @@ impl NeonClient {
             org_id: account.org_id.clone(),
             timeout: account.timeout,
             request_id: account.request_id,
-            budget: account.budget.sharing(allowance),
+            budget: account.budget.sharing(limiter),
             breakers: Breakers::default(),
             stats: Stats::default(),
             unreadable: UnreadableRecords::default(),
@@ -285,7 +285,7 @@ impl NeonClient {
         Err(error)
     }
 
-    /// One call: the breaker's leave, a place in the budget, the exchange, the books.
+    /// One call: the breaker's leave, a permit in the budget, the exchange, the books.
     async fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>, end: Instant) -> Result<T, NeonError> {
         let account = &*self.account;
         let not_sent = |error| {
@@ -305,7 +305,7 @@ impl NeonClient {
             self.note_unreadable(call.route, call.ids.last().copied(), detail);
         }
         pass.settle(error, took, limit);
-        account.adjust_pace(call.route, sent_at, error).await;
+        account.adjust_rate(call.route, sent_at, error).await;
         account.stats.record(self.class, call.route, status, took, error);
         log(self.class, call.route, &request_id, status, took, error);
         outcome
@@ -346,7 +346,7 @@ impl Account {
     }
 
     /// A 429, and whatever comes with `Retry-After`, slows everybody down.
-    async fn adjust_pace(&self, route: Route, sent_at: Instant, error: Option<&NeonError>) {
+    async fn adjust_rate(&self, route: Route, sent_at: Instant, error: Option<&NeonError>) {
         let retry_after = match error {
             Some(NeonError::RateLimited { retry_after }) => *retry_after,
             Some(NeonError::Unavailable { retry_after: Some(wait), .. }) => Some(*wait),

@@ -65,14 +65,14 @@ pub enum NeonError {
         "Neon's list of projects is incomplete: {unavailable} could not be read in time. Try again; until then nothing counts as absent."
     )]
     Incomplete { unavailable: usize },
-    /// Our own limit: waiting for a free place would take longer than the caller may wait. Nothing was sent.
-    #[error("The calls that Neon allows per minute are used up; a place is free in about {}. Nothing was sent.", seconds(.wait))]
+    /// Our own limit: waiting for a free permit would take longer than the caller may wait. Nothing was sent.
+    #[error("The calls that Neon allows per minute are used up; the next call may be made in about {}. Nothing was sent.", seconds(.wait))]
     BudgetExhausted { wait: Duration },
     /// Whoever keeps the account of calls for all replicas does not answer. Nothing was sent.
     #[error(
         "How many calls to Neon may be made now is kept by all replicas together, and that could not be asked ({cause}). Nothing was sent."
     )]
-    NoAllowance { cause: String },
+    RateLimiterUnavailable { cause: String },
     /// Our own breaker of this route is open. Nothing was sent.
     #[error("{route} is not called for {}: it failed {failures} times in a row. {cause} Nothing was sent this time; one call then finds out whether it works again.", seconds(.retry_in))]
     CircuitOpen { route: String, retry_in: Duration, failures: u32, cause: String },
@@ -122,7 +122,7 @@ impl NeonError {
 
     /// Not sent, by our own decision: it says nothing new about Neon, and is no fault of what was asked for.
     pub fn is_held_back(&self) -> bool {
-        matches!(self, Self::BudgetExhausted { .. } | Self::NoAllowance { .. } | Self::CircuitOpen { .. })
+        matches!(self, Self::BudgetExhausted { .. } | Self::RateLimiterUnavailable { .. } | Self::CircuitOpen { .. })
     }
 
     /// Part of normal work: the project is busy, or gone, or the plan is a smaller one. Callers deal with it; nobody has to be told.

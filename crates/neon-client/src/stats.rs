@@ -23,7 +23,7 @@ pub enum CallStatus {
     Garbled,
     Unreachable,
     NoAnswer,
-    /// Not sent: no free place in the budget.
+    /// Not sent: no free permit in the budget.
     NotSent,
 }
 
@@ -61,7 +61,7 @@ pub struct NeonHealth {
     pub last_error_at: Option<DateTime<Utc>>,
     /// How long all calls still pause because Neon asked for it.
     pub paused_for: Option<Duration>,
-    /// Calls that wait for a free place in the budget.
+    /// Calls that wait for a free permit in the budget.
     pub waiting: usize,
     pub calls: Vec<CallCount>,
 }

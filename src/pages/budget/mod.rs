@@ -128,7 +128,7 @@ fn Gauge(bucket: BucketUse) -> impl IntoView {
                 <Meter used=bucket.last_minute as f64 limit=Some(limit) tone label=format!("{name} in the last 60 seconds") />
             </div>
             <p class="mt-2 text-xs text-muted">
-                {format!("{} waiting · paced at {:.0} a minute, {} at once after a rest{reserve}", grouped(bucket.waiting), bucket.pace_per_minute, bucket.burst)}
+                {format!("{} waiting · paced at {:.0} a minute, {} at once after a rest{reserve}", grouped(bucket.waiting), bucket.rate_per_minute, bucket.burst)}
             </p>
         </section>
     }

@@ -1,19 +1,19 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::super::LocalAllowance;
-use super::super::allowance::Pending;
+use super::super::LocalRateLimiter;
+use super::super::rate_limiter::Pending;
 use super::*;
 
 const ROUTE: Route = Route::LIST_PROJECTS;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn budget(calls_per_minute: u32) -> Arc<Budget> {
-    over(calls_per_minute, Arc::new(LocalAllowance::default()))
+    over(calls_per_minute, Arc::new(LocalRateLimiter::default()))
 }
 
-fn over(calls_per_minute: u32, allowance: Arc<dyn Allowance>) -> Arc<Budget> {
-    let account = Pace::of_account(calls_per_minute, 400).unwrap();
-    Arc::new(Budget::new(account, Pace::of_consumption(30).unwrap(), &allowance))
+fn over(calls_per_minute: u32, limiter: Arc<dyn RateLimiter>) -> Arc<Budget> {
+    let account = Rate::of_account(calls_per_minute, 400).unwrap();
+    Arc::new(Budget::new(account, Rate::of_consumption(30).unwrap(), &limiter))
 }
 
 /// `calls` that ask at once; answers when the last one is through.
@@ -32,42 +32,42 @@ async fn crowd(budget: &Arc<Budget>, class: Class, calls: usize) {
 #[tokio::test]
 async fn a_crowd_is_let_through_at_the_pace_of_the_budget() {
     let budget = budget(3_000);
-    let pace = budget.account.pace;
+    let rate = budget.account.rate;
     let start = Instant::now();
     crowd(&budget, Class::Refill, 100).await;
     // What is not in the part of the burst that background calls may take, one by one: never sooner, whatever the machine does meanwhile.
-    let at_once = pace.burst - pace.reserve;
-    assert!(start.elapsed() >= pace.interval * (100 - at_once), "{:?}", start.elapsed());
+    let at_once = rate.burst - rate.reserve;
+    assert!(start.elapsed() >= rate.interval * (100 - at_once), "{:?}", start.elapsed());
     assert_eq!(budget.waiting(), 0);
 }
 
 #[tokio::test]
-async fn two_clients_of_one_allowance_are_within_one_limit() {
-    let allowance: Arc<dyn Allowance> = Arc::new(LocalAllowance::default());
-    let (one, other) = (over(3_000, allowance.clone()), over(3_000, allowance));
-    let pace = one.account.pace;
+async fn two_clients_of_one_rate_limiter_are_within_one_limit() {
+    let limiter: Arc<dyn RateLimiter> = Arc::new(LocalRateLimiter::default());
+    let (one, other) = (over(3_000, limiter.clone()), over(3_000, limiter));
+    let rate = one.account.rate;
     let start = Instant::now();
     tokio::join!(crowd(&one, Class::Refill, 50), crowd(&other, Class::Sync, 50));
-    assert!(start.elapsed() >= pace.interval * (100 - pace.burst + pace.reserve), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= rate.interval * (100 - rate.burst + rate.reserve), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn a_person_does_not_wait_for_a_running_sweep() {
     let budget = budget(600);
-    let pace = budget.account.pace;
+    let rate = budget.account.rate;
     let sweep = tokio::spawn({
         let budget = budget.clone();
         async move { crowd(&budget, Class::Sync, 60).await }
     });
     // The burst that the sweep may take is used up, and all others of it wait.
-    while budget.waiting() < 60 - (pace.burst - pace.reserve) as usize {
+    while budget.waiting() < 60 - (rate.burst - rate.reserve) as usize {
         tokio::task::yield_now().await;
     }
     let start = Instant::now();
-    for _ in 0..pace.reserve {
+    for _ in 0..rate.reserve {
         budget.take(Class::Support, ROUTE, PATIENCE).await.unwrap();
     }
-    assert!(start.elapsed() < pace.interval, "took {:?}, the sweep left nothing", start.elapsed());
+    assert!(start.elapsed() < rate.interval, "took {:?}, the sweep left nothing", start.elapsed());
     assert!(budget.waiting() >= 50, "the sweep is still waiting");
     sweep.abort();
 }
@@ -125,21 +125,21 @@ async fn who_waits_is_told_when_a_pause_comes_that_is_too_long() {
     assert!(budget.paused_for().is_some_and(|left| left > Duration::from_secs(30)));
 }
 
-/// An allowance that fails as often as told, and then grants everything.
+/// A rate limiter that fails as often as told, and then grants everything.
 struct Failing(AtomicU32);
 
-impl Allowance for Failing {
+impl RateLimiter for Failing {
     fn take(&self, _: Bucket, ask: Ask) -> Pending<'_, Grant> {
         let fails = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         let answer = match fails {
-            true => Err(AllowanceError(String::from("the ledger is gone"))),
+            true => Err(RateLimiterError(String::from("the ledger is gone"))),
             false => Ok(Grant { granted: ask.wanted, ..Grant::default() }),
         };
         Box::pin(async { answer })
     }
 
     fn slow_down(&self, _: Bucket, _: Refusal) -> Pending<'_, Grant> {
-        Box::pin(async { Err(AllowanceError(String::from("the ledger is gone"))) })
+        Box::pin(async { Err(RateLimiterError(String::from("the ledger is gone"))) })
     }
 
     fn went_well(&self, _: Bucket, _: Duration) -> Pending<'_, ()> {
@@ -151,7 +151,10 @@ impl Allowance for Failing {
 async fn without_an_answer_calls_wait_and_then_say_why() {
     let budget = over(700, Arc::new(Failing(AtomicU32::new(u32::MAX))));
     let refused = budget.take(Class::Support, ROUTE, Duration::from_millis(100)).await.unwrap_err();
-    assert!(matches!(&refused, NeonError::NoAllowance { cause } if cause == "the ledger is gone"), "{refused}");
+    assert!(
+        matches!(&refused, NeonError::RateLimiterUnavailable { cause } if cause == "the ledger is gone"),
+        "{refused}"
+    );
     assert!(refused.is_worth_retrying() && !refused.may_have_been_carried_out() && !refused.is_outage());
     budget.slow_down(ROUTE, Instant::now(), Some(LONGEST_PAUSE), String::new()).await;
     assert!(budget.paused_for().is_some(), "this process pauses also if it cannot tell the others");

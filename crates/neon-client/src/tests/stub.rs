@@ -60,7 +60,7 @@ pub fn refusal(status: u16, code: &str, message: &str) -> Answer {
 }
 
 impl Answer {
-    /// With other bytes in place of these.
+    /// With other bytes in permit of these.
     pub fn with_bytes(mut self, these: &[u8], others: &[u8]) -> Self {
         let at = self.body.windows(these.len()).position(|bytes| bytes == these).unwrap();
         self.body.splice(at..at + these.len(), others.iter().copied());

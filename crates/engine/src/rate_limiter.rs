@@ -1,21 +1,21 @@
-//! The allowance of calls to Neon, kept in the ledger, so that all replicas draw from one bucket.
+//! The rate limit of calls to Neon, kept in the ledger, so that all replicas draw from one bucket.
 
 use std::time::Duration;
 
 use ledger::{CallsGranted, CallsWanted, Ledger, LedgerError};
 use neon_client::{
-    Allowance, AllowanceError, Bucket,
-    allowance::{Ask, Grant, Pending, Refusal},
+    Bucket, RateLimiter, RateLimiterError,
+    rate_limiter::{Ask, Grant, Pending, Refusal},
 };
 
 /// One for each bucket, and one for pauses.
 const CONNECTIONS: u32 = 3;
 
-pub(super) struct SharedAllowance {
+pub(super) struct LedgerRateLimiter {
     ledger: Ledger,
 }
 
-impl SharedAllowance {
+impl LedgerRateLimiter {
     /// With connections of its own: a call must not wait until a duty has done with the ledger. Places that a crash of PostgreSQL forgets are
     /// those of an instant.
     pub fn of(ledger: &Ledger) -> Self {
@@ -23,13 +23,13 @@ impl SharedAllowance {
     }
 }
 
-impl Allowance for SharedAllowance {
+impl RateLimiter for LedgerRateLimiter {
     fn take(&self, bucket: Bucket, ask: Ask) -> Pending<'_, Grant> {
         let wanted = CallsWanted {
             wanted: count(ask.wanted),
             keep: count(ask.keep),
-            burst: count(ask.pace.burst),
-            interval_seconds: ask.pace.interval.as_secs_f64(),
+            burst: count(ask.rate.burst),
+            interval_seconds: ask.rate.interval.as_secs_f64(),
         };
         Box::pin(async move { answered(self.ledger.take_calls(bucket.as_str(), wanted).await) })
     }
@@ -49,7 +49,7 @@ impl Allowance for SharedAllowance {
     }
 }
 
-fn answered(answer: Result<CallsGranted, LedgerError>) -> Result<Grant, AllowanceError> {
+fn answered(answer: Result<CallsGranted, LedgerError>) -> Result<Grant, RateLimiterError> {
     let answer = answer.map_err(|error| failed(&error))?;
     Ok(Grant {
         granted: answer.granted.unsigned_abs(),
@@ -60,9 +60,9 @@ fn answered(answer: Result<CallsGranted, LedgerError>) -> Result<Grant, Allowanc
 }
 
 /// The text stands on screens: no address, no statement.
-fn failed(error: &LedgerError) -> AllowanceError {
+fn failed(error: &LedgerError) -> RateLimiterError {
     tracing::debug!(error = error as &dyn std::error::Error, "the ledger did not say how many calls may be made");
-    AllowanceError(String::from("the ledger did not answer; look at its PostgreSQL"))
+    RateLimiterError(String::from("the ledger did not answer; look at its PostgreSQL"))
 }
 
 fn count(n: u32) -> i32 {

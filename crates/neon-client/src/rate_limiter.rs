@@ -1,13 +1,13 @@
 //! The seam between the budget and whoever keeps its account: how many calls may be made now, over everybody who shares it.
 //!
-//! The client does not know who that is. [`LocalAllowance`](super::LocalAllowance) is one process on its own;
+//! The client does not know who that is. [`LocalRateLimiter`](super::LocalRateLimiter) is one process on its own;
 //! with a store in its place that they share, all replicas of a program draw from one bucket.
 
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Pace;
+use super::Rate;
 
 /// However long Neon asks us to wait, we ask again after this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -38,16 +38,16 @@ impl fmt::Display for Bucket {
     }
 }
 
-/// What is asked for: places for calls that stand in line now.
+/// What is asked for: permits for calls that wait now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
     pub wanted: u32,
     /// Places of the burst that must be left, for calls that are more urgent than these.
     pub keep: u32,
-    pub pace: Pace,
+    pub rate: Rate,
 }
 
-/// The answer: good for [`PERMIT_LIFETIME`](super::pace::PERMIT_LIFETIME) from the moment of asking.
+/// The answer: good for [`PERMIT_LIFETIME`](super::rate::PERMIT_LIFETIME) from the moment of asking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     pub granted: u32,
@@ -55,7 +55,7 @@ pub struct Grant {
     pub wait: Duration,
     /// How long everybody still pauses because Neon asked for it; part of `wait`.
     pub paused_for: Duration,
-    /// Above zero, somebody wants to know when a call goes well: see [`Allowance::went_well`].
+    /// Above zero, somebody wants to know when a call goes well: see [`RateLimiter::went_well`].
     pub refusals_in_a_row: u32,
 }
 
@@ -72,14 +72,14 @@ pub struct Refusal {
 /// Why nothing can be said about how many calls may be made.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct AllowanceError(pub String);
+pub struct RateLimiterError(pub String);
 
 /// An answer on its way.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, AllowanceError>> + Send + 'a>>;
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, RateLimiterError>> + Send + 'a>>;
 
 /// Keeps the account of calls for everybody who shares a Neon account.
-pub trait Allowance: Send + Sync {
-    /// Grants as many of the wanted places as are free.
+pub trait RateLimiter: Send + Sync {
+    /// Grants as many of the wanted permits as are free.
     fn take(&self, bucket: Bucket, ask: Ask) -> Pending<'_, Grant>;
 
     /// Makes everybody pause; answers how long, and how often Neon has refused in a row.

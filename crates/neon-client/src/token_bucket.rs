@@ -1,4 +1,4 @@
-//! A token bucket in memory, and the [`Allowance`] of a process that shares its account with nobody. A store that
+//! A token bucket in memory, and the [`RateLimiter`] of a process that shares its account with nobody. A store that
 //! replicas share computes the same for all of them.
 
 use std::collections::BTreeMap;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::allowance::{Allowance, Ask, Bucket, FIRST_PAUSE, Grant, LONGEST_PAUSE, Pending, Refusal};
+use super::rate_limiter::{Ask, Bucket, FIRST_PAUSE, Grant, LONGEST_PAUSE, Pending, RateLimiter, Refusal};
 
 /// One bucket, as the generic cell rate algorithm keeps it: a single moment at which it will be full again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tank {
+pub(super) struct TokenBucket {
     full_at: Instant,
     paused_until: Option<Instant>,
     /// The end of the pause before this one: a success that was sent since shows that not everything is refused.
@@ -19,7 +19,7 @@ pub(super) struct Tank {
     refusals_in_a_row: u32,
 }
 
-impl Tank {
+impl TokenBucket {
     pub fn new(now: Instant) -> Self {
         Self { full_at: now, paused_until: None, resumed_at: None, refusals_in_a_row: 0 }
     }
@@ -27,11 +27,11 @@ impl Tank {
     pub fn take(&mut self, ask: &Ask, now: Instant) -> Grant {
         let paused_for = self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let full_at = self.full_at.max(now);
-        let room = ask.pace.interval * ask.pace.burst.saturating_sub(ask.keep);
-        let free = (now + room).saturating_duration_since(full_at).as_nanos() / ask.pace.interval.as_nanos().max(1);
+        let room = ask.rate.interval * ask.rate.burst.saturating_sub(ask.keep);
+        let free = (now + room).saturating_duration_since(full_at).as_nanos() / ask.rate.interval.as_nanos().max(1);
         let granted = if paused_for.is_zero() { ask.wanted.min(u32::try_from(free).unwrap_or(u32::MAX)) } else { 0 };
-        self.full_at = full_at + ask.pace.interval * granted;
-        let next = (self.full_at + ask.pace.interval).saturating_duration_since(now + room);
+        self.full_at = full_at + ask.rate.interval * granted;
+        let next = (self.full_at + ask.rate.interval).saturating_duration_since(now + room);
         Grant { granted, wait: next.max(paused_for), paused_for, refusals_in_a_row: self.refusals_in_a_row }
     }
 
@@ -59,42 +59,42 @@ impl Tank {
 
 /// For a process on its own.
 #[derive(Default)]
-pub struct LocalAllowance(Mutex<BTreeMap<Bucket, Tank>>);
+pub struct LocalRateLimiter(Mutex<BTreeMap<Bucket, TokenBucket>>);
 
-impl LocalAllowance {
-    fn with<T>(&self, bucket: Bucket, act: impl FnOnce(&mut Tank, Instant) -> T) -> T {
-        let mut tanks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl LocalRateLimiter {
+    fn with<T>(&self, bucket: Bucket, act: impl FnOnce(&mut TokenBucket, Instant) -> T) -> T {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        act(tanks.entry(bucket).or_insert_with(|| Tank::new(now)), now)
+        act(buckets.entry(bucket).or_insert_with(|| TokenBucket::new(now)), now)
     }
 }
 
-impl Allowance for LocalAllowance {
+impl RateLimiter for LocalRateLimiter {
     fn take(&self, bucket: Bucket, ask: Ask) -> Pending<'_, Grant> {
-        let grant = self.with(bucket, |tank, now| tank.take(&ask, now));
+        let grant = self.with(bucket, |tokens, now| tokens.take(&ask, now));
         Box::pin(async move { Ok(grant) })
     }
 
     fn slow_down(&self, bucket: Bucket, refusal: Refusal) -> Pending<'_, Grant> {
-        let grant = self.with(bucket, |tank, now| tank.slow_down(&refusal, now));
+        let grant = self.with(bucket, |tokens, now| tokens.slow_down(&refusal, now));
         Box::pin(async move { Ok(grant) })
     }
 
     fn went_well(&self, bucket: Bucket, sent_ago: Duration) -> Pending<'_, ()> {
-        self.with(bucket, |tank, now| tank.went_well(sent_ago, now));
+        self.with(bucket, |tokens, now| tokens.went_well(sent_ago, now));
         Box::pin(async { Ok(()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pace;
+    use super::super::Rate;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn pace() -> Pace {
-        Pace { limit_per_minute: 70, interval: SECOND, burst: 10, reserve: 5 }
+    fn rate() -> Rate {
+        Rate { limit_per_minute: 70, interval: SECOND, burst: 10, reserve: 5 }
     }
 
     fn refusal(sent_ago: Duration, retry_after: Option<Duration>) -> Refusal {
@@ -104,24 +104,24 @@ mod tests {
     #[test]
     fn what_is_kept_back_is_left_for_those_who_keep_nothing_back() {
         let start = Instant::now();
-        let mut tank = Tank::new(start);
-        let background = Ask { wanted: 20, keep: 5, pace: pace() };
-        let urgent = Ask { wanted: 20, keep: 0, pace: pace() };
-        assert_eq!(tank.take(&background, start).granted, 5);
-        let refused = tank.take(&background, start);
+        let mut tokens = TokenBucket::new(start);
+        let background = Ask { wanted: 20, keep: 5, rate: rate() };
+        let urgent = Ask { wanted: 20, keep: 0, rate: rate() };
+        assert_eq!(tokens.take(&background, start).granted, 5);
+        let refused = tokens.take(&background, start);
         assert_eq!((refused.granted, refused.wait), (0, SECOND));
-        assert_eq!(tank.take(&urgent, start).granted, 5, "a running sweep has left these");
-        assert_eq!(tank.take(&urgent, start).wait, SECOND);
-        assert_eq!(tank.take(&background, start).wait, 6 * SECOND, "the reserve fills before background calls go on");
-        assert_eq!(tank.take(&background, start + 6 * SECOND).granted, 1);
+        assert_eq!(tokens.take(&urgent, start).granted, 5, "a running sweep has left these");
+        assert_eq!(tokens.take(&urgent, start).wait, SECOND);
+        assert_eq!(tokens.take(&background, start).wait, 6 * SECOND, "the reserve fills before background calls go on");
+        assert_eq!(tokens.take(&background, start + 6 * SECOND).granted, 1);
     }
 
     #[test]
     fn refusals_without_a_time_double_the_pause_once_per_pause() {
         let start = Instant::now();
-        let mut tank = Tank::new(start);
+        let mut tokens = TokenBucket::new(start);
         for _ in 0..10 {
-            let told = tank.slow_down(&refusal(SECOND, None), start);
+            let told = tokens.slow_down(&refusal(SECOND, None), start);
             assert_eq!(
                 (told.paused_for, told.refusals_in_a_row),
                 (FIRST_PAUSE, 1),
@@ -129,21 +129,21 @@ mod tests {
             );
         }
         let again = start + FIRST_PAUSE;
-        let told = tank.slow_down(&refusal(Duration::ZERO, None), again);
+        let told = tokens.slow_down(&refusal(Duration::ZERO, None), again);
         assert_eq!((told.paused_for, told.refusals_in_a_row), (FIRST_PAUSE * 2, 2));
-        tank.went_well(SECOND, again);
-        assert_eq!(tank.refusals_in_a_row, 2, "an answer from before the first pause says nothing");
-        tank.went_well(SECOND, again + SECOND);
-        assert_eq!(tank.refusals_in_a_row, 0, "something got through in between");
+        tokens.went_well(SECOND, again);
+        assert_eq!(tokens.refusals_in_a_row, 2, "an answer from before the first pause says nothing");
+        tokens.went_well(SECOND, again + SECOND);
+        assert_eq!(tokens.refusals_in_a_row, 0, "something got through in between");
     }
 
     #[test]
     fn a_pause_holds_everybody_and_has_an_end() {
         let start = Instant::now();
-        let mut tank = Tank::new(start);
-        tank.slow_down(&refusal(Duration::ZERO, Some(SECOND * 3_600)), start);
-        let held = tank.take(&Ask { wanted: 1, keep: 0, pace: pace() }, start);
+        let mut tokens = TokenBucket::new(start);
+        tokens.slow_down(&refusal(Duration::ZERO, Some(SECOND * 3_600)), start);
+        let held = tokens.take(&Ask { wanted: 1, keep: 0, rate: rate() }, start);
         assert_eq!((held.granted, held.wait), (0, LONGEST_PAUSE));
-        assert_eq!(tank.take(&Ask { wanted: 1, keep: 0, pace: pace() }, start + LONGEST_PAUSE).granted, 1);
+        assert_eq!(tokens.take(&Ask { wanted: 1, keep: 0, rate: rate() }, start + LONGEST_PAUSE).granted, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! How many calls to Neon may be made now, over all replicas: a token bucket per row of `neon_budget`, on PostgreSQL's clock.
 //!
-//! The same rules as `neon-client/src/tank.rs` has in memory. A bucket holds `burst` places and gains one every `interval`; places are
+//! The same rules as `neon-client/src/token_bucket.rs` has in memory. A bucket holds `burst` permits and gains one every `interval`; permits are
 //! taken under the row's lock, so replicas never take one twice. Moments too far in the future, as a clock that was set back
 //! would leave, count as the furthest that can be right.
 
@@ -10,7 +10,7 @@ use super::{Ledger, LedgerError};
 #[derive(Clone, Copy, Debug)]
 pub struct CallsWanted {
     pub wanted: i32,
-    /// Places that must be left in the bucket.
+    /// Permits that must be left in the bucket.
     pub keep: i32,
     pub burst: i32,
     pub interval_seconds: f64,
@@ -27,29 +27,29 @@ pub struct CallsGranted {
 }
 
 impl Ledger {
-    /// Takes as many of the wanted places as are free.
+    /// Takes as many of the wanted permits as are free.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn take_calls(&self, bucket: &str, ask: CallsWanted) -> Result<CallsGranted, LedgerError> {
         let granted = sqlx::query_as!(
             CallsGranted,
-            r#"WITH pace AS (SELECT make_interval(secs => $5) AS interval, make_interval(secs => $5 * $4::integer) AS burst,
+            r#"WITH rate AS (SELECT make_interval(secs => $5) AS interval, make_interval(secs => $5 * $4::integer) AS burst,
                                     make_interval(secs => $5 * ($4::integer - $3::integer)) AS room),
                bucket AS (
-                 SELECT bucket, greatest(now(), least(full_at, now() + pace.burst)) AS full_at, refusals_in_a_row,
+                 SELECT bucket, greatest(now(), least(full_at, now() + rate.burst)) AS full_at, refusals_in_a_row,
                         greatest(now(), least(coalesce(paused_until, now()), now() + interval '1 minute')) - now() AS pause
-                 FROM neon_budget, pace WHERE bucket = $1 FOR NO KEY UPDATE OF neon_budget),
+                 FROM neon_budget, rate WHERE bucket = $1 FOR NO KEY UPDATE OF neon_budget),
                free AS (
                  SELECT bucket.*, CASE WHEN pause > interval '0' THEN 0 ELSE
-                   greatest(0, least($2::integer, floor(extract(epoch FROM now() + pace.room - full_at) / extract(epoch FROM pace.interval))))::integer END AS granted
-                 FROM bucket, pace),
+                   greatest(0, least($2::integer, floor(extract(epoch FROM now() + rate.room - full_at) / extract(epoch FROM rate.interval))))::integer END AS granted
+                 FROM bucket, rate),
                taken AS (
-                 UPDATE neon_budget AS b SET full_at = free.full_at + free.granted * pace.interval
-                 FROM free, pace WHERE b.bucket = free.bucket AND free.granted > 0)
+                 UPDATE neon_budget AS b SET full_at = free.full_at + free.granted * rate.interval
+                 FROM free, rate WHERE b.bucket = free.bucket AND free.granted > 0)
                SELECT granted AS "granted!", extract(epoch FROM pause)::float8 AS "pause_seconds!", refusals_in_a_row,
-                      extract(epoch FROM greatest(pause, full_at + (granted + 1) * pace.interval - pace.room - now()))::float8 AS "wait_seconds!"
-               FROM free, pace"#,
+                      extract(epoch FROM greatest(pause, full_at + (granted + 1) * rate.interval - rate.room - now()))::float8 AS "wait_seconds!"
+               FROM free, rate"#,
             bucket,
             ask.wanted,
             ask.keep,
