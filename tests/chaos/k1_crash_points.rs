@@ -236,12 +236,17 @@ impl Day<'_> {
         }
     }
 
-    /// What a dead process had asked for may be made after everybody has looked for it: then sweeps find it, and reconciliation ends it.
-    async fn unknown_projects(&self) -> Vec<String> {
+    /// What a dead process had asked for may be made after everybody has looked for it: then sweeps find it, and reconciliation ends it. What a start has set
+    /// aside because Neon does not know it is seen by the sweep after that.
+    async fn mismatches(&self) -> Vec<String> {
         let known = self.world.ledger.living_projects().await.unwrap();
-        let mut projects = self.world.living_on_neon().await;
-        projects.retain(|project| !known.contains(&project.id));
-        projects.into_iter().map(|project| format!("{} ({}) is not known", project.id, project.name)).collect()
+        let projects = self.world.living_on_neon().await;
+        let unknown = projects.iter().filter(|project| !known.contains(&project.id));
+        let gone = known.iter().filter(|id| projects.iter().all(|project| project.id != **id));
+        unknown
+            .map(|project| format!("{} ({}) is not known", project.id, project.name))
+            .chain(gone.map(|id| format!("{id} is not on Neon")))
+            .collect()
     }
 
     /// Faults end; everything comes to rest, and what is `awaited` has come.
@@ -258,7 +263,7 @@ impl Day<'_> {
             }
             restless.extend(awaited());
             if restless.is_empty() {
-                restless = self.unknown_projects().await;
+                restless = self.mismatches().await;
             }
             if restless.is_empty() {
                 return;

@@ -73,11 +73,13 @@ async fn every_call_of_the_readme_is_answered() {
     let switches = api.replace("/api/v2", "/_emulator");
     let calls = calls();
     assert!(calls.len() > 10, "the README's calls are not found any more");
+    let project = emulator.emulator.create_project("quiet-hill", None).await.unwrap();
     for call in calls {
         // While the network is cut, the calls that put it right are those under /_emulator.
         let url = call.url.replace("$NEON_API_HOST", &api).replace("$E", &switches);
         // A smaller fleet shows as much.
         let body = call.body.as_deref().unwrap_or_default().replace("300000", "300");
+        let body = body.replace("quiet-hill-12345678", &project);
         let request = reqwest::Client::new()
             .request(call.method.clone(), &url)
             .bearer_auth(KEY)
