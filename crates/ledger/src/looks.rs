@@ -24,7 +24,8 @@ pub struct DueLook {
 }
 
 impl Ledger {
-    /// Leases withheld rows that are due, no more than `per_hour` within an hour. None while it is not certain that this ledger is the current one.
+    /// Leases withheld rows that are due, no more than `per_hour` within an hour. None before this process has seen that the ledger is the
+    /// current one: its start may find that none of them goes back by itself.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -34,13 +35,13 @@ impl Ledger {
         per_hour: i64,
         lease_seconds: f64,
     ) -> Result<Vec<DueLook>, LedgerError> {
-        let lease = Uuid::now_v7();
+        let (lease, proof) = (Uuid::now_v7(), self.proof());
         Ok(sqlx::query_as!(
             DueLook,
             r#"WITH due AS (
                  SELECT id FROM databases
                  WHERE awaits_look AND origin = 'pool' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until < now())
-                   AND (SELECT hands_out AND safe_mode_since IS NULL FROM installation)
+                   AND EXISTS (SELECT FROM may_hand_out($5, $6, $7)) AND (SELECT safe_mode_since IS NULL FROM installation)
                  ORDER BY next_attempt_at
                  LIMIT greatest(least($1, $2 - (SELECT count(*) FROM databases WHERE looked_into_at > now() - interval '1 hour')), 0)
                  FOR NO KEY UPDATE SKIP LOCKED)
@@ -52,7 +53,10 @@ impl Ledger {
             limit,
             per_hour,
             lease_seconds,
-            lease
+            lease,
+            proof.replica,
+            proof.nonce,
+            proof.last_claim,
         )
         .fetch_all(&self.db)
         .await?)
@@ -79,14 +83,18 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn record_proven_new(&self, row: &DueLook, why: &str, by: &By) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
+        let proof = self.proof();
         let done = sqlx::query!(
             "UPDATE databases
              SET state = 'available', withheld_reason = NULL, proven_new_at = now(), probed_at = '{}', available_order = nextval('available_order'),
                  lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL
              WHERE id = $1 AND leased_by = $2 AND state = 'withheld' AND awaits_look
-               AND (SELECT hands_out AND safe_mode_since IS NULL FROM installation)",
+               AND EXISTS (SELECT FROM may_hand_out($3, $4, $5)) AND (SELECT safe_mode_since IS NULL FROM installation)",
             row.id,
-            row.lease
+            row.lease,
+            proof.replica,
+            proof.nonce,
+            proof.last_claim,
         )
         .execute(&mut *tx)
         .await?;
