@@ -83,7 +83,7 @@ pub const QUARANTINE_PASSES: &str = "UPDATE findings SET status = 'quarantined',
       AND subject NOT IN (SELECT neon_project_id FROM databases WHERE state = 'claimed' AND neon_project_id IS NOT NULL)";
 
 /// What of it is left to do.
-pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s', id, kind, status, last_error) FROM findings WHERE status NOT IN ('resolved', 'ignored') AND kind <> 'stray'
+pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s; %s', id, kind, status, last_error, timeline) FROM findings WHERE status NOT IN ('resolved', 'ignored') AND kind <> 'stray'
     UNION ALL SELECT format('pool %s: template %s of %s', name, rolled_revision, template_revision) FROM pools WHERE rolled_revision < template_revision
     UNION ALL SELECT format('pool %s: target %s', name, target) FROM pools WHERE name = 'elastic' AND target = 0
     UNION ALL SELECT format('%s: its usage is due', id) FROM databases

@@ -10,7 +10,7 @@ use neon_client::Operation;
 const CAUSES: [&str; 3] = ["check_availability", "apply_config", "apply_storage_config"];
 const START: &str = "start_compute";
 /// Times of Neon are told in seconds, and what belongs together may be this far apart.
-const NEAR: TimeDelta = TimeDelta::seconds(60);
+pub(super) const NEAR: TimeDelta = TimeDelta::seconds(60);
 
 /// What is known of the activity before Neon is asked.
 pub(super) struct Known<'a> {

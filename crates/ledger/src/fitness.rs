@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, proofs::MAY_HAVE_BEEN_CLAIMED};
 use fleet_types::Time;
 
 /// A project of a list, as far as it tells whether somebody uses it.
@@ -36,7 +36,7 @@ impl Ledger {
             "WITH used AS (
                SELECT d.id, l.name = d.neon_project_name AND NOT is_doubtful AS awaits_look,
                       CASE WHEN l.name <> d.neon_project_name THEN 'Its name on Neon says that somebody holds it.'
-                           WHEN is_doubtful THEN 'It was active on Neon, and Flotilla was not stopped in order: it may have been claimed meanwhile.'
+                           WHEN is_doubtful THEN $8
                            ELSE 'It was active on Neon while nobody had claimed it. The engine looks into it.' END AS reason
                FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS l (project_id, name, last_active_at)
                JOIN databases AS d ON d.neon_project_id = l.project_id
@@ -60,6 +60,7 @@ impl Ledger {
             by.actor,
             by.via.as_str(),
             by.request_id,
+            MAY_HAVE_BEEN_CLAIMED,
         )
         .execute(&self.db)
         .await?;

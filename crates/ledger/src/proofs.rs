@@ -18,6 +18,9 @@ const WAITS: u32 = 40;
 const WAIT: Duration = Duration::from_millis(50);
 /// A process whose proof is older than this has ended, or hangs.
 const ALIVE_SECONDS: f64 = 10.0;
+/// Why what was active is withheld after a start that no stop precedes, until a person decides.
+pub(super) const MAY_HAVE_BEEN_CLAIMED: &str =
+    "It was active on Neon, and Flotilla was not stopped in order: it may have been claimed meanwhile.";
 /// Of one pool, rows that are looked at at a time.
 const PER_POOL: i64 = 8;
 
@@ -254,9 +257,8 @@ impl Ledger {
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "UPDATE databases SET awaits_look = false, lease_until = NULL, leased_by = NULL,
-                    withheld_reason = 'It was active on Neon, and Flotilla was not stopped in order: it may have been claimed meanwhile.'
-             WHERE awaits_look"
+            "UPDATE databases SET awaits_look = false, lease_until = NULL, leased_by = NULL, withheld_reason = $1 WHERE awaits_look",
+            MAY_HAVE_BEEN_CLAIMED
         )
         .execute(&mut *tx)
         .await?;

@@ -7,6 +7,7 @@ use super::act::Step;
 use crate::{
     Inner,
     contents::{LookError, contents},
+    explain::NEAR,
 };
 use fleet_types::Time;
 use ledger::{Backoff, DueFinding, LedgerError};
@@ -46,12 +47,33 @@ impl Inner {
         })
     }
 
-    /// When somebody else was active in it last. A project is active by itself when it is made, and when the engine has looked into it.
+    /// When somebody else was active in it last.
     fn foreign_activity(&self, project: &Project, probed_at: Option<Time>) -> Option<Time> {
         let lasts = TimeDelta::from_std(self.settings.own_activity_lasts).unwrap_or(TimeDelta::MAX);
-        let is_own = |began: Time, at: Time| at <= began + lasts;
-        project.last_active_at.filter(|at| {
-            !is_own(project.created_at, *at) && !probed_at.is_some_and(|probed| *at >= probed && is_own(probed, *at))
-        })
+        project.last_active_at.filter(|at| !is_own_activity(*at, project.created_at, probed_at, lasts))
+    }
+}
+
+/// A project is active by itself when it is made, and when the engine has looked into it: `lasts` from then on. Neon tells whole seconds, by a clock that need
+/// not be the ledger's.
+fn is_own_activity(at: Time, created_at: Time, probed_at: Option<Time>, lasts: TimeDelta) -> bool {
+    at <= created_at + lasts || probed_at.is_some_and(|probed| probed - NEAR <= at && at <= probed + lasts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_own_look_is_no_use_though_neon_tells_whole_seconds() {
+        let at = |milliseconds: i64| Time::from_timestamp_millis(1_800_000_000_000 + milliseconds).expect("a time");
+        let (created, lasts) = (at(-90_000_000), TimeDelta::seconds(600));
+        let is_own = |active, probed| is_own_activity(at(active), created, probed, lasts);
+        assert!(is_own(7_000, Some(at(7_400))), "told as the second in which it began");
+        assert!(is_own(600_000, Some(at(7_400))), "until it falls asleep by itself");
+        assert!(!is_own(-90_000, Some(at(7_400))), "before the engine came");
+        assert!(!is_own(610_000, Some(at(7_400))), "after its compute slept");
+        assert!(!is_own(7_000, None), "the engine has never looked");
+        assert!(is_own(-89_500_000, None), "as it was made");
     }
 }

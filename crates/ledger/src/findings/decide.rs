@@ -1,11 +1,12 @@
 //! What an operator decides about a finding. Every decision leaves its event and a line in the finding's timeline.
 
 use serde_json::json;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::DueFinding;
 use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{Finding, FindingAction, FindingKind};
+use fleet_types::{Finding, FindingAction, FindingKind, Resolution};
 
 /// Strays that are ignored by one decision at most.
 const AT_ONCE: i64 = 10_000;
@@ -199,18 +200,8 @@ impl Ledger {
                 project.region_id, project.pg_version
             )));
         };
-        sqlx::query!(
-            "UPDATE findings
-             SET status = 'resolved', resolved_at = now(), resolution = 'adopted', database_id = $2, lease_until = NULL, leased_by = NULL,
-                 timeline = timeline || jsonb_build_object('at', now(), 'what', 'Adopted into the pool.', 'by', $3::text, 'reason', $4::text)
-             WHERE id = $1",
-            due.id,
-            row.id,
-            by.actor,
-            by.reason
-        )
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query!("UPDATE findings SET database_id = $2 WHERE id = $1", due.id, row.id).execute(&mut *tx).await?;
+        resolve(&mut tx, due, Resolution::Adopted, "Adopted into the pool.", by).await?;
         let event = NewEvent {
             kind: "database.adopted",
             database_id: Some(row.id),
@@ -255,17 +246,7 @@ impl Ledger {
                 "Its claim is not known any more. Ignore the finding, and look into the project on Neon.",
             )));
         }
-        sqlx::query!(
-            "UPDATE findings
-             SET status = 'resolved', resolved_at = now(), resolution = 'taken_back', lease_until = NULL, leased_by = NULL,
-                 timeline = timeline || jsonb_build_object('at', now(), 'what', 'Given back to its owner.', 'by', $2::text, 'reason', $3::text)
-             WHERE id = $1",
-            due.id,
-            by.actor,
-            by.reason
-        )
-        .execute(&mut *tx)
-        .await?;
+        resolve(&mut tx, due, Resolution::TakenBack, "Given back to its owner.", by).await?;
         let event = NewEvent {
             kind: "database.taken_back",
             database_id: due.database_id,
@@ -283,17 +264,7 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn record_recovered(&self, due: &DueFinding, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        sqlx::query!(
-            "UPDATE findings
-             SET status = 'resolved', resolved_at = now(), resolution = 'recovered', recoverable_until = NULL, lease_until = NULL, leased_by = NULL,
-                 timeline = timeline || jsonb_build_object('at', now(), 'what', 'Recovered on Neon.', 'by', $2::text, 'reason', $3::text)
-             WHERE id = $1",
-            due.id,
-            by.actor,
-            by.reason
-        )
-        .execute(&mut *tx)
-        .await?;
+        resolve(&mut tx, due, Resolution::Recovered, "Recovered on Neon.", by).await?;
         if due.kind.ends_in_deletion() {
             sqlx::query!(
                 "INSERT INTO findings (kind, status, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, timeline, synthetic_size_bytes,
@@ -318,6 +289,30 @@ impl Ledger {
         insert_event(&mut *tx, &event, by).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// A person's decision has ended it, and the project is alive.
+async fn resolve(
+    db: &mut PgConnection,
+    due: &DueFinding,
+    how: Resolution,
+    what: &str,
+    by: &By,
+) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "UPDATE findings
+         SET status = 'resolved', resolved_at = now(), resolution = $2, recoverable_until = NULL, lease_until = NULL, leased_by = NULL,
+             timeline = timeline || jsonb_build_object('at', now(), 'what', $3::text, 'by', $4::text, 'reason', $5::text)
+         WHERE id = $1",
+        due.id,
+        how.as_str(),
+        what,
+        by.actor,
+        by.reason
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
