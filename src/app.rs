@@ -13,7 +13,7 @@ use crate::pages::{
     DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage,
     PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
 };
-use crate::types::text;
+use fleet_types::text;
 
 /// Addresses of what every page loads; the server knows under which names a build has left them.
 #[derive(Clone, Debug, PartialEq, Eq)]

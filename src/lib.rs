@@ -1,10 +1,12 @@
 //! Flotilla: a fleet console and pool engine for platforms that give every user a Postgres database on Neon.
 //!
-//! - [`types`]: plain data that browser and server share
+//! Browser and server share
 //! - [`components`]: look and behaviour that know nothing of databases
 //! - [`pages`]: one file per screen
 //! - [`rpc`]: server functions, the pages' way to the server
-//! - [`server`]: everything that never reaches the browser
+//!
+//! Everything else never reaches the browser. Three sentences are the architecture: only [`ledger`] writes SQL, only [`engine`] calls Neon, only [`rpc`] and
+//! [`http`] see a request.
 
 #![recursion_limit = "256"]
 
@@ -12,9 +14,29 @@ pub mod app;
 pub mod components;
 pub mod pages;
 pub mod rpc;
+
 #[cfg(feature = "ssr")]
-pub mod server;
-pub use fleet_types as types;
+pub mod auth;
+#[cfg(feature = "ssr")]
+pub mod cli;
+#[cfg(feature = "ssr")]
+pub mod config;
+#[cfg(feature = "ssr")]
+pub mod demo;
+#[cfg(feature = "ssr")]
+pub mod http;
+#[cfg(feature = "ssr")]
+pub mod metrics;
+#[cfg(feature = "ssr")]
+pub mod site;
+#[cfg(feature = "ssr")]
+pub mod start;
+#[cfg(feature = "ssr")]
+pub mod state;
+#[cfg(feature = "ssr")]
+pub mod stop;
+#[cfg(feature = "ssr")]
+pub mod telemetry;
 
 /// Attaches to the HTML that the server rendered. A page that is a part of its own is loaded first.
 #[cfg(feature = "hydrate")]

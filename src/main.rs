@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use flotilla::server::{cli::Cli, config::Misconfigured, telemetry};
+use flotilla::{cli::Cli, config::Misconfigured, telemetry};
 use include_dir::Dir;
 
 /// Pages are rendered on the threads that answer requests: with fewer, one that waits for another could wait for ever.

@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<()> {
     ensure!(options.binary.is_file(), "there is no {}: `make build` makes it", options.binary.display());
-    flotilla::server::engine::prepare_tls();
+    engine::prepare_tls();
     let ground = Ground::prepare().await?;
     let mut report = Report::default();
     let outcome = measure(options, &ground, &mut report).await;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Duration, Utc};
-use flotilla::{server::ledger::SeedRow, types::Connection};
+use fleet_types::Connection;
+use ledger::SeedRow;
 use neon_emulator::{Quota, SeedProject, SeededProject};
 use uuid::Uuid;
 

@@ -7,14 +7,14 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use embedded_postgres::{Postgres, Settings};
-use flotilla::server::{
+use flotilla::{
     auth::Scope,
     cli::token::{self, NewToken},
-    ledger::{Ledger, NewPool},
-    secrets::Secrets,
 };
+use ledger::{Ledger, NewPool};
 use neon_emulator::Emulator;
 use reqwest::Url;
+use secrets::Secrets;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::report::progress;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Refresh, Refusal, Toasts, Tone, browser};
-use crate::types::{AppError, Outcome};
+use fleet_types::{AppError, Outcome};
 
 /// The answers to all actions of a page. Belongs to the page, so that it outlives a refresh.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 use super::{answers::Answers, failure::Failure, look, session};
 use crate::components::{Glyph, Live, Panel, SubmitButton, Timestamp};
 use crate::rpc::engine::{RunChecks, last_examination};
-use crate::types::{Check, Examination, Permission};
+use fleet_types::{Check, Examination, Permission};
 
 #[component]
 pub fn Checks() -> impl IntoView {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::{checks::Checks, failure::Failure, look, tiers::TiersPanel, unreadable::UnreadablePanel};
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Skeleton, Timestamp};
 use crate::rpc::engine::duties;
-use crate::types::{DutyRun, DutyStatus, Time};
+use fleet_types::{DutyRun, DutyStatus, Time};
 
 #[component]
 pub fn EnginePage() -> impl IntoView {

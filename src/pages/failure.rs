@@ -6,7 +6,7 @@ use leptos_router::hooks::{use_location, use_query_map};
 
 use super::{path, user_text::UserText};
 use crate::components::{EmptyState, Glyph, Icon};
-use crate::types::AppError;
+use fleet_types::AppError;
 
 /// In place of a page or a part of it. On the server it also sets the status of the answer.
 #[component]

@@ -8,7 +8,7 @@ use leptos_router::hooks::use_location;
 
 use super::{failure::FormFailure, path, session, status::StatusStrip, user_text::UserText};
 use crate::components::{Glyph, Icon, ToastHost, browser};
-use crate::types::text;
+use fleet_types::text;
 
 const LOOKUP_FIELD: &str = "look-up";
 

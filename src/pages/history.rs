@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::path;
 use super::user_text::UserText;
 use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
-use crate::types::{Event, PoolRange, bytes, duration, grouped};
+use fleet_types::{Event, PoolRange, bytes, duration, grouped};
 
 /// How an event writes a side that holds nothing.
 const NOTHING: &str = "–";

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Tone};
-use crate::types::{
+use fleet_types::{
     BlockReason, CheckVerdict, DatabaseRow, DatabaseState, EndpointState, Finding, FindingKind, FindingStatus,
     StatusLevel, Storage, bytes,
 };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::components::{EmptyState, Glyph, PageHead, Panel, Skeleton};
 use crate::rpc::lookup::look_up;
-use crate::types::{LookupAnswer, LookupHit, text};
+use fleet_types::{LookupAnswer, LookupHit, text};
 
 #[component]
 pub fn LookupPage() -> impl IntoView {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use uuid::Uuid;
 
-use crate::types::{
+use fleet_types::{
     DatabaseFilter, DatabaseSort, DatabaseState, FindingFilter, FindingKind, FindingStatus, PagePosition, PolicyDraft,
     PoolRange, UsageRange,
 };

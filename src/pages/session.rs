@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::types::{Operator, Permission};
+use fleet_types::{Operator, Permission};
 
 #[derive(Clone)]
 struct SignedInAs(Option<Operator>);

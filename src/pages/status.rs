@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::{look, path};
 use crate::components::{Freshness, Glyph, Icon, Live, TimeStyleSwitch};
 use crate::rpc::fleet::status;
-use crate::types::{Problem, Status, StatusLevel, duration, grouped};
+use fleet_types::{Problem, Status, StatusLevel, duration, grouped};
 
 /// Seconds between two looks.
 const EVERY: u32 = 5;

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::failure::Failure;
 use crate::components::{Fact, Freshness, Glyph, Icon, Live, Panel, Skeleton, Timestamp};
 use crate::rpc::engine::usage_tiers;
-use crate::types::{MOST_COUNTED, UsageRefusal, UsageTiers, grouped};
+use fleet_types::{MOST_COUNTED, UsageRefusal, UsageTiers, grouped};
 
 #[component]
 pub fn TiersPanel() -> impl IntoView {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::user_text::UserText;
 use crate::components::{Live, Panel, Timestamp};
 use crate::rpc::engine::unreadable_records;
-use crate::types::{UnreadableRecord, grouped};
+use fleet_types::{UnreadableRecord, grouped};
 
 #[component]
 pub fn UnreadablePanel() -> impl IntoView {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::types::text;
+use fleet_types::text;
 
 /// Isolated, so that its direction of writing ends with it, and with everything visible that would not be seen.
 #[component]

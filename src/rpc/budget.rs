@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{ApiBudget, AppError, PoolRange};
+use fleet_types::{ApiBudget, AppError, PoolRange};
 
 #[server(name = ReadApiBudget, endpoint = "api-budget", input = GetUrl)]
 pub async fn api_budget(range: PoolRange) -> Result<ApiBudget, AppError> {
-    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.engine.api_budget(range).await?)
 }

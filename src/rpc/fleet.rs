@@ -3,16 +3,16 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::types::{AppError, FleetHealth, Status};
+use fleet_types::{AppError, FleetHealth, Status};
 
 #[server(name = ReadFleetHealth, endpoint = "fleet-health", input = GetUrl)]
 pub async fn fleet_health() -> Result<FleetHealth, AppError> {
-    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.fleet_health().await?)
 }
 
 #[server(name = ReadStatus, endpoint = "status", input = GetUrl)]
 pub async fn status() -> Result<Status, AppError> {
-    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.status().await?)
 }

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use crate::types::{AppError, LookupAnswer};
+use fleet_types::{AppError, LookupAnswer};
 
 /// A POST, so that what is looked for stands in no access log.
 #[server(endpoint = "look-up")]
 pub async fn look_up(query: String) -> Result<LookupAnswer, AppError> {
-    let caller = crate::server::auth::permit(crate::types::Permission::Read)?;
+    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.look_up(&query).await?)
 }

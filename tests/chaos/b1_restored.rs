@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::{
-    engine::{Neon, NeonConfig, Repair},
-    ledger::By,
-    secrets::Secrets,
-};
+use engine::{Neon, NeonConfig, Repair};
+use ledger::By;
 use reqwest::{Method, StatusCode};
+use secrets::Secrets;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::{Instant, sleep};

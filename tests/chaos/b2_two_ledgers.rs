@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use flotilla::server::ledger::{By, Ledger};
+use ledger::{By, Ledger};
 use reqwest::StatusCode;
 
 use crate::{

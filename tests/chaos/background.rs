@@ -2,10 +2,8 @@
 //! a pool whose policy wants more, templates that roll out, checks that have not run for long.
 
 use chrono::{TimeDelta, Utc};
-use flotilla::{
-    server::ledger::{By, NewPool},
-    types::{Policy, SizingRate, Template},
-};
+use fleet_types::{Policy, SizingRate, Template};
+use ledger::{By, NewPool};
 use neon_emulator::SeedProject;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla::server::engine::EngineSettings;
+use engine::EngineSettings;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::{World, postgres_url};

@@ -34,7 +34,7 @@ struct Rules {
 impl Gateway {
     /// In front of this API, whose base URL ends in `/api/v2`.
     pub async fn before(upstream: &str) -> Self {
-        flotilla::server::engine::prepare_tls();
+        engine::prepare_tls();
         let upstream = upstream.trim_end_matches("/api/v2").to_owned();
         let rules =
             Arc::new(Rules { upstream, client: Client::new(), refuse: Mutex::default(), edit: Mutex::default() });

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use flotilla::{server::engine::EngineSettings, types::CheckVerdict};
+use engine::EngineSettings;
+use fleet_types::CheckVerdict;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -129,7 +130,7 @@ async fn j1_damaged_records_stop_nothing_and_prove_nothing() {
 }
 
 async fn console(server: &crate::support::Server) -> String {
-    let cookie = server.sign_in(flotilla::types::Role::Viewer).await;
+    let cookie = server.sign_in(fleet_types::Role::Viewer).await;
     let request = server.anonymous(Method::GET, "/engine").header(reqwest::header::COOKIE, cookie);
     request.send().await.unwrap().text().await.unwrap()
 }

@@ -13,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::{engine::CrashPoint, ledger::By};
+use engine::CrashPoint;
+use ledger::By;
 use neon_emulator::{Fault, Rule};
 use reqwest::Method;
 use serde_json::json;

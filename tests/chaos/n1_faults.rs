@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla::server::ledger::By;
+use ledger::By;
 use neon_emulator::{Fault, Rule, Stats};
 use tokio::time::Instant;
 

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use flotilla::{
-    server::engine::{Doctor, Extent, Neon, NeonConfig},
-    types::{Check, CheckVerdict},
-};
+use engine::{Doctor, Extent, Neon, NeonConfig};
+use fleet_types::{Check, CheckVerdict};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::sleep;

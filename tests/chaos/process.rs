@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::{
+use flotilla::{
     auth::Scope,
     cli::token::{self, NewToken},
 };
@@ -114,7 +114,7 @@ pub struct Caller {
 
 impl Caller {
     pub async fn of(world: &World, urls: &[String]) -> Self {
-        flotilla::server::engine::prepare_tls();
+        engine::prepare_tls();
         let name = format!("caller {}", Uuid::now_v7());
         let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
         let token = token::create(&world.ledger, &NewToken::new(&name, &scopes)).await.unwrap();

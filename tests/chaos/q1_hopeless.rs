@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::ledger::By;
+use ledger::By;
 use reqwest::Method;
 use tokio::time::Instant;
 

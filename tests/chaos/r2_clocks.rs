@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use flotilla::server::ledger::By;
+use ledger::By;
 use neon_emulator::{Fault, Rule};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use flotilla::server::ledger::By;
+use ledger::By;
 use neon_emulator::{Fault, Rule};
 use proptest::{
     collection::vec,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla::types::{CreationStep, PoolRange};
+use fleet_types::{CreationStep, PoolRange};
 use neon_emulator::Cut;
 use tokio::time::{Instant, sleep};
 

@@ -1,11 +1,9 @@
 //! Who may do what: every route of the API and every server function, for everybody.
 
+use fleet_types::Role;
 use flotilla::{
-    server::{
-        auth::Scope,
-        cli::token::{self, NewToken},
-    },
-    types::Role,
+    auth::Scope,
+    cli::token::{self, NewToken},
 };
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use flotilla::{server::cli::operator, types::Role};
+use fleet_types::Role;
+use flotilla::cli::operator;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 
 use crate::{

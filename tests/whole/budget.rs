@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flotilla::{
-    server::ledger::{By, CallsWanted, Ledger, SweptPage},
-    types::{Outcome, PoolRange, Role},
-};
+use fleet_types::{Outcome, PoolRange, Role};
+use ledger::{By, CallsWanted, Ledger, SweptPage};
 use neon_client::{Rate, rate::PERMIT_LIFETIME};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};

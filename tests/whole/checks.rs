@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flotilla::server::ledger::By;
+use ledger::By;
 use neon_emulator::{Fault, Rule};
 use sqlx::{Connection, Executor, PgConnection};
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flotilla::{
-    server::ledger::By,
-    types::{DatabaseFilter, PagePosition},
-};
+use fleet_types::{DatabaseFilter, PagePosition};
+use ledger::By;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use flotilla::server::{
+use flotilla::{
     auth::Scope,
     cli::token::{self, NewToken},
-    ledger::{By, ClaimStatus, Claimant, LedgerError, NewPool, Via},
 };
+use ledger::{By, ClaimStatus, Claimant, LedgerError, NewPool, Via};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -202,7 +202,7 @@ async fn a_claim_never_changes_an_owner_unless_it_says_so() {
     let update = json!({ "owner": ada("new@mail.example", Some("free")), "pool": "europe", "update_owner": true });
     let (status, changed) = server.claim_with(update.clone(), Some("k2")).await;
     assert_eq!((status, &changed["owner"]["email"]), (StatusCode::OK, &json!("new@mail.example")), "{changed}");
-    let changes = |events: &[flotilla::types::Event]| {
+    let changes = |events: &[fleet_types::Event]| {
         let changes = events.iter().filter(|event| event.kind == "owner.changed");
         changes.map(|event| (event.before.clone().unwrap()["email"].clone(), event.via.clone())).collect::<Vec<_>>()
     };

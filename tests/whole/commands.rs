@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
-use flotilla::server::cli;
+use flotilla::cli;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator};
 use tokio::net::TcpListener;
 use uuid::Uuid;

@@ -1,9 +1,7 @@
 //! What a complete sweep concludes when everything has come apart at once.
 
-use flotilla::server::{
-    engine::EngineSettings,
-    ledger::{By, Concluded, SightedBy, Taken},
-};
+use engine::EngineSettings;
+use ledger::{By, Concluded, SightedBy, Taken};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 

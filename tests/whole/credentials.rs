@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
+use fleet_types::Role;
 use flotilla::{
-    server::{
-        auth::Scope,
-        cli::token::{self, NewToken},
-        ledger::{Ledger, NewPool},
-    },
-    types::Role,
+    auth::Scope,
+    cli::token::{self, NewToken},
 };
+use ledger::{Ledger, NewPool};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -189,7 +187,7 @@ async fn the_credentials_of_a_database_that_nobody_has_claimed_are_shown_to_nobo
     let (status, problem) = disclosed(&server, &token, &available).await;
     assert_eq!(status, StatusCode::CONFLICT, "{problem}");
     let claimed = Claimed::by(&server, "ada").await;
-    world.ledger.release(claimed.id.parse().unwrap(), &flotilla::server::ledger::By::cli()).await.unwrap();
+    world.ledger.release(claimed.id.parse().unwrap(), &ledger::By::cli()).await.unwrap();
     assert_eq!(disclosed(&server, &token, &claimed).await.0, StatusCode::CONFLICT, "nor after it was given up");
     assert_eq!(number(&world, DISCLOSURES).await, 0);
     server.stop().await;

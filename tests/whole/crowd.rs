@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

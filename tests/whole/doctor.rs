@@ -2,13 +2,9 @@
 
 use std::process::{Command, Output};
 
-use flotilla::{
-    server::{
-        engine::{Doctor, Extent},
-        ledger::Invariant,
-    },
-    types::{CheckVerdict, Examination, Role},
-};
+use engine::{Doctor, Extent};
+use fleet_types::{CheckVerdict, Examination, Role};
+use ledger::Invariant;
 use reqwest::{Method, header};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};

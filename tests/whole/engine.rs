@@ -1,6 +1,6 @@
 //! The engine against the emulated Neon: what an operator does arrives there, and the pool keeps itself full.
 
-use flotilla::types::DatabaseState;
+use fleet_types::DatabaseState;
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ async fn projects_whose_creation_was_never_answered_are_adopted_and_not_made_twi
     let server = world.serve().await;
     until("there is a mark", || async { world.ledger.installation().await.unwrap().was_marked }).await;
     world.emulator.faults().add(Rule::new(Fault::AnswerLost).on("POST", "/projects").times(COUNT as u32));
-    world.ledger.set_target("standard", COUNT as i32, &flotilla::server::ledger::By::cli()).await.unwrap();
+    world.ledger.set_target("standard", COUNT as i32, &ledger::By::cli()).await.unwrap();
     server.until_available(COUNT).await;
     let truth = world.living_on_neon().await;
     assert_eq!(truth.len() as i64, COUNT, "as many projects on Neon as rows");

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flotilla::{app::App, types::Role};
+use fleet_types::Role;
+use flotilla::app::App;
 use reqwest::{Method, header};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 

@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flotilla::server::{
-    AppState,
-    engine::{Doctor, Extent},
-    stop::Stop,
-};
+use engine::{Doctor, Extent};
+use flotilla::{state::AppState, stop::Stop};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
@@ -229,7 +226,7 @@ async fn a_private_address_answers_without_a_token_also_when_the_ledger_is_gone(
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = Stop::default();
     let state = AppState { stop: stop.clone(), ..server.state.clone() };
-    let served = tokio::spawn(flotilla::server::http::serve_metrics(state, listener));
+    let served = tokio::spawn(flotilla::http::serve_metrics(state, listener));
     let scrape = async || Scrape::read(&reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap());
     assert_eq!(scrape().await.value("flotilla_ledger_up"), 1.0);
     for hidden in ["/", "/databases", "/api/v1/pools", "/rpc/fleet-health"] {

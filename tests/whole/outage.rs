@@ -45,7 +45,7 @@ async fn a_pool_fills_through_faults_of_every_kind() {
     }
     faults.add(Rule::new(Fault::Html).with_probability(0.05));
     faults.add(Rule::new(Fault::TruncatedJson).with_probability(0.05));
-    world.ledger.set_target("standard", 8, &flotilla::server::ledger::By::cli()).await.unwrap();
+    world.ledger.set_target("standard", 8, &ledger::By::cli()).await.unwrap();
     server.until_available(8).await;
     faults.clear();
     let posts = world.emulator.stats();

@@ -1,6 +1,6 @@
 //! Pages as the server renders them: whole, safe, and without JavaScript.
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! What is pasted into the look-up box: led to the record that it names, without its password in any address, page or row.
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};

@@ -6,11 +6,11 @@
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
-use flotilla::server::{
+use flotilla::{
     cli::Cli,
-    ledger::Ledger,
     start::{OlderLedger, OpenLedger},
 };
+use ledger::Ledger;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},

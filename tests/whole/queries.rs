@@ -1,6 +1,6 @@
 //! Queries of console and API are read alike: by both names, what is empty as absent, and nonsense never as a wish to see everything.
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 

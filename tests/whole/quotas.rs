@@ -1,6 +1,6 @@
 //! Forms that several people have open: nobody's change is undone unseen.
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 

@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use flotilla::{
-    server::{
-        engine::EngineSettings,
-        ledger::{By, FindingRules},
-    },
-    types::{Finding, FindingKind, FindingStatus, Resolution, Role, StatusLevel},
-};
+use engine::EngineSettings;
+use fleet_types::{Finding, FindingKind, FindingStatus, Resolution, Role, StatusLevel};
+use ledger::{By, FindingRules};
 use neon_emulator::{Fault, Quota, Rule};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

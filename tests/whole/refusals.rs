@@ -1,6 +1,6 @@
 //! What Neon refuses for good: it stays visible with Neon's reason, is not asked for again and again, and ends when the cause is gone.
 
-use flotilla::types::{DatabaseState, Role};
+use fleet_types::{DatabaseState, Role};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 

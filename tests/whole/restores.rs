@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flotilla::server::engine::EngineSettings;
+use engine::EngineSettings;
 use neon_emulator::{Cut, Fault, Rule};
 use reqwest::StatusCode;
 use serde_json::Value;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use flotilla::{
-    server::{engine::EngineSettings, ledger::By},
-    types::{CreationStep, PoolDetail, PoolRange, PoolSummary, Role},
-};
+use engine::EngineSettings;
+use fleet_types::{CreationStep, PoolDetail, PoolRange, PoolSummary, Role};
+use ledger::By;
 use neon_emulator::Cut;
 use reqwest::{Method, StatusCode, header};
 use sqlx::{Connection, Executor, PgConnection};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla::server::engine::EngineSettings;
+use engine::EngineSettings;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};

@@ -9,7 +9,8 @@ use std::{
     process::{Command, Output},
 };
 
-use flotilla::server::{cli, secrets::Secrets};
+use flotilla::cli;
+use secrets::Secrets;
 use uuid::Uuid;
 
 use crate::support::{NEON_KEY, World};

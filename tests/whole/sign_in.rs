@@ -2,14 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use flotilla::{
-    server::{
-        auth::password,
-        cli::operator,
-        ledger::{By, NewOperator},
-    },
-    types::Role,
-};
+use fleet_types::Role;
+use flotilla::{auth::password, cli::operator};
+use ledger::{By, NewOperator};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;

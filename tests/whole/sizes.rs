@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use flotilla::{
-    server::{engine::EngineSettings, ledger::ListedProject},
-    types::{BlockReason, Role},
-};
+use engine::EngineSettings;
+use fleet_types::{BlockReason, Role};
+use ledger::ListedProject;
 use neon_emulator::VIRGIN_SIZE;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

@@ -3,10 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{TimeDelta, Utc};
-use flotilla::{
-    server::ledger::{By, SeedHour},
-    types::{Asks, Peak, Policy, PoolDetail, PoolRange, Role, SizingRate, Template, When},
-};
+use fleet_types::{Asks, Peak, Policy, PoolDetail, PoolRange, Role, SizingRate, Template, When};
+use ledger::{By, SeedHour};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

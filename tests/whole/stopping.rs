@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flotilla::server::{
+use flotilla::{
     auth::Scope,
     cli::token::{self, NewToken},
-    ledger::By,
 };
+use ledger::By;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -58,7 +58,7 @@ impl Process {
             .stderr(log)
             .spawn()
             .unwrap();
-        flotilla::server::engine::prepare_tls();
+        engine::prepare_tls();
         let name = format!("caller {}", Uuid::now_v7());
         let token = token::create(&world.ledger, &NewToken::new(&name, &[Scope::Claim, Scope::Read])).await.unwrap();
         let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();

@@ -3,25 +3,23 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use clap::Parser;
+use engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts};
+use fleet_types::{Connection, Role};
 use flotilla::{
-    server::{
-        AppState,
-        auth::Scope,
-        cli::{
-            Cli, operator,
-            token::{self, NewToken},
-        },
-        engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts},
-        http,
-        ledger::{By, Ledger, NewOperator, NewPool, SeedRow},
-        metrics::Metrics,
-        secrets::Secrets,
-        stop::Stop,
+    auth::Scope,
+    cli::{
+        Cli, operator,
+        token::{self, NewToken},
     },
-    types::{Connection, Role},
+    http,
+    metrics::Metrics,
+    state::AppState,
+    stop::Stop,
 };
+use ledger::{By, Ledger, NewOperator, NewPool, SeedRow};
 use neon_emulator::{Emulator, ProjectTruth};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
+use secrets::Secrets;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;

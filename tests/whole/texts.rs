@@ -1,6 +1,6 @@
 //! Texts that are none: the same is refused in console, API and command line, and nothing of it is an internal error.
 
-use flotilla::types::Role;
+use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 

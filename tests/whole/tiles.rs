@@ -1,9 +1,7 @@
 //! A number that links to a table is the number of its rows.
 
-use flotilla::{
-    server::ledger::By,
-    types::{DatabaseFilter, FindingFilter, FindingKind, FindingStatus, PagePosition, Role, Total},
-};
+use fleet_types::{DatabaseFilter, FindingFilter, FindingKind, FindingStatus, PagePosition, Role, Total};
+use ledger::By;
 use reqwest::{Method, header};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -60,7 +58,7 @@ async fn every_number_that_links_to_a_table_is_the_number_of_its_rows() {
         for (count, state) in [(pool.available, "available"), (pool.claimed, "claimed")] {
             let filter = DatabaseFilter {
                 pool: Some(pool.name.clone()),
-                state: flotilla::types::DatabaseState::parse(state),
+                state: fleet_types::DatabaseState::parse(state),
                 ..DatabaseFilter::default()
             };
             assert_eq!(count, rows(&world, &filter).await, "{state} of {}", pool.name);

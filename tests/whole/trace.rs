@@ -5,10 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use flotilla::{
-    server::telemetry::{LogFormat, init_to},
-    types::{Event, Role},
-};
+use fleet_types::{Event, Role};
+use flotilla::telemetry::{LogFormat, init_to};
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

@@ -2,10 +2,8 @@
 
 use std::process::Command;
 
-use flotilla::{
-    server::ledger::By,
-    types::{PoolRange, Role, Template},
-};
+use fleet_types::{PoolRange, Role, Template};
+use ledger::By;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};

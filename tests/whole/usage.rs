@@ -3,10 +3,8 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
-use flotilla::{
-    server::ledger::{DayUsage, DueUsage, PeriodUsage, Recorded},
-    types::{BlockReason, DatabaseState, UsageDay, UsageSource},
-};
+use fleet_types::{BlockReason, DatabaseState, UsageDay, UsageSource};
+use ledger::{DayUsage, DueUsage, PeriodUsage, Recorded};
 use neon_emulator::{Fault, Pattern, Rule, SeedProject};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -320,7 +318,7 @@ async fn taking_a_batch_reads_an_index_and_no_more_of_it_than_the_batch() {
 async fn the_console_shows_what_is_known_and_what_is_not() {
     let (world, _, found) = stocked(1).await;
     let server = world.serve_without_duties().await;
-    let cookie = server.sign_in(flotilla::types::Role::Viewer).await;
+    let cookie = server.sign_in(fleet_types::Role::Viewer).await;
     let page = async |path: &str| {
         let answer = server.anonymous(Method::GET, path).header("cookie", &cookie).send().await.unwrap();
         answer.text().await.unwrap()
@@ -337,7 +335,7 @@ async fn the_console_shows_what_is_known_and_what_is_not() {
     assert!(shown.contains("Neon does not tell data transfer by day here."));
     assert!(page(&format!("{path}?usage=90d")).await.contains("Usage by day"));
     assert!(page("/databases").await.contains("usage as of"));
-    world.ledger.refuse_usage(flotilla::types::UsageSource::V2, 60, "The plan does not offer it.").await.unwrap();
+    world.ledger.refuse_usage(fleet_types::UsageSource::V2, 60, "The plan does not offer it.").await.unwrap();
     let engine = page("/engine").await;
     assert!(engine.contains("Not known: data transfer by day. The plan does not offer it."), "{engine}");
     assert!(engine.contains("the oldest answer is of"));

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::tables::class_name;
 use crate::components::{EmptyState, Glyph, Meter, Table, Tone};
-use crate::types::{JobProgress, duration, grouped};
+use fleet_types::{JobProgress, duration, grouped};
 
 #[component]
 pub fn Jobs(jobs: Vec<JobProgress>) -> impl IntoView {

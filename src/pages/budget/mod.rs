@@ -17,7 +17,7 @@ use self::{
 use super::failure::Failure;
 use crate::components::{Freshness, Live, Meter, PageHead, Panel, Skeleton, Tone};
 use crate::rpc::budget::api_budget;
-use crate::types::{ApiBudget, BucketUse, PoolRange, grouped};
+use fleet_types::{ApiBudget, BucketUse, PoolRange, grouped};
 
 /// Seconds between two looks; a long history is read less often.
 fn pace_of(range: PoolRange) -> u32 {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{Chart, ChartData, EmptyState, Glyph, Live, Mark, Panel, Series};
 use crate::pages::{fleet::whole, path};
-use crate::types::{ApiBudget, CallPoint, PoolRange};
+use fleet_types::{ApiBudget, CallPoint, PoolRange};
 
 #[component]
 pub fn Past(live: Live<ApiBudget>) -> impl IntoView {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Table};
-use crate::types::{CALL_TIME_BOUNDS_MS, CallSum, ClassUse, RouteUse, grouped};
+use fleet_types::{CALL_TIME_BOUNDS_MS, CallSum, ClassUse, RouteUse, grouped};
 
 /// A class in words.
 pub fn class_name(class: &str) -> &'static str {

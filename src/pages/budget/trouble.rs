@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Glyph, Icon, Timestamp};
-use crate::types::{ApiBudget, BucketPause, RouteBreaker};
+use fleet_types::{ApiBudget, BucketPause, RouteBreaker};
 
 #[component]
 pub fn Trouble(budget: ApiBudget) -> impl IntoView {

@@ -7,7 +7,7 @@ use super::quota_draft::{Draft, Refill};
 use crate::components::{Glyph, Icon, Refresh};
 use crate::pages::{answers::Answers, session};
 use crate::rpc::database as rpc;
-use crate::types::{AppError, Credentials, DatabaseDetail, Permission};
+use fleet_types::{AppError, Credentials, DatabaseDetail, Permission};
 
 /// The ids of the dialogs.
 pub const QUOTA: &str = "edit-quota";

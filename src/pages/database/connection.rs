@@ -11,7 +11,7 @@ use crate::components::{
     Timestamp,
 };
 use crate::pages::session;
-use crate::types::{Credentials, DatabaseDetail, DatabaseState, Permission};
+use fleet_types::{Credentials, DatabaseDetail, DatabaseState, Permission};
 
 const SHOWN_FOR_SECONDS: u32 = 30;
 const NEEDS_SCRIPT: &str =

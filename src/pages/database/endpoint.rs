@@ -7,7 +7,7 @@ use crate::components::{Decision, Dialog, Fact, Glyph, Live, OpenDialog, Panel, 
 use crate::pages::look::{self, LookBadge};
 use crate::pages::pools::compute;
 use crate::pages::session;
-use crate::types::{DatabaseDetail, DatabaseState, EndpointState, Permission, duration};
+use fleet_types::{DatabaseDetail, DatabaseState, EndpointState, Permission, duration};
 
 #[component]
 pub fn EndpointPanel(live: Live<DatabaseDetail>) -> impl IntoView {
@@ -33,7 +33,7 @@ fn endpoint(detail: &DatabaseDetail) -> AnyView {
     }
 }
 
-pub fn moment(at: Option<crate::types::Time>) -> AnyView {
+pub fn moment(at: Option<fleet_types::Time>) -> AnyView {
     match at {
         Some(at) => view! { <Timestamp at /> }.into_any(),
         None => view! { <span class="text-muted">"never"</span> }.into_any(),

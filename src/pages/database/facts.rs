@@ -6,7 +6,7 @@ use super::endpoint::moment;
 use crate::components::{CopyButton, EmptyState, Fact, Glyph, Live, Panel, Timestamp};
 use crate::pages::path;
 use crate::pages::user_text::UserText;
-use crate::types::{DatabaseDetail, Owner, PoolRange, Time};
+use fleet_types::{DatabaseDetail, Owner, PoolRange, Time};
 
 #[component]
 pub fn OwnerPanel(live: Live<DatabaseDetail>) -> impl IntoView {

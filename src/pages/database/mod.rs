@@ -29,7 +29,7 @@ use super::history::History;
 use super::look::RowBadges;
 use crate::components::{Badge, Freshness, Live, PageHead, Panel, Skeleton, Tone};
 use crate::rpc::database::database;
-use crate::types::{AppError, DatabaseDetail, DatabaseState, text};
+use fleet_types::{AppError, DatabaseDetail, DatabaseState, text};
 
 /// Seconds between refreshes: at rest, and while something is under way.
 const AT_REST: u32 = 5;

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::actions::QUOTA;
 use crate::components::{Glyph, Live, Meter, OpenDialog, Panel, Timestamp};
 use crate::pages::{look, session};
-use crate::types::{DatabaseDetail, Permission, Quota, Usage, bytes, duration};
+use fleet_types::{DatabaseDetail, Permission, Quota, Usage, bytes, duration};
 
 /// One quota: its name, what is used, its limit, and how both are written.
 #[derive(Clone, Copy)]

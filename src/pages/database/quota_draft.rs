@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::types::{AppError, DatabaseDetail, QuotaChange};
+use fleet_types::{AppError, DatabaseDetail, QuotaChange};
 
 /// One field as it is being written.
 #[derive(Clone, Copy)]
@@ -136,7 +136,7 @@ fn hours_text(limit: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::parse_bytes;
+    use fleet_types::parse_bytes;
 
     #[test]
     fn what_the_form_shows_reads_back_as_what_is_set() {

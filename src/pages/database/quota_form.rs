@@ -6,7 +6,7 @@ use super::actions::{Actions, QUOTA};
 use super::quota::{Limit, limits};
 use super::quota_draft::Field;
 use crate::components::{CancelButton, Dialog, Glyph, Icon, Live, ReasonField, SubmitButton, TextField};
-use crate::types::{AppError, DatabaseDetail, QuotaChange, exact_bytes, parse_bytes};
+use fleet_types::{AppError, DatabaseDetail, QuotaChange, exact_bytes, parse_bytes};
 
 #[component]
 pub fn QuotaDialog(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
@@ -106,7 +106,7 @@ fn blocks_at_once(limit: Limit) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Quota, Usage};
+    use fleet_types::{Quota, Usage};
 
     #[test]
     fn a_limit_below_what_is_used_blocks_at_once() {

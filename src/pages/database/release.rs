@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 use super::actions::{Actions, RELEASE};
 use crate::components::{CancelButton, Dialog, Glyph, Live, OpenDialog, Panel, ReasonField, TextField};
 use crate::pages::{session, user_text::UserText};
-use crate::types::{DatabaseDetail, DatabaseState, Permission, text};
+use fleet_types::{DatabaseDetail, DatabaseState, Permission, text};
 
 #[component]
 pub fn ReleasePanel(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {

@@ -9,7 +9,7 @@ use crate::components::{Chart, ChartData, EmptyState, Glyph, Live, Mark, Panel, 
 use crate::pages::failure::Failure;
 use crate::pages::path;
 use crate::rpc::database::database_usage;
-use crate::types::{UsageDay, UsageHistory, UsageRange, bytes, duration};
+use fleet_types::{UsageDay, UsageHistory, UsageRange, bytes, duration};
 
 /// Neon's own figures are renewed every 15 minutes.
 const EVERY_SECONDS: u32 = 60;

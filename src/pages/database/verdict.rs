@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::components::{Glyph, Icon, Timestamp, Tone};
 use crate::pages::{look, path, user_text::UserText};
-use crate::types::{
+use fleet_types::{
     BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, Finding, FindingKind, FindingStatus,
     Storage, bytes, duration,
 };
@@ -261,7 +261,7 @@ fn Pending(detail: DatabaseDetail) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{DatabaseRow, Owner, Quota, Time, Usage};
+    use fleet_types::{DatabaseRow, Owner, Quota, Time, Usage};
 
     fn claimed() -> DatabaseDetail {
         let at: Time = chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("in range");

@@ -9,7 +9,7 @@ use web_sys::HtmlFormElement;
 use super::read;
 use crate::components::{Glyph, Icon, browser};
 use crate::pages::path;
-use crate::types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition, Paste};
+use fleet_types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition, Paste};
 
 /// Only where no script runs. As a text, because that is what a browser that runs scripts makes of it.
 const APPLY: &str = r#"<button class="btn btn-sm" type="submit">Apply</button>"#;

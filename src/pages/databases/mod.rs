@@ -14,7 +14,7 @@ use super::{
 };
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Pagination, Skeleton};
 use crate::rpc::databases::{filter_choices, list_databases};
-use crate::types::{
+use fleet_types::{
     AppError, DatabaseFilter, DatabasePage, DatabaseQuery, PagePosition, QueryReader, Total, Unreadable, grouped,
 };
 

@@ -7,7 +7,7 @@ use crate::pages::history::short;
 use crate::pages::look::{self, RowBadges};
 use crate::pages::path;
 use crate::pages::user_text::UserText;
-use crate::types::{DatabaseFilter, DatabaseRow, DatabaseSort, PagePosition, Time, bytes};
+use fleet_types::{DatabaseFilter, DatabaseRow, DatabaseSort, PagePosition, Time, bytes};
 
 #[component]
 pub fn Rows(rows: Vec<DatabaseRow>, filter: DatabaseFilter) -> impl IntoView {

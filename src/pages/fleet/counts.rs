@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{Panel, Segment, StackedBar};
 use crate::pages::{look, path};
-use crate::types::{DatabaseState, grouped};
+use fleet_types::{DatabaseState, grouped};
 
 #[component]
 pub fn States(states: Vec<(DatabaseState, i64)>) -> impl IntoView {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Panel, Timestamp};
-use crate::types::{Denial, grouped};
+use fleet_types::{Denial, grouped};
 
 /// Nothing at all when nobody was refused.
 #[component]

@@ -17,7 +17,7 @@ use crate::components::{
     Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton,
 };
 use crate::rpc::fleet::fleet_health;
-use crate::types::{FleetHealth, FleetPoint, grouped};
+use fleet_types::{FleetHealth, FleetPoint, grouped};
 
 #[component]
 pub fn FleetPage() -> impl IntoView {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{Tile, Tone};
 use crate::pages::path;
-use crate::types::{
+use fleet_types::{
     Counted, DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, MOST_COUNTED, PagePosition, PoolSummary, bytes,
     grouped,
 };

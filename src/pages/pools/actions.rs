@@ -7,7 +7,7 @@ use crate::components::Refresh;
 use crate::pages::answers::Answers;
 use crate::rpc::pools::{PausePool, ResumePool, SetCreationLimit, SetTarget, SetTemplate};
 use crate::rpc::sizing::{AddSchedule, RemovePolicy, RemoveSchedule};
-use crate::types::PoolDetail;
+use fleet_types::PoolDetail;
 
 /// The ids of the dialogs.
 pub const TARGET: &str = "set-target";

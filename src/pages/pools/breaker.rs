@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Icon, Panel, Timestamp, Tone};
 use crate::pages::{history::short, path, user_text::UserText};
-use crate::types::{BreakerTrip, RefusedCreation, Time, grouped};
+use fleet_types::{BreakerTrip, RefusedCreation, Time, grouped};
 
 /// While it is open.
 #[component]

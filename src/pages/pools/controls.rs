@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 use super::actions::{LIMIT, PAUSE, PoolActions, REMOVE_POLICY, RESUME, TARGET};
 use crate::components::{Decision, Dialog, Glyph, Live, OpenDialog, TextField};
 use crate::pages::session;
-use crate::types::{Permission, PoolDetail, grouped};
+use fleet_types::{Permission, PoolDetail, grouped};
 
 #[component]
 pub fn Controls(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::Tile;
 use crate::pages::fleet::{cover_tone, hours_text};
-use crate::types::{PoolDetail, Rates, claims_an_hour, hours_of_cover, time_to_empty};
+use fleet_types::{PoolDetail, Rates, claims_an_hour, hours_of_cover, time_to_empty};
 
 #[component]
 pub fn CoverTiles(detail: PoolDetail) -> impl IntoView {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Table, Timestamp, Tone};
 use crate::pages::fleet::hours_text;
-use crate::types::{SizingDecision, SizingInputs, grouped};
+use fleet_types::{SizingDecision, SizingInputs, grouped};
 
 /// Newest first.
 #[component]

@@ -21,7 +21,7 @@ use crate::pages::history::{History, short};
 use crate::pages::path;
 use crate::pages::user_text::UserText;
 use crate::rpc::pools::pool;
-use crate::types::{CreationFailure, PoolDetail, PoolPoint, PoolRange, PoolSummary, duration, grouped};
+use fleet_types::{CreationFailure, PoolDetail, PoolPoint, PoolRange, PoolSummary, duration, grouped};
 
 /// Everything below is made anew when the address names another pool.
 #[component]
@@ -156,7 +156,7 @@ fn Numbers(detail: PoolDetail) -> impl IntoView {
                 label="Available"
                 value=grouped(pool.available)
                 note=Some(format!("of {} wanted, {} in flight", grouped(target), grouped(pool.in_flight)))
-                href=Some(path::databases_of_pool(&pool.name, Some(crate::types::DatabaseState::Available)))
+                href=Some(path::databases_of_pool(&pool.name, Some(fleet_types::DatabaseState::Available)))
                 tone=super::strip::fill_tone(&pool)
             />
             <CoverTiles detail=detail.clone() />
@@ -170,7 +170,7 @@ fn Numbers(detail: PoolDetail) -> impl IntoView {
                 label="Claimed"
                 value=grouped(pool.claimed)
                 note=Some(format!("{} failed creations, soon deleted on Neon", grouped(pool.failed)))
-                href=Some(path::databases_of_pool(&pool.name, Some(crate::types::DatabaseState::Claimed)))
+                href=Some(path::databases_of_pool(&pool.name, Some(fleet_types::DatabaseState::Claimed)))
             />
             <Tile
                 label="Target"

@@ -23,7 +23,7 @@ pub use strip::{PoolStrip, compute};
 use super::failure::Failure;
 use crate::components::{EmptyState, Glyph, Live, PageHead, Skeleton};
 use crate::rpc::pools::pools;
-use crate::types::PoolSummary;
+use fleet_types::PoolSummary;
 
 #[component]
 pub fn PoolsPage() -> impl IntoView {

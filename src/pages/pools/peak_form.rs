@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::types::PeakDraft;
+use fleet_types::PeakDraft;
 
 /// The fields of a new schedule, as they are being written.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use crate::components::{
     Tone,
 };
 use crate::pages::user_text::UserText;
-use crate::types::{PoolDetail, Schedule, Time, text};
+use fleet_types::{PoolDetail, Schedule, Time, text};
 
 #[component]
 pub fn Schedules(schedules: Vec<Schedule>, has_policy: bool, as_of: Time) -> impl IntoView {

@@ -6,7 +6,7 @@ use super::actions::{PoolActions, REMOVE_POLICY};
 use super::schedules::{ScheduleButtons, Schedules};
 use crate::components::{Fact, Glyph, Icon, Live, OpenDialog, Panel, Timestamp};
 use crate::pages::{path, session};
-use crate::types::{Permission, PolicyDraft, PoolDetail, PoolSizing, PoolSummary, cover_text, duration, grouped};
+use fleet_types::{Permission, PolicyDraft, PoolDetail, PoolSizing, PoolSummary, cover_text, duration, grouped};
 
 #[component]
 pub fn SizingPanel(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::components::{Badge, Glyph, Meter, Tone};
 use crate::pages::fleet::hours_text;
 use crate::pages::path;
-use crate::types::{PoolRange, PoolSummary, grouped};
+use fleet_types::{PoolRange, PoolSummary, grouped};
 
 #[component]
 pub fn PoolStrip(pool: PoolSummary) -> impl IntoView {

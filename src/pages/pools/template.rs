@@ -9,7 +9,7 @@ use crate::components::{
     TextField, Timestamp, Tone,
 };
 use crate::pages::session;
-use crate::types::{AppError, Permission, PoolDetail, RollOut, Template, TemplateStatus, duration, grouped};
+use fleet_types::{AppError, Permission, PoolDetail, RollOut, Template, TemplateStatus, duration, grouped};
 
 #[component]
 pub fn TemplatePanel(live: Live<PoolDetail>, actions: PoolActions) -> impl IntoView {

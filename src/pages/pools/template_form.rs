@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::types::{Template, TemplateDraft};
+use fleet_types::{Template, TemplateDraft};
 
 /// The fields as they are being written.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 use crate::components::{CancelButton, Decision, Dialog, Glyph, Live, OpenDialog, ReasonField, Refresh, TextField};
 use crate::pages::{answers::Answers, session, user_text::UserText};
 use crate::rpc::problems as rpc;
-use crate::types::{Finding, FindingAction, Permission, text};
+use fleet_types::{Finding, FindingAction, Permission, text};
 
 const ADOPT: &str = "adopt-finding";
 const IGNORE: &str = "ignore-finding";

@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 use crate::components::{Decision, Dialog, Glyph, Icon, OpenDialog, Refresh, TextField, Timestamp, Tone};
 use crate::pages::{answers::Answers, session};
 use crate::rpc::problems::{IgnoreStrays, LiftBrake};
-use crate::types::{Brake, Permission, grouped};
+use fleet_types::{Brake, Permission, grouped};
 
 const LIFT: &str = "lift-brake";
 pub const STRAYS: &str = "ignore-strays";

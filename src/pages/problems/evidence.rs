@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::components::{Table, Timestamp};
 use crate::pages::user_text::UserText;
-use crate::types::{Finding, Time, bytes, duration};
+use fleet_types::{Finding, Time, bytes, duration};
 
 /// Field by field: what Neon's list showed, and what the ledger has.
 #[component]

@@ -13,7 +13,7 @@ use crate::pages::look::{self, LookBadge, StateBadge};
 use crate::pages::path;
 use crate::pages::user_text::UserText;
 use crate::rpc::problems::finding;
-use crate::types::{AppError, Finding, FindingFilter, FindingStatus, bytes, text};
+use fleet_types::{AppError, Finding, FindingFilter, FindingStatus, bytes, text};
 
 const EVERY: u32 = 5;
 

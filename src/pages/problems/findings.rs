@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::brake::STRAYS;
 use crate::components::{EmptyState, Glyph, OpenDialog, Pagination, Panel, Table, Timestamp};
 use crate::pages::{look, look::LookBadge, path, session, user_text::UserText};
-use crate::types::{
+use fleet_types::{
     Finding, FindingFilter, FindingKind, FindingPage, FindingStatus, Permission, Problems, bytes, grouped,
 };
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::components::{Freshness, Live, PageHead, Skeleton};
 use crate::rpc::problems::{findings, problems};
-use crate::types::{AppError, FindingFilter, FindingPage as Page, Problems, QueryReader, Unreadable};
+use fleet_types::{AppError, FindingFilter, FindingPage as Page, Problems, QueryReader, Unreadable};
 
 pub use finding::FindingPage;
 
@@ -101,7 +101,7 @@ fn Everything(live: Live<Screen>, filter: Memo<FindingFilter>, actions: BrakeAct
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{FindingKind, FindingStatus};
+    use fleet_types::{FindingKind, FindingStatus};
 
     #[test]
     fn what_makes_no_sense_in_the_url_is_named_and_never_means_all() {

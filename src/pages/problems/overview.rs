@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp};
 use crate::pages::{history::short, look, path, user_text::UserText};
-use crate::types::{
+use fleet_types::{
     Blocked, DatabaseState, FindingKind, FindingStatus, Problem, Problems, SweepFacts, Time, TroubledRow, grouped,
 };
 

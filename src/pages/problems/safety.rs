@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{Glyph, Icon, Timestamp, Tone};
 use crate::pages::path;
-use crate::types::{DatabaseState, SafeMode, SafeModeReason, grouped};
+use fleet_types::{DatabaseState, SafeMode, SafeModeReason, grouped};
 
 #[component]
 pub fn SafeModeNotice(mode: Signal<Option<SafeMode>>) -> impl IntoView {

@@ -8,7 +8,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use crate::components::{Glyph, Icon, Panel, ReasonField, SelectField, SubmitButton, TextField};
 use crate::pages::{path, session};
 use crate::rpc::sizing::SetPolicy;
-use crate::types::{Permission, Policy, PolicyDraft, PolicyPage, SizingRate, cover_text, duration, grouped};
+use fleet_types::{Permission, Policy, PolicyDraft, PolicyPage, SizingRate, cover_text, duration, grouped};
 
 /// How long typing may pause before the draft is tried.
 const TYPING: Duration = Duration::from_millis(400);

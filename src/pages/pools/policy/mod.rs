@@ -12,7 +12,7 @@ use super::schedules::Schedules;
 use crate::components::{PageHead, Panel, Skeleton, Toasts, Tone};
 use crate::pages::{failure::Failure, path};
 use crate::rpc::sizing::{SetPolicy, pool_policy, try_policy};
-use crate::types::{PolicyDraft, PolicyPage, PoolRange, grouped};
+use fleet_types::{PolicyDraft, PolicyPage, PoolRange, grouped};
 
 /// Everything below is made anew when the address names another pool.
 #[component]

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Panel, Table, Timestamp, Tone};
 use crate::pages::fleet::hours_text;
-use crate::types::{Comparison, PolicyTrial, Simulation, duration, grouped};
+use fleet_types::{Comparison, PolicyTrial, Simulation, duration, grouped};
 
 #[component]
 pub fn Trial(trial: PolicyTrial) -> impl IntoView {

@@ -1,0 +1,154 @@
+//! `flotilla ledger`: after a restore, or for a copy.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use super::output;
+use crate::{
+    config::Config,
+    start::{self, OlderLedger, OpenLedger},
+};
+use engine::{Repair, RepairReport, UNKNOWN_EMAIL};
+use ledger::{By, FoundOwner};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show what can be rebuilt from Neon in a ledger that was restored, and what a person must decide; changes nothing without --apply
+    Repair(RepairOptions),
+    /// Make this ledger an installation of its own: for a copy that is to run beside the original. Its databases belong to the original and are not touched any more
+    NewIdentity {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        /// Do it although it has an id of its own and databases under it: it was copied from that installation
+        #[arg(long, requires = "yes")]
+        again: bool,
+    },
+    /// Give a withheld database to its owner, where its name on Neon does not tell who that is
+    GiveBack(Given),
+}
+
+#[derive(Args)]
+pub struct Given {
+    /// The id of the database or of its project, as `repair` prints it
+    database: String,
+    /// The owner's id, as your platform names it
+    #[arg(long)]
+    owner: String,
+    /// The owner's address, if the ledger does not know the owner
+    #[arg(long, default_value = UNKNOWN_EMAIL)]
+    email: String,
+    /// The owner's plan, if the ledger does not know the owner
+    #[arg(long)]
+    plan: Option<String>,
+}
+
+#[derive(Args)]
+pub struct RepairOptions {
+    /// Give back and rebuild what can be
+    #[arg(long)]
+    apply: bool,
+    /// End safe mode, when nothing is left to repair or decide: what is still withheld stays so, deletions go on
+    #[arg(long)]
+    end: bool,
+    /// End it although something is left
+    #[arg(long, requires = "end")]
+    anyway: bool,
+}
+
+/// # Errors
+/// With a text that says what to do.
+pub async fn run(config: &Config, command: Command) -> Result<()> {
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
+    let outcome = carry_out(config, &open, command).await;
+    open.close().await?;
+    outcome
+}
+
+async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
+    let ledger = &open.ledger;
+    match command {
+        Command::NewIdentity { yes: false, .. } => {
+            let id = ledger.installation().await?.id;
+            Ok(output::remark(&format!(
+                "This is installation {id}. With --yes it gets a new id: only for a copy. None of the databases that it has is touched any more, by nobody here; its pools are filled with new ones."
+            ))?)
+        }
+        Command::NewIdentity { yes: true, again } => {
+            let id = ledger.new_identity(again, &By::cli()).await?;
+            Ok(output::remark(&format!(
+                "This is installation {id} now. The original recovers within two minutes; run `flotilla ledger repair` there."
+            ))?)
+        }
+        Command::GiveBack(given) => give_back(&repair_of(config, open).await?, given).await,
+        Command::Repair(options) => repair(&repair_of(config, open).await?, &options).await,
+    }
+}
+
+async fn repair_of(config: &Config, open: &OpenLedger) -> Result<Repair> {
+    if open.ledger.pools().await?.is_empty() {
+        bail!(
+            "This ledger is empty: it has no pool. Name the server's ledger in DATABASE_URL and give the command the server's other settings."
+        );
+    }
+    let secrets = Arc::new(start::secrets(config)?);
+    start::refuse_other_keys(config, &secrets, &open.ledger).await?;
+    Ok(Repair { ledger: open.ledger.clone(), neon: start::neon_client(config)?, secrets })
+}
+
+async fn give_back(repair: &Repair, given: Given) -> Result<()> {
+    let Given { database, owner, email, plan } = given;
+    let Some(plan) = repair.ledger.plan_of(&owner).await?.or(plan) else {
+        bail!(
+            "The ledger does not know the owner {owner}. Name their plan with --plan, and their address with --email."
+        );
+    };
+    let owner = FoundOwner { id: owner, email, plan };
+    let id = repair.give(&database, &owner, &By::cli()).await?;
+    Ok(output::remark(&format!("Database {id} is {}'s again.", owner.id))?)
+}
+
+async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
+    let report = repair.run(options.apply, &By::cli()).await?;
+    print(&report, options.apply)?;
+    if options.end && !options.anyway && is_unfinished(&report, options.apply) {
+        bail!(
+            "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
+        );
+    }
+    if options.end {
+        repair.ledger.end_safe_mode(&By::cli()).await?;
+        output::remark("Safe mode is over: deletions go on.")?;
+    }
+    Ok(())
+}
+
+fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
+    let is_repaired = applied || report.given_back.is_empty() && report.rebuilt.is_empty();
+    !is_repaired || !report.decisions.is_empty()
+}
+
+fn print(report: &RepairReport, applied: bool) -> Result<()> {
+    let (given, rebuilt) = match applied {
+        true => ("Given back to their owners", "Rebuilt with their owners"),
+        false => ("Would be given back to their owners", "Would be rebuilt with their owners"),
+    };
+    for (title, lines) in
+        [(given, &report.given_back), (rebuilt, &report.rebuilt), ("For a person to decide", &report.decisions)]
+    {
+        output::result(&format!("{title}: {}", lines.len()))?;
+        for line in lines {
+            output::result(&format!("  {line}"))?;
+        }
+    }
+    output::result(&format!(
+        "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID`.",
+        report.unused
+    ))?;
+    if !applied {
+        output::remark("Nothing was changed. Run it with --apply to do it, and with --end when all is settled.")?;
+    }
+    Ok(())
+}

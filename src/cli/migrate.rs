@@ -1,0 +1,14 @@
+//! `flotilla migrate`.
+
+use anyhow::Result;
+
+use super::output;
+use crate::{
+    config::Config,
+    start::{OlderLedger, OpenLedger},
+};
+
+pub async fn run(config: &Config) -> Result<()> {
+    OpenLedger::open(config, OlderLedger::Migrate).await?.close().await?;
+    Ok(output::remark("The ledger's schema is up to date.")?)
+}
