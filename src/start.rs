@@ -13,7 +13,7 @@ use crate::{
     http,
     metrics::Metrics,
     state::AppState,
-    stop::{Pace, Stop},
+    stop::{GracePeriod, Stop},
 };
 use engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts};
 use ledger::{Ledger, SchemaState};
@@ -157,7 +157,7 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, stop: Stop) -> 
     let listener = if role.serves { Some(bind(&config).await?) } else { None };
     let for_metrics = bind_for_metrics(&config).await?;
     let state = assemble(config, ledger, role, &stop).await?;
-    stop.on_signal(pace(&state.config, role))?;
+    stop.on_signal(grace(&state.config, role))?;
     let metrics = for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener)));
     let work = async {
         match listener {
@@ -185,13 +185,13 @@ pub async fn run_on(config: Config, ledger: &Ledger, role: Role, stop: Stop) -> 
 }
 
 /// Only who serves has somebody to wait for.
-fn pace(config: &Config, role: Role) -> Pace {
+fn grace(config: &Config, role: Role) -> GracePeriod {
     match role.serves {
-        true => Pace {
+        true => GracePeriod {
             unready: Duration::from_secs(config.unready_seconds),
             drain: Duration::from_secs(config.drain_seconds),
         },
-        false => Pace::default(),
+        false => GracePeriod::default(),
     }
 }
 

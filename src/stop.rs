@@ -28,7 +28,7 @@ pub struct Stop {
 
 /// How long the first two steps last at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct GracePeriod {
     pub unready: Duration,
     pub drain: Duration,
 }
@@ -41,20 +41,20 @@ impl Stop {
         self.ending.cancel();
     }
 
-    /// Ends at this pace on SIGTERM, without one on Ctrl-C.
+    /// Ends after this grace period on SIGTERM, at once on Ctrl-C.
     ///
     /// # Errors
     /// When signals cannot be listened for.
-    pub fn on_signal(&self, pace: Pace) -> io::Result<()> {
+    pub fn on_signal(&self, grace: GracePeriod) -> io::Result<()> {
         let mut signals =
             Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
         let stop = self.clone();
         tokio::spawn(async move {
             let Some(is_terminate) = stop.ending.run_until_cancelled(signals.next()).await else { return };
-            let pace = if is_terminate { pace } else { Pace::default() };
-            tracing::info!("stopping{}; a second signal ends it at once", pace.in_words());
+            let grace = if is_terminate { grace } else { GracePeriod::default() };
+            tracing::info!("stopping{}; a second signal ends it at once", grace.in_words());
             let is_cut = tokio::select! {
-                () = stop.go_down(pace) => false,
+                () = stop.go_down(grace) => false,
                 _ = signals.next() => true,
             };
             stop.end();
@@ -67,15 +67,15 @@ impl Stop {
         Ok(())
     }
 
-    async fn go_down(&self, pace: Pace) {
+    async fn go_down(&self, grace: GracePeriod) {
         self.unready.cancel();
-        sleep(pace.unready).await;
+        sleep(grace.unready).await;
         self.closing.cancel();
-        let _ = tokio::time::timeout(pace.drain, self.ending.cancelled()).await;
+        let _ = tokio::time::timeout(grace.drain, self.ending.cancelled()).await;
     }
 }
 
-impl Pace {
+impl GracePeriod {
     fn in_words(self) -> String {
         match self.unready.as_secs() + self.drain.as_secs() {
             0 => String::new(),

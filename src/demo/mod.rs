@@ -27,7 +27,7 @@ use crate::{
     stop::Stop,
 };
 use fleet_types::Role as OperatorRole;
-use ledger::{By, Ledger, LedgerError, NewOperator, TokenStanding};
+use ledger::{By, Ledger, LedgerError, NewOperator, TokenState};
 use secrets::Secrets;
 
 const OPERATOR: &str = "demo@flotilla.example";
@@ -140,7 +140,7 @@ async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, 
 /// The token of the last start if it still works, else a new one.
 async fn api_token(ledger: &Ledger, folder: &Path) -> Result<String> {
     if let Some(token) = files::env_value(&folder.join(links::ENV_FILE), "FLOTILLA_API_TOKEN")
-        && matches!(ledger.token_standing(&secrets::hash_token(&token)).await?, TokenStanding::Live(_))
+        && matches!(ledger.token_state(&secrets::hash_token(&token)).await?, TokenState::Live(_))
     {
         return Ok(token);
     }

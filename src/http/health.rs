@@ -24,7 +24,7 @@ async fn ready(State(state): State<AppState>) -> Response {
     if state.stop.unready.is_cancelled() {
         return limits::come_back();
     }
-    match state.ledger.must_be_there() {
+    match state.ledger.require_reachable() {
         Ok(()) => "ok\n".into_response(),
         Err(_) => limits::come_back(),
     }

@@ -27,7 +27,7 @@ const ADDRESS_BYTES: usize = 8 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Requests under way at a time; more are told to come back. Claims and metrics have a share of their own beside the one for all, and health checks pass
-/// without a place, so that no crowd of others stops them.
+/// without a permit, so that no crowd of others stops them.
 const AT_A_TIME: usize = 896;
 const RESERVED: usize = 128;
 /// Time until the answer begins. Claims may wait up to 30 seconds for a database, and then need their answer.
@@ -47,20 +47,20 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let places = |count| Arc::new(Semaphore::new(count));
-        Self { shared: places(AT_A_TIME), reserved: places(RESERVED), body_time: BODY_TIME, metrics }
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { shared: permits(AT_A_TIME), reserved: permits(RESERVED), body_time: BODY_TIME, metrics }
     }
 
-    /// A place, if there is one for this path.
+    /// A permit, if there is one for this path.
     fn enter(&self, path: &str) -> Option<SemaphorePermit<'_>> {
         let is_favoured =
             path == METRICS || path == CLAIMS || path.strip_prefix(CLAIMS).is_some_and(|rest| rest.starts_with('/'));
         let shared = self.shared.try_acquire().ok();
-        let place = shared.or_else(|| is_favoured.then(|| self.reserved.try_acquire().ok()).flatten());
-        if place.is_none() {
+        let permit = shared.or_else(|| is_favoured.then(|| self.reserved.try_acquire().ok()).flatten());
+        if permit.is_none() {
             self.metrics.refused(Refused::Request);
         }
-        place
+        permit
     }
 }
 
@@ -78,7 +78,7 @@ impl NotBefore {
     }
 }
 
-/// Holds such answers back. Outside of [`bounded`]: they take no place while they wait, only their connection.
+/// Holds such answers back. Outside of [`bounded`]: they take no permit while they wait, only their connection.
 pub async fn hold_back(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(NotBefore(time)) = response.extensions().get() {
@@ -91,7 +91,7 @@ pub fn body() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_BYTES)
 }
 
-/// Lets so many requests in, each for so long. A request needs a place only when all of it is here: a place is for work, not for waiting for a client
+/// Lets so many requests in, each for so long. A request needs a permit only when all of it is here: a permit is for work, not for waiting for a client
 /// that sends a byte now and then.
 pub async fn bounded(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > ADDRESS_BYTES) {
@@ -108,7 +108,7 @@ pub async fn bounded(State(gate): State<Gate>, request: Request, next: Next) -> 
             return StatusCode::REQUEST_TIMEOUT.into_response();
         }
     };
-    let Some(_place) = gate.enter(request.uri().path()) else { return come_back() };
+    let Some(_permit) = gate.enter(request.uri().path()) else { return come_back() };
     let time = if request.uri().path() == CLAIMS { CLAIM_TIME } else { TIME };
     match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(
             answer(&gate, Request::post("/sign-in").body(body).unwrap()).await,
             408,
-            "and not 503: no place is asked for"
+            "and not 503: no permit is asked for"
         );
         assert_eq!(gate.metrics.refusals(Refused::Body), 1);
     }

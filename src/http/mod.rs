@@ -1,7 +1,7 @@
 //! Everything that comes in over HTTP: pages and server functions for operators, the API for programs, files for browsers.
 //!
 //! Deny by default: a route is public only if it stands in [`router`] outside of [`session`], [`api`] and [`metrics`]; what is not listed
-//! at all is answered with 404. Every answer passes [`headers`] and [`own_errors`], whatever made it.
+//! at all is answered with 404. Every answer passes [`headers`] and [`error_answers`], whatever made it.
 
 mod access_log;
 pub mod address;
@@ -11,12 +11,12 @@ mod clean_url;
 mod connections;
 mod cross_site;
 mod embedded;
+mod error_answers;
 mod headers;
 mod health;
 mod limits;
 mod lookup;
 mod metrics;
-mod own_errors;
 mod pages;
 mod plain_page;
 mod request_id;
@@ -71,8 +71,8 @@ pub fn router(state: AppState) -> Router {
         .merge(health::router())
         .layer(from_fn_with_state(state.clone(), cross_site::refuse_blind_cookies))
         .layer(cross_site::layer(&state.config))
-        .layer(CatchPanicLayer::custom(own_errors::after_panic))
-        .layer(from_fn(own_errors::dress))
+        .layer(CatchPanicLayer::custom(error_answers::after_panic))
+        .layer(from_fn(error_answers::dress))
         .layer(from_fn_with_state(state.config.clone(), headers::add))
         .layer(from_fn_with_state(state.config.clone(), address::notice_proxies))
         .layer(from_fn_with_state(state.metrics.clone(), access_log::log))

@@ -93,7 +93,7 @@ async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<SignedIn>
     Ok(Some(SignedIn { operator: session.operator, token_hash }))
 }
 
-/// Logged here; whoever asked is told in their own way by [`super::own_errors`].
+/// Logged here; whoever asked is told in their own way by [`super::error_answers`].
 pub fn unavailable(error: LedgerError) -> Response {
     match AppError::from(error) {
         AppError::Busy { .. } => limits::come_back(),

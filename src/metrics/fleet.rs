@@ -2,23 +2,23 @@
 
 use super::scrape::Sheet;
 use fleet_types::{Blocked, Examination, FindingKind, FindingStatus, PoolSummary, Time};
-use ledger::{DutyStanding, Standing};
+use ledger::{DutyHealth, FleetSnapshot};
 
-pub(super) fn write(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> {
-    write_pools(sheet, &standing.pools)?;
-    write_duties(sheet, &standing.duties)?;
-    write_problems(sheet, standing)?;
+pub(super) fn write(sheet: &Sheet, snapshot: &FleetSnapshot) -> prometheus::Result<()> {
+    write_pools(sheet, &snapshot.pools)?;
+    write_duties(sheet, &snapshot.duties)?;
+    write_problems(sheet, snapshot)?;
     let databases = sheet.gauge("flotilla_databases", "Databases by pool and state.", &["pool", "state"])?;
-    for (pool, state, count) in &standing.databases {
+    for (pool, state, count) in &snapshot.databases {
         databases.with_label_values(&[pool.as_str(), state.as_str()]).set(*count as f64);
     }
-    if let Some(swept_at) = standing.swept_at {
+    if let Some(swept_at) = snapshot.swept_at {
         let help = "When the last complete sweep over Neon's list of projects ended.";
         sheet.value("flotilla_sync_last_sweep_timestamp_seconds", help, seconds(swept_at))?;
     }
     let help = "Whether Neon answers, as the replicas that call it see it.";
-    sheet.value("flotilla_neon_up", help, flag(!standing.neon_is_failing))?;
-    if let Some(last_ok_at) = standing.neon_last_ok_at {
+    sheet.value("flotilla_neon_up", help, flag(!snapshot.neon_is_failing))?;
+    if let Some(last_ok_at) = snapshot.neon_last_ok_at {
         let help = "When Neon last answered any replica.";
         sheet.value("flotilla_neon_last_ok_timestamp_seconds", help, seconds(last_ok_at))?;
     }
@@ -56,7 +56,7 @@ fn write_pools(sheet: &Sheet, pools: &[PoolSummary]) -> prometheus::Result<()> {
     Ok(())
 }
 
-fn write_duties(sheet: &Sheet, duties: &[DutyStanding]) -> prometheus::Result<()> {
+fn write_duties(sheet: &Sheet, duties: &[DutyHealth]) -> prometheus::Result<()> {
     let gauge = |name, help| sheet.gauge(name, help, &["duty"]);
     let finished = gauge(
         "flotilla_duty_last_finished_timestamp_seconds",
@@ -76,20 +76,20 @@ fn write_duties(sheet: &Sheet, duties: &[DutyStanding]) -> prometheus::Result<()
     Ok(())
 }
 
-fn write_problems(sheet: &Sheet, standing: &Standing) -> prometheus::Result<()> {
-    write_findings(sheet, &standing.findings)?;
+fn write_problems(sheet: &Sheet, snapshot: &FleetSnapshot) -> prometheus::Result<()> {
+    write_findings(sheet, &snapshot.findings)?;
     let help = "Whether the brake is on: nothing is done about findings until an operator lifts it.";
-    sheet.value("flotilla_reconcile_brake_on", help, flag(standing.brake_is_on))?;
+    sheet.value("flotilla_reconcile_brake_on", help, flag(snapshot.brake_is_on))?;
     let help = "Whether the ledger may not know who owns what: nothing is deleted until an operator ends it.";
-    sheet.value("flotilla_safe_mode", help, flag(standing.is_in_safe_mode))?;
-    if let Some(examination) = &standing.examination {
+    sheet.value("flotilla_safe_mode", help, flag(snapshot.is_in_safe_mode))?;
+    if let Some(examination) = &snapshot.examination {
         write_examination(sheet, examination)?;
     }
     let help = "Released databases that are not deleted: Neon refuses, as it does while a branch is protected, or something was made in them while nobody held them.";
-    sheet.value("flotilla_releases_refused", help, standing.releases_refused as f64)?;
+    sheet.value("flotilla_releases_refused", help, snapshot.releases_refused as f64)?;
     let help = "Claimed databases that cannot be used as they should, by why; absent where there is none.";
     let blocked = sheet.gauge("flotilla_databases_blocked", help, &["reason"])?;
-    for Blocked { reason, count, .. } in &standing.blocked {
+    for Blocked { reason, count, .. } in &snapshot.blocked {
         blocked.with_label_values(&[reason.as_str()]).set(*count as f64);
     }
     Ok(())

@@ -11,7 +11,7 @@ use ledger::LedgerError;
 /// Of the text that [`text`] makes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Prometheus gives up after ten seconds, and would then see nothing at all.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(4);
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Figures that are read for one scrape and forgotten after it.
 #[derive(Default)]
@@ -47,13 +47,13 @@ impl Sheet {
 /// When a name or a label is none that Prometheus admits.
 pub async fn text(state: &AppState) -> prometheus::Result<String> {
     let sheet = Sheet::default();
-    let standing = tokio::time::timeout(LEDGER_PATIENCE, state.ledger.standing()).await;
-    let is_up = matches!(&standing, Ok(Ok(_)));
+    let snapshot = tokio::time::timeout(LEDGER_TIMEOUT, state.ledger.fleet_snapshot()).await;
+    let is_up = matches!(&snapshot, Ok(Ok(_)));
     sheet.value("flotilla_ledger_up", "Whether the ledger answered this scrape.", f64::from(u8::from(is_up)))?;
-    match standing {
-        Ok(Ok(standing)) => fleet::write(&sheet, &standing)?,
+    match snapshot {
+        Ok(Ok(snapshot)) => fleet::write(&sheet, &snapshot)?,
         Ok(Err(error)) => tell(&error),
-        Err(_) => tracing::warn!("the ledger did not answer a scrape within {} s", LEDGER_PATIENCE.as_secs()),
+        Err(_) => tracing::warn!("the ledger did not answer a scrape within {} s", LEDGER_TIMEOUT.as_secs()),
     }
     neon::write(&sheet, &state.engine.neon_health(), state.config.neon_calls_per_minute)?;
     process::write(&sheet, state.metrics.started_at)?;

@@ -51,14 +51,22 @@ pub async fn set_quota(
 #[server(endpoint = "suspend")]
 pub async fn suspend(id: Uuid, reason: String) -> Result<Outcome, AppError> {
     let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
-    caller.state.ledger.wish_endpoint(id, fleet_types::EndpointWish::Suspend, &caller.because(&reason)?).await?;
+    caller
+        .state
+        .ledger
+        .request_endpoint_action(id, fleet_types::EndpointAction::Suspend, &caller.because(&reason)?)
+        .await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
 
 #[server(endpoint = "resume")]
 pub async fn resume(id: Uuid, reason: String) -> Result<Outcome, AppError> {
     let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
-    caller.state.ledger.wish_endpoint(id, fleet_types::EndpointWish::Resume, &caller.because(&reason)?).await?;
+    caller
+        .state
+        .ledger
+        .request_endpoint_action(id, fleet_types::EndpointAction::Resume, &caller.because(&reason)?)
+        .await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
 
@@ -93,7 +101,7 @@ pub async fn reveal(id: Uuid, reason: String) -> Result<Credentials, AppError> {
 #[server(endpoint = "rotate-password")]
 pub async fn rotate_password(id: Uuid, reason: String) -> Result<Outcome, AppError> {
     let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
-    caller.state.ledger.wish_password_reset(id, &caller.because(&reason)?).await?;
+    caller.state.ledger.request_password_reset(id, &caller.because(&reason)?).await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
 

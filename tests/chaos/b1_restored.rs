@@ -24,7 +24,7 @@ use crate::{
 /// Between two claims in full size: ten minutes of them.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Everything takes at most so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
@@ -68,7 +68,7 @@ async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
     let restored_at = Instant::now();
     let (mut refused, mut fresh) = (0, Vec::new());
     while fresh.len() < 3 {
-        assert!(restored_at.elapsed() < PATIENCE, "claims do not go on");
+        assert!(restored_at.elapsed() < SCENARIO_TIMEOUT, "claims do not go on");
         let owner = format!("new-{}", fresh.len());
         let (status, answer) = server.claim(&owner).await;
         match answer["database"]["neon_project_id"].as_str() {
@@ -137,7 +137,7 @@ impl Claimed {
 
 /// Until served: the connection is the owner's then.
 async fn claim(server: &Server, owner: &str) -> Claimed {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + SCENARIO_TIMEOUT;
     loop {
         let (status, answer) = server.claim(owner).await;
         if let Some(uri) = answer["connection"]["uri"].as_str() {
@@ -169,7 +169,7 @@ async fn release(server: &Server, database: &str) {
 }
 
 async fn until_at_rest(behind: &Behind) {
-    within(PATIENCE, "nothing is under way", || async { behind.restless().await.is_empty() }).await;
+    within(SCENARIO_TIMEOUT, "nothing is under way", || async { behind.restless().await.is_empty() }).await;
 }
 
 fn repair(world: &World) -> Repair {

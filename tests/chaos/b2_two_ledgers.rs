@@ -11,7 +11,7 @@ use crate::{
     support::{Server, World},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b2_two_ledgers_with_one_identity_both_stop() {
@@ -30,7 +30,7 @@ async fn b2_two_ledgers_with_one_identity_both_stop() {
     let copied = Ledger::connect(&url, 5).await.unwrap();
     let beside = world.serve_beside(&url, quick()).await;
     let mut handed_out = BTreeSet::new();
-    let noticed = within(PATIENCE, "both have stopped", || async {
+    let noticed = within(SCENARIO_TIMEOUT, "both have stopped", || async {
         // The copy hands out nothing at all, from its first moment on.
         let (status, answer) = beside.claim("grace").await;
         assert!(answer["database"].is_null(), "the copy gave something away: {status} {answer}");

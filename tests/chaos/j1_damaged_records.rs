@@ -19,7 +19,7 @@ use crate::{
     support::World,
 };
 
-const PATIENCE: Duration = Duration::from_secs(600);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(600);
 const ONE_IN: usize = 100;
 /// Of the ends of lists, one in so many leads back to the page before, and one begins a round without end.
 const ONE_END_IN: usize = 4;
@@ -72,15 +72,15 @@ async fn j1_damaged_records_stop_nothing_and_prove_nothing() {
     let quota = json!({ "logical_size_bytes": 1_073_741_824, "reason": "a test" });
     let path = format!("/api/v1/databases/{first}/quota");
     assert!(server.api(Method::PATCH, &path).json(&quota).send().await.unwrap().status().is_success());
-    let patience = PATIENCE.max(Duration::from_secs(10) * sweeps);
-    within(patience, "enough sweeps have ended", || async {
+    let timeout = SCENARIO_TIMEOUT.max(Duration::from_secs(10) * sweeps);
+    within(timeout, "enough sweeps have ended", || async {
         behind.number(ENDED).await >= ended_before + i64::from(sweeps)
     })
     .await;
     let unseen = "SELECT count(*) FROM databases WHERE state IN ('available', 'claimed') AND observed_at IS NULL";
-    within(PATIENCE, "every database was seen", || async { behind.number(unseen).await == 0 }).await;
+    within(SCENARIO_TIMEOUT, "every database was seen", || async { behind.number(unseen).await == 0 }).await;
     let unapplied = "SELECT count(*) FROM databases WHERE state IN ('available', 'claimed') AND wanted_revision <> applied_revision";
-    within(PATIENCE, "every change has arrived", || async { behind.number(unapplied).await == 0 }).await;
+    within(SCENARIO_TIMEOUT, "every change has arrived", || async { behind.number(unapplied).await == 0 }).await;
 
     assert_eq!(world.emulator.stats().count("DELETE", "/projects/{project_id}"), 0, "nothing was deleted");
     assert_eq!(
@@ -94,7 +94,7 @@ async fn j1_damaged_records_stop_nothing_and_prove_nothing() {
     let named = async || -> BTreeSet<String> {
         world.ledger.unreadable_records().await.unwrap().into_iter().map(|one| one.record).collect()
     };
-    within(PATIENCE, "every damaged record is named", || async {
+    within(SCENARIO_TIMEOUT, "every damaged record is named", || async {
         let named = named().await;
         damage.lock().unwrap().named.is_subset(&named)
     })
@@ -113,10 +113,11 @@ async fn j1_damaged_records_stop_nothing_and_prove_nothing() {
     gateway.edit(|_, _, _| {});
     let complete = "SELECT count(*) FROM sweeps WHERE is_complete";
     let before = behind.number(complete).await;
-    within(PATIENCE, "sweeps are complete again", || async { behind.number(complete).await >= before + 2 }).await;
+    within(SCENARIO_TIMEOUT, "sweeps are complete again", || async { behind.number(complete).await >= before + 2 })
+        .await;
     assert_eq!(behind.texts("SELECT kind || ' ' || subject FROM findings WHERE kind <> 'stray'").await, [""; 0]);
     server.state.engine.examine_now("test").await;
-    within(PATIENCE, "the checks hold", || async {
+    within(SCENARIO_TIMEOUT, "the checks hold", || async {
         let found = world.ledger.last_examination().await.unwrap();
         found.is_some_and(|found| found.checks.iter().all(|check| check.verdict == CheckVerdict::Holds))
     })

@@ -35,8 +35,8 @@ use crate::{
 /// Crash points are tried in so many worlds side by side.
 const LANES: usize = 4;
 /// In the full form a dead process holds its leases for as long as they last: two minutes, ten where it acted on findings.
-const PATIENCE: Duration = Duration::from_secs(300);
-const LONG_PATIENCE: Duration = Duration::from_secs(900);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(300);
+const LONG_SCENARIO_TIMEOUT: Duration = Duration::from_secs(900);
 const SIGABRT: i32 = 6;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) -> bool {
     let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
     let mut caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
     // A claim that found the pool empty may wait for a row that the dead process holds.
-    caller.patience = PATIENCE;
+    caller.timeout = SCENARIO_TIMEOUT;
     let day = Day { world, behind: &behind, caller: &caller, swept_before, name: format!("{}-{hit}", point.name()) };
     day.go_through(&supervisor).await;
     // What is seen of a step may be seen before the process comes to the step itself, and its death is noticed later still.
@@ -189,8 +189,8 @@ impl Day<'_> {
         self.applied(&id).await;
         self.world.ledger.set_suspend_timeout(id.parse().unwrap(), 120, &By::cli()).await.unwrap();
         self.applied(&id).await;
-        for wish in ["suspend", "resume", "rotate-password"] {
-            self.caller.call(Method::POST, &format!("{path}/{wish}"), json!({})).await;
+        for action in ["suspend", "resume", "rotate-password"] {
+            self.caller.call(Method::POST, &format!("{path}/{action}"), json!({})).await;
             self.applied(&id).await;
         }
     }
@@ -204,7 +204,7 @@ impl Day<'_> {
 
     async fn applied(&self, id: &str) {
         let id = id.parse().unwrap();
-        within(PATIENCE, "the change is applied", || async {
+        within(SCENARIO_TIMEOUT, "the change is applied", || async {
             !self.world.ledger.database(id).await.unwrap().row.pending
         })
         .await;
@@ -215,10 +215,10 @@ impl Day<'_> {
         // The claim is served from the pool; its replacement is what is refused.
         let ready =
             "SELECT count(*) FROM databases JOIN pools ON pools.id = pool_id WHERE is_default AND state = 'available'";
-        within(PATIENCE, "the pool has a database", || async { self.behind.number(ready).await > 0 }).await;
+        within(SCENARIO_TIMEOUT, "the pool has a database", || async { self.behind.number(ready).await > 0 }).await;
         self.world.emulator.faults().set(vec![Rule::new(Fault::status(500)).on("POST", "/projects")]);
         self.claim(owner).await;
-        within(PATIENCE, "a creation is given up", || async {
+        within(SCENARIO_TIMEOUT, "a creation is given up", || async {
             self.behind
                 .run("UPDATE databases SET attempts = 7 WHERE state = 'creating' AND attempts BETWEEN 1 AND 6")
                 .await;
@@ -254,7 +254,7 @@ impl Day<'_> {
     async fn settle(&self, awaited: impl Fn() -> Option<String>) {
         self.world.emulator.faults().clear();
         let mut restless = Vec::new();
-        for _ in 0..sized(PATIENCE, LONG_PATIENCE).as_millis() / 50 {
+        for _ in 0..sized(SCENARIO_TIMEOUT, LONG_SCENARIO_TIMEOUT).as_millis() / 50 {
             self.release_failed().await;
             restless = self.behind.restless().await;
             restless.extend(self.behind.texts(background::RESTLESS).await);

@@ -100,7 +100,7 @@ impl Behind {
         }))
     }
 
-    /// What is not at rest: rows under way, wishes not carried out, claims that wait, pools off their target.
+    /// What is not at rest: rows under way, changes not carried out, claims that wait, pools off their target.
     pub async fn restless(&self) -> Vec<String> {
         self.texts(
             "SELECT format('%s %s, attempts %s: %s', id, state, attempts, last_error) FROM databases

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// As long as the longest of the two fillings may take.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Longer than the server waits for an answer.
 const STALL_MS: u64 = 11_000;
 
@@ -65,7 +65,7 @@ async fn fill(target: i32, calls_per_minute: u32, faults: Vec<Rule>) -> (Duratio
     world.emulator.faults().set(faults);
     let began = Instant::now();
     world.ledger.set_target("standard", target, &By::cli()).await.unwrap();
-    within(PATIENCE, "the pool is full", || async { server.available().await >= i64::from(target) }).await;
+    within(SCENARIO_TIMEOUT, "the pool is full", || async { server.available().await >= i64::from(target) }).await;
     let (took, stats) = (began.elapsed(), world.emulator.stats());
     world.emulator.faults().clear();
     crate::support::until("everything has come to rest", || async {

@@ -101,7 +101,7 @@ impl Claims {
         self.told.lock().unwrap().len()
     }
 
-    /// Owners sign up at their own pace, whatever became of the others; ends when each has been served.
+    /// Owners sign up at their own rate, whatever became of the others; ends when each has been served.
     async fn keep_coming(self: Arc<Self>, caller: Caller) {
         let mut owners = JoinSet::new();
         let mut ticks = interval(CLAIM_EVERY);

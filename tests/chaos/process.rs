@@ -109,7 +109,7 @@ pub struct Caller {
     urls: Vec<String>,
     token: String,
     /// How long it repeats a call.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl Caller {
@@ -119,7 +119,7 @@ impl Caller {
         let scopes = [Scope::Claim, Scope::Read, Scope::Manage];
         let token = token::create(&world.ledger, &NewToken::new(&name, &scopes)).await.unwrap();
         let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { client, urls: urls.to_vec(), token, patience: Duration::from_secs(60) }
+        Self { client, urls: urls.to_vec(), token, timeout: Duration::from_secs(60) }
     }
 
     /// Clients do not all begin at the same replica.
@@ -134,9 +134,9 @@ impl Caller {
         self.client.request(method, url).bearer_auth(&self.token).json(body).send().await.ok()
     }
 
-    /// The first answer that is none of 5xx; `None` when patience ended before.
+    /// The first answer that is none of 5xx; `None` when timeout ended before.
     pub async fn try_call(&self, method: Method, path: &str, body: &Value) -> Option<(StatusCode, Value)> {
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.timeout;
         for url in self.urls.iter().cycle() {
             let request = self.client.request(method.clone(), format!("{url}{path}")).bearer_auth(&self.token);
             let request = if method == Method::GET { request } else { request.json(body) };
@@ -158,7 +158,7 @@ impl Caller {
 
     /// What time it is for the first replica, once it answers.
     pub async fn date(&self) -> chrono::DateTime<chrono::Utc> {
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.timeout;
         while Instant::now() < end {
             if let Ok(answer) = self.client.get(format!("{}/readyz", self.urls[0])).send().await {
                 let date = answer.headers()[reqwest::header::DATE].to_str().unwrap();
@@ -177,12 +177,12 @@ impl Caller {
         body
     }
 
-    /// The id of the database that this owner holds, once it is served; `None` when patience ended before.
+    /// The id of the database that this owner holds, once it is served; `None` when timeout ended before.
     pub async fn try_claim(&self, owner: &str) -> Option<String> {
         let body = json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } });
         let (status, mut claim) = self.try_call(Method::POST, "/api/v1/claims", &body).await?;
         assert!(status.is_success(), "{status} {claim}");
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.timeout;
         while claim["status"] == "waiting" && Instant::now() < end {
             sleep(Duration::from_millis(100)).await;
             let path = format!("/api/v1/claims/{}", claim["id"].as_str().unwrap());

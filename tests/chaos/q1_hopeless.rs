@@ -18,7 +18,7 @@ use crate::{
 };
 
 const TRIES: usize = 8;
-const PATIENCE: Duration = Duration::from_secs(40 * 60);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(40 * 60);
 /// Of the speed without any that fail.
 const LEAST_SPEED: f64 = 0.95;
 
@@ -57,16 +57,18 @@ async fn fill(target: i32, hopeless: usize, calls_per_minute: u32) -> (Duration,
     let began = Instant::now();
     world.ledger.set_target("standard", target, &By::cli()).await.unwrap();
     let others = i64::from(target) - hopeless as i64;
-    within(PATIENCE, "the others are available", || async { server.available().await >= others }).await;
+    within(SCENARIO_TIMEOUT, "the others are available", || async { server.available().await >= others }).await;
     let took = began.elapsed();
 
     let behind = Behind::of(&world).await;
     let _time = behind.time_lapse();
-    within(PATIENCE, "the pool is full", || async { server.available().await >= i64::from(target) }).await;
+    within(SCENARIO_TIMEOUT, "the pool is full", || async { server.available().await >= i64::from(target) }).await;
     let failed =
         "SELECT neon_project_name FROM databases WHERE state = 'failed' AND last_error LIKE '%cannot be dealt with%'";
-    within(PATIENCE, "all hopeless ones are set aside", || async { behind.texts(failed).await.len() == hopeless })
-        .await;
+    within(SCENARIO_TIMEOUT, "all hopeless ones are set aside", || async {
+        behind.texts(failed).await.len() == hopeless
+    })
+    .await;
     let failed = behind.texts(failed).await;
     for name in &failed {
         assert_eq!(asked.lock().unwrap().names[name], TRIES, "{name}");

@@ -196,8 +196,8 @@ impl Platform {
             }
             Step::Suspend(owner) | Step::Resume(owner) => {
                 if let Some(id) = self.held.get(&owner).cloned() {
-                    let wish = if matches!(step, Step::Suspend(_)) { "suspend" } else { "resume" };
-                    self.act(server, Method::POST, &id, wish, json!({})).await?;
+                    let action = if matches!(step, Step::Suspend(_)) { "suspend" } else { "resume" };
+                    self.act(server, Method::POST, &id, action, json!({})).await?;
                 }
             }
             Step::LoseAnswers(times) => faults.add(Rule::new(Fault::AnswerLost).on("POST", "/projects").times(times)),

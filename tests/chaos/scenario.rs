@@ -57,14 +57,14 @@ impl Drop for Scenario {
 }
 
 /// Waits until it holds, and says how long that took. Asks every 50 ms.
-pub async fn within<F, T>(patience: Duration, what: &str, holds: F) -> Duration
+pub async fn within<F, T>(timeout: Duration, what: &str, holds: F) -> Duration
 where
     F: Fn() -> T,
     T: Future<Output = bool>,
 {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < patience, "waited {patience:?} in vain until {what}");
+        assert!(began.elapsed() < timeout, "waited {timeout:?} in vain until {what}");
         sleep(Duration::from_millis(50)).await;
     }
     began.elapsed()

@@ -12,7 +12,7 @@ use crate::{
     support::World,
 };
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(300);
 /// What failed is old enough to be cleaned up.
 const EVIDENCE_GROWS_OLD: &str = "UPDATE databases SET state_since = now() - interval '1 hour' WHERE state = 'failed' AND state_since > now() - interval '1 hour'";
 const ASKED: &str = "SELECT count(*) FROM databases WHERE asked_at IS NOT NULL";
@@ -50,8 +50,9 @@ async fn v1_verification_that_fails_for_an_hour_makes_no_more_than_the_ceiling()
     world.emulator.faults().clear();
     behind.run("UPDATE databases SET asked_at = asked_at - interval '1 hour' WHERE asked_at IS NOT NULL").await;
     let recovered =
-        within(PATIENCE, "the pool is full again", || async { server.available().await >= i64::from(target) }).await;
-    within(PATIENCE, "what failed is cleaned up", || async {
+        within(SCENARIO_TIMEOUT, "the pool is full again", || async { server.available().await >= i64::from(target) })
+            .await;
+    within(SCENARIO_TIMEOUT, "what failed is cleaned up", || async {
         behind.number("SELECT count(*) FROM databases WHERE state IN ('failed', 'releasing')").await == 0
     })
     .await;

@@ -364,7 +364,7 @@ async fn a_rotated_password_is_stored_and_the_old_one_stops_working() {
     until("the pooled one too", || connects(&told["connection"]["pooled_uri"])).await;
     assert!(!connects(&database.connection["uri"]).await);
     let unclaimed = number(&world, "SELECT count(*) FROM databases WHERE password_reset_wanted_at IS NOT NULL").await;
-    assert_eq!(unclaimed, 0, "the wish is done");
+    assert_eq!(unclaimed, 0, "the request is done");
     server.stop().await;
 }
 

@@ -14,7 +14,7 @@ mod checks;
 mod claims;
 mod clients;
 mod commands;
-mod conclusions;
+mod confirmations;
 mod credentials;
 mod crowd;
 mod doctor;

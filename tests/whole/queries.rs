@@ -1,4 +1,4 @@
-//! Queries of console and API are read alike: by both names, what is empty as absent, and nonsense never as a wish to see everything.
+//! Queries of console and API are read alike: by both names, what is empty as absent, and nonsense never as a request to see everything.
 
 use fleet_types::Role;
 use reqwest::{Method, StatusCode, header};

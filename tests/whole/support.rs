@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 /// Longer than anything takes here, a back-off on a busy machine included; shorter than anybody waits.
-const PATIENCE: Duration = Duration::from_secs(150);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(150);
 /// Of roles that connect quickly.
 pub const QUICK_PASSWORD: &str = "tests";
 pub const NEON_KEY: &str = "napi_test";
@@ -181,7 +181,8 @@ impl World {
         )
         .await
         .unwrap();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
+        let client =
+            Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(WAIT_TIMEOUT).build().unwrap();
         Server { url, state, token, client, served }
     }
 
@@ -367,18 +368,18 @@ impl Server {
     }
 }
 
-/// Waits for something that a user would notice. Asks every 20 ms; gives up after [`PATIENCE`].
+/// Waits for something that a user would notice. Asks every 20 ms; gives up after [`WAIT_TIMEOUT`].
 pub async fn until<F, T>(what: &str, holds: F)
 where
     F: Fn() -> T,
     T: Future<Output = bool>,
 {
-    let patience = tokio::time::sleep(PATIENCE);
-    tokio::pin!(patience);
+    let timeout = tokio::time::sleep(WAIT_TIMEOUT);
+    tokio::pin!(timeout);
     let mut ask = tokio::time::interval(Duration::from_millis(20));
     loop {
         tokio::select! {
-            () = &mut patience => panic!("waited {PATIENCE:?} in vain until {what}"),
+            () = &mut timeout => panic!("waited {WAIT_TIMEOUT:?} in vain until {what}"),
             _ = ask.tick() => {
                 if holds().await {
                     return;

@@ -57,7 +57,7 @@ async fn one_id_is_found_in_the_log_the_events_and_at_neon() {
     let server = world.serve().await;
     server.until_available(1).await;
 
-    // The quotas of the plan are a wish that comes with the claim, and the duty takes it to Neon.
+    // The quotas of the plan are desired state that comes with the claim, and the duty takes it to Neon.
     let claim = server
         .api(Method::POST, "/api/v1/claims")
         .header("x-request-id", FROM_SIGNUP)

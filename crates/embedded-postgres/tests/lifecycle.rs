@@ -14,7 +14,7 @@ use embedded_postgres::{Error, Postgres, Settings};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 /// A wait that ends early costs nothing; a loaded machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A folder for one test, removed at its end.
 struct Folder(PathBuf);
@@ -72,9 +72,9 @@ fn is_alive(process: u32) -> bool {
 }
 
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what} did not happen within {WAIT_TIMEOUT:?}");
         sleep(Duration::from_millis(10));
     }
 }

@@ -1,9 +1,9 @@
-//! Apply: takes what was wished for (quota, compute settings, suspend, resume) to Neon.
+//! Apply: takes what is desired (quota, compute settings, suspend, resume) to Neon.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota, owner_tag::name_with_owner};
-use fleet_types::EndpointWish;
+use fleet_types::EndpointAction;
 use ledger::{Backoff, By, DueChange, LedgerError};
 use neon_client::{Class, ComputeSettings, NeonClient, NeonError};
 use probe::uri::UriError;
@@ -41,9 +41,9 @@ impl Inner {
         let mut tasks = tokio::task::JoinSet::new();
         for row in rows {
             let (engine, neon) = (Arc::clone(self), neon.clone());
-            let wished_by = row.request_id.clone();
+            let requested_by = row.request_id.clone();
             let work = async move { engine.apply_row(&neon, &row).await };
-            tasks.spawn(trace::carry_on(wished_by.as_deref(), work));
+            tasks.spawn(trace::carry_on(requested_by.as_deref(), work));
         }
         while let Some(joined) = tasks.join_next().await {
             match joined {
@@ -115,7 +115,7 @@ impl Inner {
     }
 }
 
-/// Every call of it may be repeated. Answers the endpoint's state that a wish leads to.
+/// Every call of it may be repeated. Answers the endpoint's state that an action leads to.
 async fn make_change(
     neon: &NeonClient,
     row: &DueChange,
@@ -134,14 +134,14 @@ async fn make_change(
         neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
         crash::here(CrashPoint::ComputeTaken);
     }
-    match row.wish {
+    match row.endpoint_action {
         None => Ok(None),
-        Some(EndpointWish::Suspend) => {
+        Some(EndpointAction::Suspend) => {
             neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await?;
             crash::here(CrashPoint::EndpointSuspended);
             Ok(Some("idle"))
         }
-        Some(EndpointWish::Resume) => {
+        Some(EndpointAction::Resume) => {
             neon.start_endpoint(&row.project_id, &row.endpoint_id).await?;
             crash::here(CrashPoint::EndpointStarted);
             Ok(Some("active"))

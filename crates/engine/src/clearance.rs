@@ -15,7 +15,7 @@ use neon_client::{Class, NeonError};
 /// How long a person waits for one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// And for all of it, a cold start included.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// What to do about a refusal; ends a sentence in the history, on the screens and in the API.
 pub(super) const ANYWAY: &str =
     "Find out whose it is. If it may be deleted whatever is in it, release it with \"anyway\" and a reason.";
@@ -43,7 +43,7 @@ async fn look(ledger: &Ledger, neon: &Neon, id: Uuid) -> Result<Option<Clearance
     let Some(unheld) = ledger.unheld(id).await? else { return Ok(None) };
     let neon = neon.0.with_class(Class::Support).with_deadline(CALL_DEADLINE);
     let state = unheld.state.as_str();
-    match tokio::time::timeout(PATIENCE, contents(&neon, &unheld.project_id)).await {
+    match tokio::time::timeout(LOOK_DEADLINE, contents(&neon, &unheld.project_id)).await {
         Ok(Ok(None)) => Ok(Some(Clearance::LookedInto)),
         // The release finds out that there is nothing to delete.
         Ok(Err(LookError::Neon(NeonError::NotFound { .. }))) => Ok(None),
@@ -55,7 +55,7 @@ async fn look(ledger: &Ledger, neon: &Neon, id: Uuid) -> Result<Option<Clearance
         ))),
         Err(_) => Err(LedgerError::Conflict(format!(
             "Nothing was done: it is {state}, and could not be looked into within {} seconds. Try again in a moment. {ANYWAY}",
-            PATIENCE.as_secs()
+            LOOK_DEADLINE.as_secs()
         ))),
     }
 }

@@ -24,7 +24,7 @@ macro_rules! crash_points {
                 }
             }
 
-            /// The duty that it is a step of; `adopt` and `act` are shared.
+            /// The duty that it is a step of; `adopt` and `interactive` are shared.
             pub fn part(self) -> &'static str {
                 match self {
                     $($(Self::$point => $part,)+)+
@@ -60,7 +60,7 @@ crash_points! {
         ConnectionRead: "So was its password; the ledger knows nothing of it yet.",
     }
     "apply" {
-        ChangeLeased: "The row is leased; Neon knows nothing of what is wished for.",
+        ChangeLeased: "The row is leased; Neon knows nothing of what is desired.",
         QuotaTaken: "Neon has the new quota; the ledger does not know.",
         ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
         EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
@@ -111,7 +111,7 @@ crash_points! {
     }
     "roll" {
         RequestedRewritten: "Databases that Neon does not know yet follow the new template; no other does.",
-        TemplateWished: "A few databases are wished to follow it; Neon has not been asked.",
+        TemplateRequested: "A few databases are to follow it; Neon has not been asked.",
         SurgeSet: "The pool asks for more databases than its target, so that some can be replaced; none is released.",
         OutdatedReleased: "A few databases are being released; no replacement has been asked for.",
         RollOutEnded: "The template has reached all; nobody has been told.",
@@ -123,8 +123,8 @@ crash_points! {
         InvariantsChecked: "The checks have run; their result is not on record.",
         ExaminationRecorded: "It is; nobody has been told.",
     }
-    "act" {
-        WishRecorded: "Somebody's wish is committed; nothing has been done about it.",
+    "interactive" {
+        IntentRecorded: "What somebody asked for is committed; nothing has been done about it.",
         ReleaseRecorded: "A release is committed; nothing has been done about it.",
     }
 }

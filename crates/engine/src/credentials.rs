@@ -1,4 +1,4 @@
-//! Credentials: whether Neon still has the password that the ledger has, and a new one when somebody wishes for it.
+//! Credentials: whether Neon still has the password that the ledger has, and a new one when somebody asks for it.
 //!
 //! A password may be reset on Neon past Flotilla. It is noticed when credentials are asked for, and then what Neon has is kept. Only the role's password
 //! can change: host, database and role stay.
@@ -18,7 +18,7 @@ use secrets::SecretsError;
 /// The name under which the history has what was noticed.
 const CHECK: &str = "check";
 /// How long whoever asked for credentials waits for Neon's word.
-const PATIENCE: Duration = Duration::from_secs(4);
+const COMPARE_DEADLINE: Duration = Duration::from_secs(4);
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +56,8 @@ impl Engine {
             changed_on_neon_at: stored.changed_at,
             not_verified_because: None,
         };
-        let neon = self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE);
-        let why_not = match tokio::time::timeout(PATIENCE, self.inner.compare(&neon, id, stored)).await {
+        let neon = self.inner.neon.with_class(Class::Support).with_deadline(COMPARE_DEADLINE);
+        let why_not = match tokio::time::timeout(COMPARE_DEADLINE, self.inner.compare(&neon, id, stored)).await {
             Ok(Ok(Verdict::Same(at))) => {
                 return Ok(Credentials { verified_at: at.or(stored.verified_at), ..credentials });
             }
@@ -75,7 +75,7 @@ impl Engine {
                 tracing::warn!(database.id = %id, error = &error as &dyn std::error::Error, "could not compare credentials with Neon");
                 String::from("What Neon said could not be kept.")
             }
-            Err(_) => format!("Neon did not answer within {} seconds.", PATIENCE.as_secs()),
+            Err(_) => format!("Neon did not answer within {} seconds.", COMPARE_DEADLINE.as_secs()),
         };
         Ok(Credentials { not_verified_because: Some(why_not), ..credentials })
     }

@@ -28,7 +28,7 @@ const LIST_LAG: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Living rows read by one statement.
 const BATCH: i64 = 5_000;
 /// How long somebody at the console waits for the result.
-const PATIENCE: Duration = Duration::from_secs(5);
+const EXAMINATION_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 #[derive(Clone)]
@@ -219,7 +219,7 @@ impl Engine {
             drop(permit);
             outcome
         });
-        match tokio::time::timeout(PATIENCE, run).await {
+        match tokio::time::timeout(EXAMINATION_DEADLINE, run).await {
             Ok(Ok(Ok(()))) => Outcome::Done,
             Ok(Ok(Err(error))) => Outcome::Pending(format!("The checks could not run: {error}")),
             Ok(Err(_)) => Outcome::Pending(String::from("The checks broke off; the log says why.")),

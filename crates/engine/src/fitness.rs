@@ -33,9 +33,9 @@ impl Inner {
     }
 
     /// Looks at those that will be handed out next. What Neon does not answer about stays.
-    pub(super) async fn look_at_next_in_line(&self) -> Result<(), LedgerError> {
+    pub(super) async fn look_at_queue_head(&self) -> Result<(), LedgerError> {
         let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
-        for next in self.ledger.next_in_line(PER_POOL, AT_MOST).await? {
+        for next in self.ledger.queue_head(PER_POOL, AT_MOST).await? {
             match why_unfit(&neon, &next).await {
                 Ok(None) => {}
                 Ok(Some(why)) => {

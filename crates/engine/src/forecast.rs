@@ -1,4 +1,4 @@
-//! When the work that waits for calls will be done, as the budget allows it: the line's own rules, run ahead.
+//! When the work that waits for calls will be done, as the budget allows it: the fair queue's own rules, run ahead.
 //!
 //! Urgent work first; then classes that have work left share the rate by their weights, and whoever is done leaves its part to
 //! the others. What else a job waits for (a compute that starts, a duty that takes one page a second) is not known here, so

@@ -15,7 +15,6 @@
 //!
 //! Several replicas may run the engine: rows are leased one by one, and duties that must run once hold a lease of their own.
 
-mod act;
 mod adopt;
 mod apply;
 mod budget;
@@ -28,6 +27,7 @@ mod duty;
 mod explain;
 mod fitness;
 mod forecast;
+mod interactive;
 mod look;
 mod mark;
 mod measure;
@@ -86,14 +86,14 @@ pub use timings::ClaimTimings;
 
 /// Databases on their way to the pool at a time, per replica. Most of the time of each is waiting.
 const CREATIONS_AT_ONCE: usize = 32;
-/// A quarter of the places at the door (`http/limits.rs`).
+/// A quarter of the permits at the door (`http/limits.rs`).
 const WAITING_CALLS: usize = 256;
 /// Connections to the ledger, per replica.
 const CONNECTIONS: u32 = 10;
 /// Further ones, for what a sweep sees.
-const SIGHT_CONNECTIONS: u32 = 2;
+const OBSERVATION_CONNECTIONS: u32 = 2;
 /// How long stopping waits for calls that are under way.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the engine works with.
 pub struct Parts {
@@ -119,8 +119,8 @@ pub struct Engine {
 
 struct Inner {
     ledger: Ledger,
-    /// The same ledger, for what was seen and can be seen again.
-    sights: Ledger,
+    /// The same ledger, for observations, which can be made again.
+    observations: Ledger,
     neon: NeonClient,
     secrets: Arc<Secrets>,
     timings: Arc<ClaimTimings>,
@@ -136,7 +136,7 @@ struct Inner {
     looks: observe::Looks,
     credential_looks: observe::Looks,
     claim_served: Notify,
-    /// Calls that may wait for their claim at a time; each holds a place at the door meanwhile.
+    /// Calls that may wait for their claim at a time; each holds a permit of the door meanwhile.
     waiting_calls: Semaphore,
     mark_progress: mark::Progress,
     sync_progress: sync::Progress,
@@ -152,11 +152,11 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let limiter: Arc<dyn RateLimiter> = Arc::new(rate_limiter::LedgerRateLimiter::of(&parts.ledger));
         let ledger = parts.ledger.with_connections(CONNECTIONS);
-        let sights = parts.ledger.with_quick_connections(SIGHT_CONNECTIONS);
+        let observations = parts.ledger.with_quick_connections(OBSERVATION_CONNECTIONS);
         let inner = Arc::new(Inner {
             doctor: Doctor::new(ledger.clone()),
             ledger,
-            sights,
+            observations,
             neon: parts.neon.0.sharing(&limiter),
             secrets: parts.secrets,
             timings: parts.timings,
@@ -189,7 +189,7 @@ impl Engine {
     /// cancelled before.
     pub async fn stop(&self) {
         self.inner.tasks.close();
-        if tokio::time::timeout(STOP_PATIENCE, self.inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.inner.tasks.wait()).await.is_err() {
             tracing::warn!(
                 "some calls to Neon were still under way; their rows are due again when their leases run out"
             );
@@ -217,7 +217,7 @@ impl Engine {
         self.inner.nudge(Duty::Roll);
     }
 
-    /// Something was wished for.
+    /// Something is desired that Neon does not have.
     pub fn nudge_apply(&self) {
         self.inner.nudge(Duty::Apply);
     }

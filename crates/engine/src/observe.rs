@@ -35,7 +35,7 @@ impl Default for Looks {
 }
 
 impl Looks {
-    /// A place to ask about this database, unless that was just done or many are being asked about.
+    /// A permit to ask about this database, unless that was just done or many are being asked about.
     pub(super) fn begin(&self, id: Uuid) -> Option<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.at_once).try_acquire_owned().ok()?;
         self.is_due(id).then_some(permit)

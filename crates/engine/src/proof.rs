@@ -22,11 +22,11 @@ use neon_client::{Class, NeonError, Project};
 /// How often a proof is exchanged: a ledger that is put in the place of this one lacks it.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long a start waits for another process to exchange its proof.
-const VOUCH_PATIENCE: Duration = Duration::from_millis(1_500);
+const VOUCH_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Unclaimed databases that are looked at at a time, one call each.
 const LOOKS_AT_ONCE: i64 = 16;
 /// How long stopping waits for Neon to take the last mark.
-const LAST_MARK_PATIENCE: Duration = Duration::from_millis(700);
+const LAST_MARK_TIMEOUT: Duration = Duration::from_millis(700);
 
 impl Engine {
     /// Says that this process hands out nothing any more; to be called when the server has stopped, and [`Engine::stop`] has returned. The last process also
@@ -48,7 +48,7 @@ impl Inner {
             return Ok(());
         }
         if !self.neon_is_failing() {
-            match timeout(LAST_MARK_PATIENCE, self.renew_mark()).await {
+            match timeout(LAST_MARK_TIMEOUT, self.renew_mark()).await {
                 Ok(Err(Setback::Ledger(error))) => return Err(error),
                 Ok(Ok(_)) => {}
                 Ok(Err(Setback::Neon(_))) | Err(_) => tracing::info!("Neon did not take the last mark in time"),
@@ -98,9 +98,9 @@ impl Inner {
 
     /// Whether another process exchanges its proof in this very ledger.
     async fn is_vouched_for(&self) -> Result<bool, LedgerError> {
-        let (before, give_up_at) = (self.ledger.signs_of_life().await?, Instant::now() + VOUCH_PATIENCE);
+        let (before, give_up_at) = (self.ledger.signs_of_life().await?, Instant::now() + VOUCH_TIMEOUT);
         while !before.is_over && Instant::now() < give_up_at {
-            sleep(VOUCH_PATIENCE / 15).await;
+            sleep(VOUCH_TIMEOUT / 15).await;
             if self.ledger.signs_of_life().await?.last > Some(before.now) {
                 return Ok(true);
             }

@@ -16,7 +16,7 @@ pub(super) struct LedgerRateLimiter {
 }
 
 impl LedgerRateLimiter {
-    /// With connections of its own: a call must not wait until a duty has done with the ledger. Places that a crash of PostgreSQL forgets are
+    /// With connections of its own: a call must not wait until a duty has done with the ledger. Permits that a crash of PostgreSQL forgets are
     /// those of an instant.
     pub fn of(ledger: &Ledger) -> Self {
         Self { ledger: ledger.with_quick_connections(CONNECTIONS) }

@@ -1,4 +1,4 @@
-//! Refill: writes down the wish for new databases where a pool has fewer than its target, and takes back what it has requested beyond it. It calls
+//! Refill: requests new databases where a pool has fewer than its target, and takes back what it has requested beyond it. It calls
 //! nobody; provisioning does.
 
 use std::sync::Arc;

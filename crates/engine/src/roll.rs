@@ -1,6 +1,6 @@
 //! Roll: takes a changed template to the databases that nobody has claimed yet, oldest first.
 //!
-//! What Neon changes in place becomes a wish on the row, only so many at a time as Neon confirms. What it cannot change is released a few at a time, and only
+//! What Neon changes in place becomes desired state of the row, only so many at a time as Neon confirms. What it cannot change is released a few at a time, and only
 //! while enough stay available; the refill makes new ones. Nothing is released while nothing can be created.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{CrashPoint, Duty, Inner, Report, crash};
 use ledger::{By, LedgerError, Rolling};
 use sizing::{Supply, next_batch};
 
-/// Wishes of a roll-out that wait for Neon at a time: the apply duty has others to carry out, too.
+/// Changes of a roll-out that wait for Neon at a time: the apply duty has others to carry out, too.
 const UNCONFIRMED_AT_MOST: i64 = 20;
 
 impl Inner {
@@ -37,7 +37,7 @@ impl Inner {
             _ => 0,
         };
         if fitted > 0 {
-            crash::here(CrashPoint::TemplateWished);
+            crash::here(CrashPoint::TemplateRequested);
             self.nudge(Duty::Apply);
         }
         let released = self.replace(pool, by.clone()).await?;

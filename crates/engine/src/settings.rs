@@ -23,7 +23,7 @@ impl Default for EngineSettings {
         Self {
             sweep_rest: Duration::from_secs(60),
             findings: FindingRules {
-                sightings: 2,
+                sweeps_to_confirm: 2,
                 quarantine: 3_600.0,
                 grace: 120.0,
                 drift_settles: 600.0,

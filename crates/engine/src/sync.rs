@@ -16,7 +16,7 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{CrashPoint, Inner, Report, crash, setback::Setback};
-use ledger::{LedgerError, ListedProject, PageOwners, SightedBy, Sweep, SweptPage};
+use ledger::{LedgerError, ListedProject, PageOwners, Sweep, SweepRef, SweptPage};
 use neon_client::{Class, NeonError, ProjectItem, ProjectPage, project::MAX_PAGE};
 
 /// Rest for each page read: with 700 calls a minute, sweeps then take a tenth of them.
@@ -42,9 +42,9 @@ struct State {
 }
 
 struct UnderWay {
-    sighted_by: SightedBy,
+    begun: SweepRef,
     /// Which page is to be read next; `None` when the last one has been read.
-    next: Option<Place>,
+    next: Option<PageStart>,
     /// Read, and to be written down in the next run.
     read: Option<ProjectPage>,
     pages: u32,
@@ -56,8 +56,8 @@ struct UnderWay {
 }
 
 /// Where in Neon's list a page begins.
-enum Place {
-    Start,
+enum PageStart {
+    First,
     Behind(String),
 }
 
@@ -108,8 +108,7 @@ impl Inner {
         };
         let page = sweep.read.take();
         // One takes PostgreSQL's time, the other Neon's.
-        let (is_ours, read) =
-            tokio::join!(self.take_in(sweep.sighted_by, page.as_ref()), self.read(sweep.next.as_ref()));
+        let (is_ours, read) = tokio::join!(self.take_in(sweep.begun, page.as_ref()), self.read(sweep.next.as_ref()));
         match is_ours {
             Ok(true) => {}
             // Another replica sweeps now.
@@ -132,10 +131,10 @@ impl Inner {
                 if let Some(why) = sweep.why_not_behind(&page) {
                     state.rests_until =
                         Some(Instant::now() + self.settings.sweep_rest.max(REST_PER_PAGE * sweep.pages));
-                    self.ledger.break_off_sweep(sweep.sighted_by.sweep, why).await?;
+                    self.ledger.break_off_sweep(sweep.begun.sweep, why).await?;
                     return Err(Setback::Neon(NeonError::Unreadable { detail: why.to_owned() }));
                 }
-                sweep.next = page.next.clone().map(Place::Behind);
+                sweep.next = page.next.clone().map(PageStart::Behind);
                 sweep.read = Some(page);
                 sweep.last_page_at = Instant::now();
                 state.under_way = Some(sweep);
@@ -145,7 +144,7 @@ impl Inner {
                 if sweep.last_page_at.elapsed() < LONGEST_STALL && !is_about_the_cursor(&error) {
                     state.under_way = Some(sweep);
                 } else {
-                    self.ledger.break_off_sweep(sweep.sighted_by.sweep, &error.to_string()).await?;
+                    self.ledger.break_off_sweep(sweep.begun.sweep, &error.to_string()).await?;
                 }
                 Err(Setback::Neon(error))
             }
@@ -160,8 +159,8 @@ impl Inner {
         let begun = self.ledger.start_sweep(self.replica).await?;
         crash::here(CrashPoint::SweepBegun);
         Ok(UnderWay {
-            sighted_by: SightedBy { sweep: begun.id, started_at: begun.started_at },
-            next: Some(Place::Start),
+            begun: SweepRef { sweep: begun.id, started_at: begun.started_at },
+            next: Some(PageStart::First),
             read: None,
             pages: 0,
             most_pages: most_pages(begun.expected),
@@ -172,19 +171,19 @@ impl Inner {
     }
 
     async fn end(&self, sweep: &UnderWay) -> Result<Sweep, LedgerError> {
-        let ended = self.ledger.finish_sweep(sweep.sighted_by.sweep).await?;
+        let ended = self.ledger.finish_sweep(sweep.begun.sweep).await?;
         crash::here(CrashPoint::SweepEnded);
         if ended.is_complete {
-            self.conclude(sweep.sighted_by, &sweep.seen).await?;
+            self.confirm(sweep.begun, &sweep.seen).await?;
             crash::here(CrashPoint::SweepConcluded);
         }
         Ok(ended)
     }
 
-    async fn read(&self, place: Option<&Place>) -> Option<Result<ProjectPage, NeonError>> {
-        let cursor = match place? {
-            Place::Start => None,
-            Place::Behind(cursor) => Some(cursor.as_str()),
+    async fn read(&self, start: Option<&PageStart>) -> Option<Result<ProjectPage, NeonError>> {
+        let cursor = match start? {
+            PageStart::First => None,
+            PageStart::Behind(cursor) => Some(cursor.as_str()),
         };
         let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
         let page = neon.list_projects(cursor, MAX_PAGE).await;
@@ -195,7 +194,7 @@ impl Inner {
     }
 
     /// Writes down what a page tells. `false` when the sweep was given up meanwhile.
-    async fn take_in(&self, by: SightedBy, page: Option<&ProjectPage>) -> Result<bool, LedgerError> {
+    async fn take_in(&self, by: SweepRef, page: Option<&ProjectPage>) -> Result<bool, LedgerError> {
         let Some(page) = page else { return Ok(true) };
         let mut counts = SweptPage { unavailable: page.unavailable as i64, ..SweptPage::default() };
         let mut parts = vec![page.items.as_slice()];
@@ -220,13 +219,13 @@ impl Inner {
             }
         }
         crash::here(CrashPoint::PageTakenIn);
-        self.sights.record_swept_page(by.sweep, counts).await
+        self.observations.record_swept_page(by.sweep, counts).await
     }
 
     /// How many rows were written, and whose the projects are.
-    async fn take_in_part(&self, by: SightedBy, part: &[ProjectItem]) -> Result<(u64, PageOwners), LedgerError> {
+    async fn take_in_part(&self, by: SweepRef, part: &[ProjectItem]) -> Result<(u64, PageOwners), LedgerError> {
         let listed: Vec<ListedProject> = part.iter().map(listed).collect();
-        let changed = self.sights.record_listed(&listed).await?;
+        let changed = self.observations.record_listed(&listed).await?;
         Ok((changed, self.note_page(by, part).await?))
     }
 }
@@ -291,7 +290,7 @@ mod tests {
     fn a_list_that_leads_back_or_does_not_end_is_given_up() {
         let page = |cursor: &str| ProjectPage { next: Some(cursor.to_owned()), ..ProjectPage::default() };
         let mut sweep = UnderWay {
-            sighted_by: SightedBy { sweep: 1, started_at: chrono::Utc::now() },
+            begun: SweepRef { sweep: 1, started_at: chrono::Utc::now() },
             next: None,
             read: None,
             pages: 0,

@@ -88,7 +88,7 @@ pub struct CallSum {
     pub limited: i64,
     /// 5xx, no answer, an answer that could not be read, no connection.
     pub failed: i64,
-    /// Not sent: no place in the budget, or the route's breaker was open.
+    /// Not sent: no permit in the budget, or the route's breaker was open.
     pub held_back: i64,
 }
 

@@ -184,7 +184,7 @@ pub struct DatabaseRow {
     pub observed_at: Option<Time>,
     /// When the usage behind the quotas was last read.
     pub usage_observed_at: Option<Time>,
-    /// A wish that Neon has not yet confirmed.
+    /// Desired, and not yet confirmed by Neon.
     pub pending: bool,
 }
 
@@ -227,7 +227,7 @@ pub struct DatabaseDetail {
     pub max_cu: f64,
     /// Seconds without a connection after which the compute stops; 0 is Neon's default (300), -1 never.
     pub suspend_timeout_seconds: i32,
-    pub wanted_endpoint: Option<EndpointWish>,
+    pub wanted_endpoint: Option<EndpointAction>,
     /// The last thing that went wrong, with its time, while a change is still to be made or creation failed.
     pub last_error: Option<String>,
     pub last_error_at: Option<Time>,
@@ -241,15 +241,15 @@ pub struct DatabaseDetail {
     pub as_of: Time,
 }
 
-/// A one-off wish about the endpoint.
+/// What the endpoint is asked to do once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum EndpointWish {
+pub enum EndpointAction {
     Suspend,
     Resume,
 }
 
-impl EndpointWish {
+impl EndpointAction {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suspend => "suspend",

@@ -364,15 +364,15 @@ impl Finding {
         use FindingKind::{Drifted, Ghost, Orphan, Zombie};
         let is_recoverable = self.recoverable_until.is_some_and(|until| until > self.as_of);
         let (is_held, is_open) = (self.status == FindingStatus::Acting, self.status.is_open());
-        let is_standing = (is_open || self.status == FindingStatus::Ignored) && !is_held;
+        let is_decidable = (is_open || self.status == FindingStatus::Ignored) && !is_held;
         let possible = [
-            (Recover, self.kind == Ghost && is_standing),
+            (Recover, self.kind == Ghost && is_decidable),
             (Recover, self.resolution == Some(Resolution::Deleted) && is_recoverable),
-            (Reapply, self.kind == Drifted && is_standing),
-            (Accept, self.kind == Drifted && is_standing),
-            (TakeBack, self.kind == Zombie && is_standing),
-            (Adopt, self.kind == Orphan && is_standing),
-            (Delete, self.kind.ends_in_deletion() && is_standing && self.is_confirmed()),
+            (Reapply, self.kind == Drifted && is_decidable),
+            (Accept, self.kind == Drifted && is_decidable),
+            (TakeBack, self.kind == Zombie && is_decidable),
+            (Adopt, self.kind == Orphan && is_decidable),
+            (Delete, self.kind.ends_in_deletion() && is_decidable && self.is_confirmed()),
             (Ignore, is_open && !is_held),
             (LookAgain, self.status == FindingStatus::Ignored),
         ];

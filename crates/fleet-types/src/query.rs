@@ -1,5 +1,5 @@
 //! Reading queries of URLs, the same way for console and API: each field by the names that it goes by, what is empty as absent,
-//! and what cannot be read as an error, so that it is never taken for a wish to see everything.
+//! and what cannot be read as an error, so that it is never taken for a request to see everything.
 
 use super::{AppError, text};
 

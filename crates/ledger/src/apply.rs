@@ -1,12 +1,12 @@
-//! Applying: wishes that Neon has not yet confirmed.
+//! Applying: desired state that Neon has not yet confirmed.
 
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{EndpointWish, Quota};
+use fleet_types::{EndpointAction, Quota};
 
-/// A row whose wishes are to be taken to Neon, leased to the caller.
+/// A row whose desired state is to be taken to Neon, leased to the caller.
 #[derive(Clone, Debug)]
 pub struct DueChange {
     pub id: Uuid,
@@ -23,17 +23,17 @@ pub struct DueChange {
     pub settings_differ: bool,
     /// So do the endpoint's compute settings.
     pub compute_differs: bool,
-    pub wish: Option<EndpointWish>,
+    pub endpoint_action: Option<EndpointAction>,
     pub reset: Option<DueReset>,
     pub attempts: i32,
-    /// Of the request that wished for it last, as the event says.
+    /// Of the request that asked for it last, as the event says.
     pub request_id: Option<String>,
     /// The name that the ledger gave the project, and whose it is if it is claimed.
     pub project_name: String,
     pub owner: Option<FoundOwner>,
 }
 
-/// A wish for a new password.
+/// A new password that is asked for.
 #[derive(Clone, Debug)]
 pub struct DueReset {
     pub branch_id: String,
@@ -52,7 +52,7 @@ impl Ledger {
         self.take_changes(None, limit, lease_seconds).await
     }
 
-    /// Leases this row, due or not. `None` when it has no wish, or somebody else holds it.
+    /// Leases this row, due or not. `None` when nothing is desired of it, or somebody else holds it.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -113,9 +113,9 @@ impl Ledger {
                 revision: row.wanted_revision,
                 settings_differ: row.settings_differ,
                 compute_differs: row.compute_differs,
-                wish: match row.wanted_endpoint.as_deref() {
-                    Some("suspend") => Some(EndpointWish::Suspend),
-                    Some("resume") => Some(EndpointWish::Resume),
+                endpoint_action: match row.wanted_endpoint.as_deref() {
+                    Some("suspend") => Some(EndpointAction::Suspend),
+                    Some("resume") => Some(EndpointAction::Resume),
                     _ => None,
                 },
                 reset: (|| {
@@ -130,7 +130,7 @@ impl Ledger {
             .collect())
     }
 
-    /// Neon has confirmed everything in `row`. What was wished for meanwhile stays due. `false` when the lease was lost.
+    /// Neon has confirmed everything in `row`. What was asked for meanwhile stays due. `false` when the lease was lost.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -142,7 +142,7 @@ impl Ledger {
         by: &By,
     ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
-        let wish = row.wish.map(EndpointWish::as_str);
+        let action = row.endpoint_action.map(EndpointAction::as_str);
         let done = sqlx::query!(
             "UPDATE databases
              SET applied_revision = $3, applied_at = now(), wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
@@ -157,7 +157,7 @@ impl Ledger {
             row.id,
             row.lease,
             row.revision,
-            wish,
+            action,
             endpoint_state,
             new_credentials
         )
@@ -170,10 +170,10 @@ impl Ledger {
         if row.settings_differ {
             after.insert(String::from("settings"), json!("confirmed by Neon"));
         }
-        if let Some(wish) = row.wish {
-            let text = match wish {
-                EndpointWish::Suspend => "suspended",
-                EndpointWish::Resume => "started",
+        if let Some(action) = row.endpoint_action {
+            let text = match action {
+                EndpointAction::Suspend => "suspended",
+                EndpointAction::Resume => "started",
             };
             after.insert(String::from("endpoint"), json!(text));
         }

@@ -22,7 +22,7 @@ pub struct Refusal<'a> {
 }
 
 /// A pool's breaker after one more failure.
-struct Standing {
+struct FailureCount {
     failures: i32,
     until: Option<Time>,
     evidence: serde_json::Value,
@@ -40,9 +40,9 @@ impl Ledger {
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let standing = count(&mut tx, row, refusal).await?;
-        let opened = match (standing.failures, standing.until) {
-            (FAILURES.., Some(until)) => write_trip(&mut tx, row.pool_id, until, &standing).await?,
+        let counted = count(&mut tx, row, refusal).await?;
+        let opened = match (counted.failures, counted.until) {
+            (FAILURES.., Some(until)) => write_trip(&mut tx, row.pool_id, until, &counted).await?,
             _ => false,
         };
         if opened {
@@ -73,7 +73,11 @@ impl Ledger {
 }
 
 /// One more failure. Those that were under way when the breaker opened are evidence, but count no more: only what is tried after a cooling lengthens the next.
-async fn count(tx: &mut PgTransaction<'_>, row: &DueCreation, refusal: &Refusal<'_>) -> Result<Standing, sqlx::Error> {
+async fn count(
+    tx: &mut PgTransaction<'_>,
+    row: &DueCreation,
+    refusal: &Refusal<'_>,
+) -> Result<FailureCount, sqlx::Error> {
     let failure = json!([{
         "at": chrono::Utc::now(),
         "step": refusal.step,
@@ -84,7 +88,7 @@ async fn count(tx: &mut PgTransaction<'_>, row: &DueCreation, refusal: &Refusal<
         "request_id": refusal.request_id,
     }]);
     sqlx::query_as!(
-        Standing,
+        FailureCount,
         r#"UPDATE pools
            SET creation_failures = creation_failures + ($6 = 'creation' AND (breaker_until IS NULL OR breaker_until <= now()))::integer,
                verification_failures = verification_failures + ($6 = 'verification' AND (breaker_until IS NULL OR breaker_until <= now()))::integer, breaker_error = $2,
@@ -113,7 +117,7 @@ async fn write_trip(
     tx: &mut PgTransaction<'_>,
     pool_id: i32,
     until: Time,
-    standing: &Standing,
+    counted: &FailureCount,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"INSERT INTO breaker_trips AS t (pool_id, until, failures, evidence) VALUES ($1, $2, $3, $4)
@@ -121,8 +125,8 @@ async fn write_trip(
            RETURNING t.xmax = 0 AS "is_new!""#,
         pool_id,
         until,
-        standing.failures,
-        standing.evidence
+        counted.failures,
+        counted.evidence
     )
     .fetch_one(&mut **tx)
     .await

@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 /// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(8);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A connection that was used so lately is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ pub(super) fn pool_of(connections: u32, settings: &'static str) -> PgPoolOptions
                 Ok(())
             })
         })
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|connection, about| {
             Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Credentials: who sees them, whether Neon still has them, and the wish for new ones. Every disclosure is an event that is committed before the secret
+//! Credentials: who sees them, whether Neon still has them, and new ones on request. Every disclosure is an event that is committed before the secret
 //! leaves. What is on request is limited for each actor.
 
 use serde_json::json;
@@ -151,7 +151,7 @@ impl Ledger {
     ///
     /// # Errors
     /// `NotFound`, `Conflict` when the database is not claimed.
-    pub async fn wish_password_reset(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
+    pub async fn request_password_reset(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State" FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,

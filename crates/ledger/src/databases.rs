@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Ledger, LedgerError, quotas::QUOTA_EVENTS};
 use crate::state::State;
 use fleet_types::{
-    BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, EndpointWish, Owner, Quota, Time, Usage,
+    BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointAction, EndpointState, Owner, Quota, Time, Usage,
 };
 
 /// Events shown with a database.
@@ -174,8 +174,8 @@ impl Ledger {
             max_cu: d.max_cu,
             suspend_timeout_seconds: d.suspend_timeout_seconds,
             wanted_endpoint: match d.wanted_endpoint.as_deref() {
-                Some("suspend") => Some(EndpointWish::Suspend),
-                Some("resume") => Some(EndpointWish::Resume),
+                Some("suspend") => Some(EndpointAction::Suspend),
+                Some("resume") => Some(EndpointAction::Resume),
                 _ => None,
             },
             last_error: d.last_error.filter(|_| unfinished),

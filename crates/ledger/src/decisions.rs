@@ -252,7 +252,7 @@ impl Ledger {
     }
 }
 
-/// Whether the last decision said the same: the target stays, and the wish is above it, below it or met, as before.
+/// Whether the last decision said the same: the target stays, and what is wanted is above it, below it or met, as before.
 async fn touch_last(
     tx: &mut sqlx::PgTransaction<'_>,
     pool: &SelfSized,

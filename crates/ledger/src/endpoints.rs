@@ -1,11 +1,11 @@
-//! Wishes about the compute endpoint: suspend, resume, and after how long it stops by itself.
+//! What is desired of the compute endpoint: suspend, resume, and after how long it stops by itself.
 
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event};
 use crate::state::State;
-use fleet_types::EndpointWish;
+use fleet_types::EndpointAction;
 
 /// Neon's longest suspend timeout: a week.
 const LONGEST_TIMEOUT_SECONDS: i32 = 604_800;
@@ -15,7 +15,7 @@ impl Ledger {
     ///
     /// # Errors
     /// `NotFound`, `Conflict` when the database is not claimed.
-    pub async fn wish_endpoint(&self, id: Uuid, wish: EndpointWish, by: &By) -> Result<(), LedgerError> {
+    pub async fn request_endpoint_action(&self, id: Uuid, action: EndpointAction, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State", observed_endpoint_state FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
@@ -28,17 +28,17 @@ impl Ledger {
         sqlx::query!(
             "UPDATE databases SET wanted_endpoint = $2, attempts = 0, next_attempt_at = now(), last_error = NULL WHERE id = $1",
             id,
-            wish.as_str()
+            action.as_str()
         )
         .execute(&mut *tx)
         .await?;
-        let kind = match wish {
-            EndpointWish::Suspend => "database.suspend",
-            EndpointWish::Resume => "database.resume",
+        let kind = match action {
+            EndpointAction::Suspend => "database.suspend",
+            EndpointAction::Resume => "database.resume",
         };
         let before = row.observed_endpoint_state.map(|state| json!({ "endpoint": state }));
         let after = Some(
-            json!({ "endpoint": match wish { EndpointWish::Suspend => "idle", EndpointWish::Resume => "active" } }),
+            json!({ "endpoint": match action { EndpointAction::Suspend => "idle", EndpointAction::Resume => "active" } }),
         );
         insert_event(
             &mut *tx,

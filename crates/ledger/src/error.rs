@@ -27,7 +27,7 @@ pub enum LedgerError {
     #[error("{message}")]
     TooMany { message: String, retry_after_seconds: u32 },
     #[error("PostgreSQL does not answer")]
-    Away,
+    Unreachable,
     #[error(transparent)]
     Sql(sqlx::Error),
     /// One migration; those before it stay.

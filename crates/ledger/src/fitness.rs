@@ -71,7 +71,7 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn next_in_line(&self, per_pool: i64, limit: i64) -> Result<Vec<Lookable>, LedgerError> {
+    pub async fn queue_head(&self, per_pool: i64, limit: i64) -> Result<Vec<Lookable>, LedgerError> {
         Ok(sqlx::query_as!(
             Lookable,
             r#"SELECT n.id AS "id!", n.neon_project_id AS "project_id!", n.neon_endpoint_id AS "endpoint_id!"

@@ -245,7 +245,7 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn newer_than_the_ledger(&self, by: super::SightedBy) -> Result<Option<String>, LedgerError> {
+    pub async fn newer_than_the_ledger(&self, by: super::SweepRef) -> Result<Option<String>, LedgerError> {
         Ok(sqlx::query_scalar!(
             r#"SELECT f.project_name AS "name!" FROM findings AS f, installation AS i
                WHERE f.kind = 'orphan' AND f.status IN ('suspected', 'quarantined', 'needs_operator') AND f.last_sweep = $1 AND i.safe_mode_since IS NULL

@@ -21,6 +21,7 @@ mod events;
 mod findings;
 mod fitness;
 mod fleet;
+mod health;
 mod installation;
 mod invariants;
 mod leases;
@@ -34,7 +35,6 @@ mod owners;
 mod policies;
 mod pooler;
 mod pools;
-mod presence;
 mod proofs;
 mod provision;
 mod quotas;
@@ -48,7 +48,7 @@ mod schema;
 mod seed;
 mod sessions;
 mod sizes;
-mod standing;
+mod snapshot;
 mod state;
 mod status;
 mod sweeps;
@@ -79,7 +79,7 @@ pub use duties::{DutyOutcome, FinishedRun};
 pub use error::LedgerError;
 pub use events::NewEvent;
 pub use findings::{
-    AdoptedProject, Concluded, DueFinding, FindingRules, Mended, PageOwners, Retired, SightedBy, SightedProject, Taken,
+    AdoptedProject, DueFinding, FindingRules, Mended, PageOwners, PageProject, Retired, SweepOutcome, SweepRef, Taken,
 };
 pub use fitness::{Lookable, ShownName};
 pub use fleet::TIMING_BUCKETS;
@@ -101,10 +101,10 @@ pub use schema::SchemaState;
 pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};
 pub use sizes::DueSize;
-pub use standing::{DutyStanding, Standing};
+pub use snapshot::{DutyHealth, FleetSnapshot};
 pub use sweeps::{Sweep, SweptPage};
 pub use templates::Rolling;
-pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenReplacement, TokenStanding};
+pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenReplacement, TokenState};
 pub use unreadable::MetUnreadable;
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
@@ -115,7 +115,7 @@ pub struct Ledger {
     db: PgPool,
     watermarks: Arc<Watermarks>,
     /// PostgreSQL does not answer.
-    away: Arc<AtomicBool>,
+    is_unreachable: Arc<AtomicBool>,
     /// That this process has seen the ledger to be current.
     held_proof: Arc<HeldProof>,
     denials: Arc<denials::Pending>,
@@ -131,7 +131,7 @@ impl Ledger {
         Ok(Self {
             db,
             watermarks: Arc::default(),
-            away: Arc::default(),
+            is_unreachable: Arc::default(),
             denials: Arc::default(),
             held_proof: Arc::default(),
         })
@@ -189,7 +189,7 @@ impl Via {
 }
 
 impl By {
-    /// A duty of the engine, within the thread of its run or of the wish that it carries out.
+    /// A duty of the engine, within the thread of its run or of the request that it carries out.
     pub fn duty(name: &str) -> Self {
         let request_id = trace::current().map(|id| id.to_string());
         Self { actor: name.to_owned(), via: Via::Engine, reason: None, request_id }

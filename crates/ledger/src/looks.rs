@@ -77,7 +77,7 @@ impl Ledger {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Nobody has used it: back to the pool, at the end of its line. `false` when the lease was lost, or this ledger may not be the current one any more.
+    /// Nobody has used it: back to the pool, at the end of its queue. `false` when the lease was lost, or this ledger may not be the current one any more.
     ///
     /// # Errors
     /// PostgreSQL's.

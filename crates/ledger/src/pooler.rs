@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Ledger, LedgerError, options};
 
 /// With a pooler that has fewer connections than the question takes, the answer would never come.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DETECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Transactions at a time. Between them they take what the pooler has free, the marked one as a rule first.
 const TRANSACTIONS: usize = 3;
 const SEEN: &str = "SELECT coalesce(current_setting('flotilla.mark', true), '') AS mark";
@@ -21,12 +21,12 @@ impl Ledger {
     /// When PostgreSQL does not answer.
     pub async fn is_pooled_by_transaction(url: &str) -> Result<bool, LedgerError> {
         let options = options(url)?;
-        match tokio::time::timeout(PATIENCE, loses_its_mark(&options)).await {
+        match tokio::time::timeout(DETECTION_TIMEOUT, loses_its_mark(&options)).await {
             Ok(outcome) => Ok(outcome?),
             Err(_) => {
                 tracing::warn!(
                     "whether a pooler stands before the ledger's PostgreSQL could not be found out within {} s",
-                    PATIENCE.as_secs()
+                    DETECTION_TIMEOUT.as_secs()
                 );
                 Ok(false)
             }

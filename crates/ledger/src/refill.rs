@@ -36,7 +36,7 @@ impl Ledger {
         Ok(deficits)
     }
 
-    /// Writes down the wish for new databases, one per id, with their unique project names, before Neon is asked for anything.
+    /// Requests new databases, one per id, with their unique project names, before Neon is asked for anything.
     ///
     /// # Errors
     /// PostgreSQL's.

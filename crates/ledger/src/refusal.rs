@@ -19,10 +19,10 @@ impl From<LedgerError> for AppError {
                 retry_after_seconds: 5,
             },
             LedgerError::TooMany { message, retry_after_seconds } => Self::TooMany { message, retry_after_seconds },
-            LedgerError::Away => ledger_is_away(),
+            LedgerError::Unreachable => ledger_is_unreachable(),
             LedgerError::Sql(error) if is_unavailable(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger's PostgreSQL does not answer");
-                ledger_is_away()
+                ledger_is_unreachable()
             }
             LedgerError::Sql(error) if is_no_text(&error) => Self::invalid("text", TextError::Control.to_string()),
             error => Self::Internal { reference: trace::logged(&error) },
@@ -30,7 +30,7 @@ impl From<LedgerError> for AppError {
     }
 }
 
-fn ledger_is_away() -> AppError {
+fn ledger_is_unreachable() -> AppError {
     AppError::Busy {
         message: String::from("The ledger is not available right now. Try again in a moment."),
         retry_after_seconds: 1,

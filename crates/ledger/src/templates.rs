@@ -1,6 +1,6 @@
 //! Templates: what new databases are made of, and how a change of it reaches those that nobody has claimed yet.
 //!
-//! A claimed database is never touched: it has settings of its own. What Neon changes in place becomes a wish on the row, as any other; what it cannot change
+//! A claimed database is never touched: it has settings of its own. What Neon changes in place becomes desired state of the row, as any other change; what it cannot change
 //! is released, oldest first, and replaced by the refill.
 
 use serde_json::json;
@@ -183,7 +183,7 @@ impl Ledger {
         Ok(done.rows_affected())
     }
 
-    /// The oldest available ones get the new quotas and compute settings as wishes, which the engine takes to Neon. Returns how many.
+    /// The oldest available ones get the new quotas and compute settings as desired state, which the engine takes to Neon. Returns how many.
     ///
     /// # Errors
     /// PostgreSQL's.

@@ -66,7 +66,7 @@ pub struct LiveToken {
 
 /// What the ledger knows of a token that somebody showed.
 #[derive(Clone, Debug)]
-pub enum TokenStanding {
+pub enum TokenState {
     Live(LiveToken),
     Expired,
     /// A newer secret has taken its place, and its time is over.
@@ -182,7 +182,7 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn token_standing(&self, token_hash: &[u8; 32]) -> Result<TokenStanding, LedgerError> {
+    pub async fn token_state(&self, token_hash: &[u8; 32]) -> Result<TokenState, LedgerError> {
         let row = sqlx::query!(
             r#"SELECT id, name, client, scopes, pools, calls_per_minute, revoked_at IS NOT NULL AS "is_revoked!",
                       coalesce(token_hash = $1 AND expires_at <= now(), false) AS "is_expired!",
@@ -194,11 +194,11 @@ impl Ledger {
         .fetch_optional(&self.db)
         .await?;
         Ok(match row {
-            None => TokenStanding::Unknown,
-            Some(row) if row.is_revoked => TokenStanding::Revoked,
-            Some(row) if row.is_expired => TokenStanding::Expired,
-            Some(row) if row.is_replaced => TokenStanding::Replaced,
-            Some(row) => TokenStanding::Live(LiveToken {
+            None => TokenState::Unknown,
+            Some(row) if row.is_revoked => TokenState::Revoked,
+            Some(row) if row.is_expired => TokenState::Expired,
+            Some(row) if row.is_replaced => TokenState::Replaced,
+            Some(row) => TokenState::Live(LiveToken {
                 id: row.id,
                 name: row.name,
                 client: row.client,

@@ -63,13 +63,13 @@ impl Budget {
         Self::new(self.account.rate, self.consumption.rate, limiter)
     }
 
-    /// Waits for a free permit for one call, at most for `patience`. A call for usage history takes one of both buckets: Neon counts it apart, and does
+    /// Waits for a free permit for one call, at most for `max_wait`. A call for usage history takes one of both buckets: Neon counts it apart, and does
     /// not say that it leaves it out of the account's.
     ///
     /// # Errors
     /// [`NeonError::BudgetExhausted`], at once where it is clear that the wait would be longer; [`NeonError::RateLimiterUnavailable`].
-    pub async fn take(&self, class: Class, route: Route, patience: Duration) -> Result<(), NeonError> {
-        let give_up = Instant::now() + patience;
+    pub async fn take(&self, class: Class, route: Route, max_wait: Duration) -> Result<(), NeonError> {
+        let give_up = Instant::now() + max_wait;
         if route.bucket() == Bucket::Consumption {
             self.consumption.take(class, give_up).await?;
         }

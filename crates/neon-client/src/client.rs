@@ -293,8 +293,8 @@ impl NeonClient {
             error
         };
         let pass = account.breakers.admit(call.route).map_err(not_sent)?;
-        let patience = end.saturating_duration_since(Instant::now()) / 2;
-        account.budget.take(self.class, call.route, patience).await.map_err(not_sent)?;
+        let max_wait = end.saturating_duration_since(Instant::now()) / 2;
+        account.budget.take(self.class, call.route, max_wait).await.map_err(not_sent)?;
         let (request_id, sent_at) = (account.next_request_id(), Instant::now());
         let limit = end.saturating_duration_since(sent_at).min(account.timeout);
         let (status, outcome) = exchange(account.request(call, &request_id), limit).await;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{ProbeError, answers};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
@@ -57,7 +57,7 @@ fn refusal(code: &str, message: &str) -> Vec<u8> {
 #[tokio::test]
 async fn a_database_that_answers_is_asked_as_its_uri_says() {
     let (port, startup) = postgres(WELCOME.to_vec()).await;
-    assert_eq!(answers(&uri(port), PATIENCE).await, Ok(()));
+    assert_eq!(answers(&uri(port), ANSWER_TIMEOUT).await, Ok(()));
     let startup = startup.await.unwrap();
     for part in ["user neondb_owner ", "database neondb ", "application_name flotilla ", "options endpoint=ep-a "] {
         assert!(startup.contains(part), "{part} in {startup}");
@@ -68,7 +68,7 @@ async fn a_database_that_answers_is_asked_as_its_uri_says() {
 #[tokio::test]
 async fn a_refusal_is_told_in_the_words_of_the_database_without_secrets() {
     let (port, _startup) = postgres(refusal("28P01", "password authentication failed for npg_N67FDMtGvJke")).await;
-    let error = answers(&uri(port), PATIENCE).await.unwrap_err();
+    let error = answers(&uri(port), ANSWER_TIMEOUT).await.unwrap_err();
     let message = String::from("password authentication failed for [hidden]");
     assert_eq!(error, ProbeError::Refused { code: String::from("28P01"), message });
 }
@@ -83,9 +83,9 @@ async fn silence_ends_at_the_deadline() {
 
 #[tokio::test]
 async fn nobody_there_and_a_wrong_uri_are_told_without_the_password() {
-    let gone = answers(&uri(1), PATIENCE).await.unwrap_err();
+    let gone = answers(&uri(1), ANSWER_TIMEOUT).await.unwrap_err();
     assert!(matches!(&gone, ProbeError::Failed(_)), "{gone:?}");
-    let wrong = answers(&SecretString::from("npg_N67FDMtGvJke"), PATIENCE).await.unwrap_err();
+    let wrong = answers(&SecretString::from("npg_N67FDMtGvJke"), ANSWER_TIMEOUT).await.unwrap_err();
     assert!(matches!(&wrong, ProbeError::Uri(_)), "{wrong:?}");
     assert!(!format!("{gone} {gone:?} {wrong} {wrong:?}").contains("npg_"));
 }

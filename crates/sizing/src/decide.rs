@@ -1,6 +1,6 @@
 //! What target a policy makes of a situation, and the sentence that says why.
 //!
-//! The wish is the hours of cover at the policy's rate, or what a schedule asks for if that is more, between floor and ceiling. One decision comes as near to
+//! Wanted are the hours of cover at the policy's rate, or what a schedule asks for if that is more, between floor and ceiling. One decision comes as near to
 //! it as the largest step allows; a decrease also waits, so that a short lull does not empty the pool.
 
 use std::fmt::Write;
@@ -34,7 +34,7 @@ pub struct Verdict {
 /// The numbers of a decision, without the words.
 pub(super) struct Weighed<'a> {
     factor: f64,
-    /// The cover's own wish.
+    /// What the cover alone asks for.
     by_cover: i32,
     /// With what the schedules ask for.
     asked: i32,

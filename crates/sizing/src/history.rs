@@ -46,14 +46,14 @@ impl History {
         let from = first + TimeDelta::hours(begin as i64);
         let mut all: Vec<Option<&DemandHour>> = vec![None; count];
         for hour in hours {
-            if let Some(place) = place(first, hour.hour, TimeDelta::hours(1)).and_then(|at| all.get_mut(at)) {
-                *place = Some(hour);
+            if let Some(slot) = slot(first, hour.hour, TimeDelta::hours(1)).and_then(|at| all.get_mut(at)) {
+                *slot = Some(hour);
             }
         }
         let replayed = all.split_off(begin);
         let mut minutes = vec![0_u32; replayed.len() * MINUTES];
         for minute in finer {
-            if let Some(claims) = place(from, minute.minute, TimeDelta::minutes(1)).and_then(|at| minutes.get_mut(at)) {
+            if let Some(claims) = slot(from, minute.minute, TimeDelta::minutes(1)).and_then(|at| minutes.get_mut(at)) {
                 *claims += minute.claims.max(0) as u32;
             }
         }
@@ -87,7 +87,7 @@ impl History {
     }
 }
 
-fn place(from: Time, at: Time, step: TimeDelta) -> Option<usize> {
+fn slot(from: Time, at: Time, step: TimeDelta) -> Option<usize> {
     usize::try_from((at - from).num_seconds().div_euclid(step.num_seconds())).ok()
 }
 

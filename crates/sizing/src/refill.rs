@@ -19,7 +19,7 @@ pub struct Observed {
     pub failed: i64,
 }
 
-/// The latency is the p95, to be on the safe side; how many arrive a minute follows from the median, the engine's places, Neon's limit and the failures.
+/// The latency is the p95, to be on the safe side; how many arrive a minute follows from the median, the engine's permits, Neon's limit and the failures.
 pub fn refill_model(observed: &Observed) -> RefillModel {
     let median = observed.p50_seconds.unwrap_or(USUAL_SECONDS).max(0.1);
     let tried = observed.created + observed.failed;

@@ -2,7 +2,7 @@
 //!
 //! Whatever runs within [`follow`] logs under the id (the field `request_id` of its span), writes it into its events and sends it to Neon
 //! with every call. A spawned task starts without a thread; whoever spawns it hands theirs on with [`carry_on`]. What is finished later,
-//! by a duty, goes on under the id of the request that wished for it, which stands in the event of the wish.
+//! by a duty, goes on under the id of the request that asked for it, which stands in the event of that request.
 
 use std::{error::Error, future::Future, sync::Arc};
 
@@ -40,13 +40,13 @@ pub fn follow<F: Future>(id: Arc<str>, span: Span, work: F) -> impl Future<Outpu
     CURRENT.scope(id, work.instrument(span))
 }
 
-/// Goes on under the id of whoever wished for this work, or else under that of the caller: for what is spawned, and for rows of a duty.
-pub fn carry_on<F: Future>(wished_by: Option<&str>, work: F) -> impl Future<Output = F::Output> + use<F> {
-    let (id, span) = match (wished_by, current()) {
+/// Goes on under the id of whoever asked for this work, or else under that of the caller: for what is spawned, and for rows of a duty.
+pub fn carry_on<F: Future>(requested_by: Option<&str>, work: F) -> impl Future<Output = F::Output> + use<F> {
+    let (id, span) = match (requested_by, current()) {
         (None, Some(id)) => (id, Span::current()),
-        (wished_by, _) => {
-            let id = wished_by.map_or_else(fresh, Arc::from);
-            let span = error_span!("wish", request_id = %id);
+        (requested_by, _) => {
+            let id = requested_by.map_or_else(fresh, Arc::from);
+            let span = error_span!("request", request_id = %id);
             (id, span)
         }
     };
@@ -62,8 +62,8 @@ mod tests {
         let ids = follow("run-1".into(), Span::none(), async {
             let lost = tokio::spawn(async { current() }).await.expect("joined");
             let kept = tokio::spawn(carry_on(None, async { current() })).await.expect("joined");
-            let wished = tokio::spawn(carry_on(Some("ticket-4711"), async { current() })).await.expect("joined");
-            (lost, kept, wished, current())
+            let asked = tokio::spawn(carry_on(Some("ticket-4711"), async { current() })).await.expect("joined");
+            (lost, kept, asked, current())
         })
         .await;
         assert_eq!(ids, (None, Some("run-1".into()), Some("ticket-4711".into()), Some("run-1".into())));

@@ -53,7 +53,7 @@ fn curve(series: &Series, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
     }
 }
 
-/// All bars of one series are one path, each standing on those of the series before it.
+/// All bars of one series are one path, each stacked on those of the series before it.
 fn stacked_bars(data: &ChartData, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
     let width = (WIDTH / x.len().max(1) as f64 * 0.7).min(24.0);
     let mut floor = vec![0.0; x.len()];

@@ -14,7 +14,7 @@ use crate::{
     state::AppState,
 };
 use fleet_types::text;
-use ledger::{By, Claimant, Denied, LiveToken, TokenStanding, Via};
+use ledger::{By, Claimant, Denied, LiveToken, TokenState, Via};
 
 /// Who calls: a token that may do what this route is for.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
         Err(problem) => return problem.into_response(),
     };
     let is_known = connections::recognise(request.extensions(), token_hash);
-    let live = match standing(&state, &token_hash).await {
+    let live = match live_token(&state, &token_hash).await {
         Ok(live) => live,
         Err(problem) => return problem.into_response(),
     };
@@ -86,10 +86,10 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
     next.run(request).await
 }
 
-async fn standing(state: &AppState, token_hash: &[u8; 32]) -> Result<LiveToken, Problem> {
-    state.ledger.must_be_there()?;
-    match state.ledger.token_standing(token_hash).await? {
-        TokenStanding::Live(live) => {
+async fn live_token(state: &AppState, token_hash: &[u8; 32]) -> Result<LiveToken, Problem> {
+    state.ledger.require_reachable()?;
+    match state.ledger.token_state(token_hash).await? {
+        TokenState::Live(live) => {
             if live.is_stale {
                 state.ledger.touch_api_token(live.id).await?;
             }
@@ -102,10 +102,10 @@ async fn standing(state: &AppState, token_hash: &[u8; 32]) -> Result<LiveToken, 
             }
             Ok(live)
         }
-        TokenStanding::Expired => Err(Problem::unauthorised("This token has expired. Make a new one.")),
-        TokenStanding::Replaced => Err(Problem::unauthorised("This token has been replaced. Send the new one.")),
-        TokenStanding::Revoked => Err(Problem::unauthorised("This token has been revoked. Make a new one.")),
-        TokenStanding::Unknown => Err(Problem::unauthorised("This token is not known here.")),
+        TokenState::Expired => Err(Problem::unauthorised("This token has expired. Make a new one.")),
+        TokenState::Replaced => Err(Problem::unauthorised("This token has been replaced. Send the new one.")),
+        TokenState::Revoked => Err(Problem::unauthorised("This token has been revoked. Make a new one.")),
+        TokenState::Unknown => Err(Problem::unauthorised("This token is not known here.")),
     }
 }
 

@@ -94,7 +94,7 @@ pub async fn rotate_password(
     Id(id): Id,
     OptionalBody(Reason { reason }): OptionalBody<Reason>,
 ) -> Result<Response, Problem> {
-    state.ledger.wish_password_reset(id, &token.because(reason.as_deref())?).await?;
+    state.ledger.request_password_reset(id, &token.because(reason.as_deref())?).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }

@@ -17,7 +17,7 @@ use super::{
     shapes::Database,
 };
 use crate::state::AppState;
-use fleet_types::{EndpointWish, Outcome};
+use fleet_types::{EndpointAction, Outcome};
 
 /// Why, for the history.
 #[derive(Default, Deserialize, ToSchema)]
@@ -87,7 +87,7 @@ pub async fn suspend_database(
     Id(id): Id,
     OptionalBody(Reason { reason }): OptionalBody<Reason>,
 ) -> Result<Response, Problem> {
-    state.ledger.wish_endpoint(id, EndpointWish::Suspend, &token.because(reason.as_deref())?).await?;
+    state.ledger.request_endpoint_action(id, EndpointAction::Suspend, &token.because(reason.as_deref())?).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }
@@ -109,7 +109,7 @@ pub async fn resume_database(
     Id(id): Id,
     OptionalBody(Reason { reason }): OptionalBody<Reason>,
 ) -> Result<Response, Problem> {
-    state.ledger.wish_endpoint(id, EndpointWish::Resume, &token.because(reason.as_deref())?).await?;
+    state.ledger.request_endpoint_action(id, EndpointAction::Resume, &token.because(reason.as_deref())?).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }

@@ -20,13 +20,13 @@ use crate::stop::Stop;
 const HEADER_BYTES: usize = 32 * 1024;
 
 /// How long a client may take.
-pub struct Patience {
+pub struct Timeouts {
     pub header: Duration,
     pub unread: Duration,
 }
 
 /// Answers the requests of this connection, until it ends or must make way.
-pub async fn answer(stream: TcpStream, peer: SocketAddr, guest: Guest, router: Router, patience: Patience, stop: Stop) {
+pub async fn answer(stream: TcpStream, peer: SocketAddr, guest: Guest, router: Router, timeouts: Timeouts, stop: Stop) {
     // Small answers must not wait for company.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
@@ -46,11 +46,11 @@ pub async fn answer(stream: TcpStream, peer: SocketAddr, guest: Guest, router: R
             Ok::<_, Infallible>(answer)
         }
     });
-    let stream = TokioIo::new(Stalling::new(stream, patience.unread));
+    let stream = TokioIo::new(Stalling::new(stream, timeouts.unread));
     let mut exchange = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(patience.header)
+            .header_read_timeout(timeouts.header)
             .max_buf_size(HEADER_BYTES)
             .serve_connection(stream, service)
     );

@@ -84,8 +84,8 @@ pub async fn serve(
         let is_proxy = config.trusted_proxies.contains(peer.ip());
         let Some(guest) = connections.admit(peer.ip(), is_proxy) else { continue };
         let header = if is_proxy { limits.header_of_proxy } else { limits.header };
-        let patience = answer::Patience { header, unread: limits.unread };
-        tasks.spawn(answer::answer(stream, peer, guest, router.clone(), patience, stop.clone()));
+        let timeouts = answer::Timeouts { header, unread: limits.unread };
+        tasks.spawn(answer::answer(stream, peer, guest, router.clone(), timeouts, stop.clone()));
     }
     // Nobody may connect any more: a queue of the kernel's would keep them waiting for nothing.
     drop(listener);

@@ -15,24 +15,24 @@ use tokio::{
 
 pub struct Stalling<S> {
     stream: S,
-    patience: Duration,
+    timeout: Duration,
     /// Since the last write that had to wait.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Stalling<S> {
     /// A write that takes longer than this fails.
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, waiting: None }
     }
 
-    fn within_patience<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn within_timeout<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.waiting = None;
             return outcome;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
         waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -47,7 +47,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.within_patience(context, outcome)
+        this.within_timeout(context, outcome)
     }
 
     fn poll_write_vectored(
@@ -57,7 +57,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
-        this.within_patience(context, outcome)
+        this.within_timeout(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_nobody_reads_is_written_no_longer_than_the_patience() {
+    async fn what_nobody_reads_is_written_no_longer_than_the_timeout() {
         let (ours, mut theirs) = duplex(10);
         let mut ours = Stalling::new(ours, Duration::from_millis(100));
         let writing = tokio::spawn(async move { ours.write_all(&[0; 100]).await });

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use crate::components::{Glyph, Icon, Timestamp, Tone};
 use crate::pages::{look, path, user_text::UserText};
 use fleet_types::{
-    BlockReason, DatabaseDetail, DatabaseState, EndpointState, EndpointWish, Finding, FindingKind, FindingStatus,
+    BlockReason, DatabaseDetail, DatabaseState, EndpointAction, EndpointState, Finding, FindingKind, FindingStatus,
     Storage, bytes, duration,
 };
 
@@ -229,9 +229,9 @@ fn Found(finding: Option<Finding>) -> impl IntoView {
 #[component]
 fn Pending(detail: DatabaseDetail) -> impl IntoView {
     let is_kept_trying = detail.row.state != DatabaseState::Failed;
-    let wish = match detail.wanted_endpoint {
-        Some(EndpointWish::Suspend) => Some("It is being suspended."),
-        Some(EndpointWish::Resume) => Some("It is being resumed."),
+    let requested = match detail.wanted_endpoint {
+        Some(EndpointAction::Suspend) => Some("It is being suspended."),
+        Some(EndpointAction::Resume) => Some("It is being resumed."),
         None if detail.row.pending => Some("A change is on its way to Neon."),
         None => None,
     };
@@ -245,12 +245,12 @@ fn Pending(detail: DatabaseDetail) -> impl IntoView {
         }
     });
     let tone = if error.is_some() { Tone::Warning } else { Tone::Accent };
-    (wish.is_some() || error.is_some()).then(|| {
+    (requested.is_some() || error.is_some()).then(|| {
         view! {
             <div class=format!("{} items-start", tone.alert()) role="status">
                 <Icon glyph=Glyph::Clock class="mt-0.5 size-5 shrink-0" />
                 <div class="min-w-0 text-base-content">
-                    <p class="font-semibold">{wish.unwrap_or("The engine goes on trying.")}</p>
+                    <p class="font-semibold">{requested.unwrap_or("The engine goes on trying.")}</p>
                     {error}
                 </div>
             </div>

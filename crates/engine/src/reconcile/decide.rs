@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::act::{LEASE_SECONDS, Step, backoff};
+use super::remediate::{LEASE_SECONDS, Step, backoff};
 use crate::{
     Duty, Engine,
     contents::{LookError, contents},
@@ -15,7 +15,7 @@ use neon_client::{Class, NeonClient, NeonError};
 use probe::ProbeError;
 
 /// How long a person waits for one call, and for a sleeping database to wake.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +197,7 @@ impl Engine {
     }
 
     fn for_support(&self) -> NeonClient {
-        self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE)
+        self.inner.neon.with_class(Class::Support).with_deadline(CALL_DEADLINE)
     }
 }
 

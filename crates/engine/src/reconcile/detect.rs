@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{Inner, neon_quota, sync::SeenProjects};
-use ledger::{Concluded, LedgerError, PageOwners, SightedBy, SightedProject};
+use ledger::{LedgerError, PageOwners, PageProject, SweepOutcome, SweepRef};
 use neon_client::ProjectItem;
 
 /// Databases read at a time.
@@ -18,27 +18,27 @@ const PUT_BEHIND_AT_MOST: usize = 500;
 
 impl Inner {
     /// Compares a page of the list with the ledger, and takes out of the pool what somebody uses.
-    pub(crate) async fn note_page(&self, by: SightedBy, page: &[ProjectItem]) -> Result<PageOwners, LedgerError> {
+    pub(crate) async fn note_page(&self, by: SweepRef, page: &[ProjectItem]) -> Result<PageOwners, LedgerError> {
         self.withhold_used(page).await?;
-        let sighted: Vec<SightedProject> = page.iter().map(sighted).collect();
-        self.sights.record_sightings(by, &sighted, &self.settings.findings).await
+        let listed: Vec<PageProject> = page.iter().map(listed).collect();
+        self.observations.detect_findings(by, &listed, &self.settings.findings).await
     }
 
-    /// Draws the conclusions from a complete sweep that has shown `seen`.
-    pub(crate) async fn conclude(&self, by: SightedBy, seen: &SeenProjects) -> Result<Concluded, LedgerError> {
+    /// Confirms and takes back findings by a complete sweep that has shown `seen`.
+    pub(crate) async fn confirm(&self, by: SweepRef, seen: &SeenProjects) -> Result<SweepOutcome, LedgerError> {
         self.find_ghosts(by, seen).await?;
         self.ledger.record_stuck(by, &self.settings.findings).await?;
-        let concluded = self.ledger.conclude_sweep(by, &self.settings.findings).await?;
+        let outcome = self.ledger.confirm_findings(by, &self.settings.findings).await?;
         if let Some(name) = self.ledger.newer_than_the_ledger(by).await? {
             let evidence =
                 format!("Neon has the project {name}, made after the newest database that this ledger knows.");
             self.notice(&evidence).await?;
         }
-        self.look_at_next_in_line().await?;
-        Ok(concluded)
+        self.look_at_queue_head().await?;
+        Ok(outcome)
     }
 
-    async fn find_ghosts(&self, by: SightedBy, seen: &SeenProjects) -> Result<(), LedgerError> {
+    async fn find_ghosts(&self, by: SweepRef, seen: &SeenProjects) -> Result<(), LedgerError> {
         let (mut after, mut found) = (Uuid::nil(), 0);
         loop {
             let living = self.ledger.living_behind(after, by, BATCH).await?;
@@ -68,7 +68,7 @@ impl Inner {
 }
 
 /// Its fields as evidence.
-fn sighted(item: &ProjectItem) -> SightedProject {
+fn listed(item: &ProjectItem) -> PageProject {
     let mut fields = json!({
         "region_id": item.region_id,
         "pg_version": item.pg_version,
@@ -79,5 +79,5 @@ fn sighted(item: &ProjectItem) -> SightedProject {
     if let Some(quota) = item.quota {
         fields["quota"] = json!(neon_quota::from_neon(&quota));
     }
-    SightedProject { id: item.id.clone(), name: item.name.clone(), fields }
+    PageProject { id: item.id.clone(), name: item.name.clone(), fields }
 }

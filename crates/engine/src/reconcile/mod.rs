@@ -1,17 +1,17 @@
 //! Reconcile: finds what has come apart between Neon and the ledger, and mends it.
 //!
 //! - `detect`: hooks of the sweep. Each page and each complete sweep is compared with the ledger, without a call of its own
-//! - `act`: the duty. Acts on findings that are due, each looked at once more on Neon before anything changes there
+//! - `remediate`: the duty. Acts on findings that are due, each looked at once more on Neon before anything changes there
 //! - `proof`: what must be shown before something is deleted without a person
 //! - `decide`: what an operator asks for
 //!
 //! Nothing is deleted in the pass that confirms it, nothing that is not named by us, nothing that a row of the ledger knows. Owners' databases are never touched.
 //! When more is due in one pass than the cap allows, nothing is done about anything: the brake is for an operator to lift.
 
-mod act;
 mod decide;
 mod detect;
 mod proof;
+mod remediate;
 
 pub use decide::FindingError;
 

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::act::Step;
+use super::remediate::Step;
 use crate::{
     Inner,
     contents::{LookError, contents},

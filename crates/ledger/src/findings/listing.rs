@@ -140,7 +140,7 @@ impl Ledger {
         .await?)
     }
 
-    /// Wishes and releases that Neon has refused several times.
+    /// Changes and releases that Neon has refused several times.
     async fn stuck_rows(&self) -> Result<Vec<TroubledRow>, LedgerError> {
         Ok(sqlx::query_as!(
             TroubledRow,

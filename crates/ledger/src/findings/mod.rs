@@ -1,7 +1,7 @@
-//! Findings: what is wrong between Neon and the ledger, from the first sighting to the end.
+//! Findings: what is wrong between Neon and the ledger, from the first detection to the end.
 //!
-//! - `sight`: what a page of a sweep shows, and what a whole sweep did not show
-//! - `conclude`: what a complete sweep confirms, and what it takes back
+//! - `detect`: what a page of a sweep shows, and what a whole sweep did not show
+//! - `confirm`: what a complete sweep confirms, and what it takes back
 //! - `brake`: too much at once
 //! - `due`: leases of what is to be acted on, and what came of it
 //! - `retire`: what becomes of the rows behind ghosts, drifted and half-born ones
@@ -12,24 +12,24 @@
 //! statement makes sure that no row knows it and marks the finding as being acted on; adoption locks the same finding, so one of the two wins.
 
 mod brake;
-mod conclude;
+mod confirm;
 mod decide;
+mod detect;
 mod due;
 mod listing;
 mod retire;
-mod sight;
 
-pub use conclude::Concluded;
+pub use confirm::SweepOutcome;
 pub use decide::AdoptedProject;
+pub use detect::{PageOwners, PageProject};
 pub use due::{DueFinding, Mended, Taken};
 pub use retire::Retired;
-pub use sight::{PageOwners, SightedProject};
 
 use fleet_types::Time;
 
 /// The sweep by which something is seen.
 #[derive(Clone, Copy, Debug)]
-pub struct SightedBy {
+pub struct SweepRef {
     pub sweep: i64,
     /// On PostgreSQL's clock: what changed after it proves nothing.
     pub started_at: Time,
@@ -39,12 +39,12 @@ pub struct SightedBy {
 #[derive(Clone, Copy, Debug)]
 pub struct FindingRules {
     /// Complete sweeps in which something must be seen.
-    pub sightings: i32,
-    /// From the first sighting until something is deleted or replaced.
+    pub sweeps_to_confirm: i32,
+    /// From the first detection until something is deleted or replaced.
     pub quarantine: f64,
     /// From the sweep that confirms until something is done about it.
     pub grace: f64,
-    /// From the first sighting until a drifted quota is sent again.
+    /// From the first detection until a drifted quota is sent again.
     pub drift_settles: f64,
     /// On the way to the pool for this long is too long.
     pub stuck_after: f64,

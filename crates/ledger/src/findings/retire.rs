@@ -153,7 +153,7 @@ impl Ledger {
         .await?)
     }
 
-    /// Wishes for the quota that is wanted already, so that it is sent to Neon again. `false` when the database is not in use.
+    /// Desires the same quota once more, so that it is sent to Neon again. `false` when the database is not in use.
     ///
     /// # Errors
     /// PostgreSQL's.

@@ -5,7 +5,7 @@ use super::super::rate_limiter::Pending;
 use super::*;
 
 const ROUTE: Route = Route::LIST_PROJECTS;
-const PATIENCE: Duration = Duration::from_secs(30);
+const PERMIT_DEADLINE: Duration = Duration::from_secs(30);
 
 fn budget(calls_per_minute: u32) -> Arc<Budget> {
     over(calls_per_minute, Arc::new(LocalRateLimiter::default()))
@@ -21,7 +21,7 @@ async fn crowd(budget: &Arc<Budget>, class: Class, calls: usize) {
     let all: Vec<_> = (0..calls)
         .map(|_| {
             let budget = budget.clone();
-            tokio::spawn(async move { budget.take(class, ROUTE, PATIENCE).await })
+            tokio::spawn(async move { budget.take(class, ROUTE, PERMIT_DEADLINE).await })
         })
         .collect();
     for one in all {
@@ -65,7 +65,7 @@ async fn a_person_does_not_wait_for_a_running_sweep() {
     }
     let start = Instant::now();
     for _ in 0..rate.reserve {
-        budget.take(Class::Support, ROUTE, PATIENCE).await.unwrap();
+        budget.take(Class::Support, ROUTE, PERMIT_DEADLINE).await.unwrap();
     }
     assert!(start.elapsed() < rate.interval, "took {:?}, the sweep left nothing", start.elapsed());
     assert!(budget.waiting() >= 50, "the sweep is still waiting");
@@ -76,10 +76,10 @@ async fn a_person_does_not_wait_for_a_running_sweep() {
 async fn calls_for_usage_history_have_a_bucket_of_their_own_and_count_in_the_accounts() {
     let history = Route { method: "GET", template: "/consumption_history/v2/projects" };
     let budget = budget(600);
-    budget.take(Class::Sync, history, PATIENCE).await.unwrap();
+    budget.take(Class::Sync, history, PERMIT_DEADLINE).await.unwrap();
     let second = budget.take(Class::Sync, history, Duration::from_secs(1)).await;
     assert!(matches!(second, Err(NeonError::BudgetExhausted { wait }) if wait > Duration::from_secs(1)), "{second:?}");
-    budget.take(Class::Sync, ROUTE, PATIENCE).await.unwrap();
+    budget.take(Class::Sync, ROUTE, PERMIT_DEADLINE).await.unwrap();
     let [account, consumption] = budget.status();
     let used = |gate: GateStatus| gate.classes.iter().map(|class| class.last_minute).sum::<u32>();
     assert_eq!((used(account), used(consumption)), (2, 1));
@@ -88,7 +88,7 @@ async fn calls_for_usage_history_have_a_bucket_of_their_own_and_count_in_the_acc
 #[tokio::test]
 async fn who_cannot_be_served_in_time_is_told_at_once_and_how_long() {
     let budget = budget(10);
-    budget.take(Class::Refill, ROUTE, PATIENCE).await.unwrap();
+    budget.take(Class::Refill, ROUTE, PERMIT_DEADLINE).await.unwrap();
     let start = Instant::now();
     for class in [Class::Support, Class::Refill] {
         let refused = budget.take(class, ROUTE, Duration::from_secs(3)).await;
@@ -104,8 +104,8 @@ async fn who_cannot_be_served_in_time_is_told_at_once_and_how_long() {
 #[tokio::test]
 async fn a_caller_who_goes_away_leaves_the_line() {
     let budget = budget(10);
-    budget.take(Class::Bulk, ROUTE, PATIENCE).await.unwrap();
-    let gone = tokio::time::timeout(Duration::from_millis(1), budget.take(Class::Bulk, ROUTE, PATIENCE));
+    budget.take(Class::Bulk, ROUTE, PERMIT_DEADLINE).await.unwrap();
+    let gone = tokio::time::timeout(Duration::from_millis(1), budget.take(Class::Bulk, ROUTE, PERMIT_DEADLINE));
     assert!(gone.await.is_err());
     assert_eq!(budget.waiting(), 0);
 }
@@ -113,9 +113,9 @@ async fn a_caller_who_goes_away_leaves_the_line() {
 #[tokio::test]
 async fn who_waits_is_told_when_a_pause_comes_that_is_too_long() {
     let budget = budget(10);
-    budget.take(Class::Refill, ROUTE, PATIENCE).await.unwrap();
+    budget.take(Class::Refill, ROUTE, PERMIT_DEADLINE).await.unwrap();
     let shared = budget.clone();
-    let waiting = tokio::spawn(async move { shared.take(Class::Refill, ROUTE, PATIENCE).await });
+    let waiting = tokio::spawn(async move { shared.take(Class::Refill, ROUTE, PERMIT_DEADLINE).await });
     while budget.waiting() == 0 {
         tokio::task::yield_now().await;
     }
@@ -163,5 +163,5 @@ async fn without_an_answer_calls_wait_and_then_say_why() {
 #[tokio::test]
 async fn calls_go_on_when_the_answers_come_back() {
     let budget = over(700, Arc::new(Failing(AtomicU32::new(2))));
-    budget.take(Class::Support, ROUTE, PATIENCE).await.unwrap();
+    budget.take(Class::Support, ROUTE, PERMIT_DEADLINE).await.unwrap();
 }

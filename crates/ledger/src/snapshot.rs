@@ -1,4 +1,4 @@
-//! How everything stands, for monitoring: a few small rows, whatever the size of the fleet. Only what is wrong is counted,
+//! A snapshot of the fleet, for monitoring: a few small rows, whatever the size of the fleet. Only what is wrong is counted,
 //! through indexes that hold nothing else.
 
 use super::{Ledger, LedgerError};
@@ -6,11 +6,11 @@ use crate::state::State;
 use fleet_types::{Blocked, DatabaseState, Examination, FindingKind, FindingStatus, PoolSummary, Time};
 
 /// What one scrape tells of the fleet.
-pub struct Standing {
+pub struct FleetSnapshot {
     pub pools: Vec<PoolSummary>,
     /// Pool, state, count.
     pub databases: Vec<(String, DatabaseState, i64)>,
-    pub duties: Vec<DutyStanding>,
+    pub duties: Vec<DutyHealth>,
     /// The end of the last complete sweep.
     pub swept_at: Option<Time>,
     pub neon_is_failing: bool,
@@ -29,7 +29,7 @@ pub struct Standing {
 }
 
 /// How the last run of a duty went, in whatever replica.
-pub struct DutyStanding {
+pub struct DutyHealth {
     pub name: String,
     pub last_started_at: Option<Time>,
     pub last_finished_at: Option<Time>,
@@ -41,12 +41,12 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn standing(&self) -> Result<Standing, LedgerError> {
+    pub async fn fleet_snapshot(&self) -> Result<FleetSnapshot, LedgerError> {
         let neon = sqlx::query!("SELECT last_ok_at, failing_since FROM neon_status").fetch_one(&self.db).await?;
-        Ok(Standing {
+        Ok(FleetSnapshot {
             pools: self.pools().await?,
             databases: self.database_counts().await?,
-            duties: self.duty_standings().await?,
+            duties: self.duty_health().await?,
             swept_at: self.swept_at().await?,
             neon_is_failing: neon.failing_since.is_some(),
             neon_last_ok_at: neon.last_ok_at,
@@ -76,9 +76,9 @@ impl Ledger {
         Ok(count.fetch_one(&self.db).await?)
     }
 
-    async fn duty_standings(&self) -> Result<Vec<DutyStanding>, LedgerError> {
+    async fn duty_health(&self) -> Result<Vec<DutyHealth>, LedgerError> {
         Ok(sqlx::query_as!(
-            DutyStanding,
+            DutyHealth,
             "SELECT name, last_started_at, last_finished_at, failures_in_a_row FROM duties ORDER BY name LIMIT 100"
         )
         .fetch_all(&self.db)

@@ -1,4 +1,4 @@
-//! What a person waits for: the engine takes the row at once, within the support share of the budget and a deadline of a few seconds. What is not done by
+//! Interactive: what a person waits for. The engine takes the row at once, within the support share of the budget and a deadline of a few seconds. What is not done by
 //! then stays intent, and the duty finishes it.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use ledger::{By, LedgerError};
 use neon_client::{Class, NeonClient, NeonError};
 
 /// How long a person waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const INTERACTIVE_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a row that somebody else holds, or that Neon has locked, is tried within that time.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -51,10 +51,10 @@ impl From<ApplyError> for NotDone {
 }
 
 impl Engine {
-    /// Takes the wishes about this database to Neon now.
+    /// Takes what is desired of this database to Neon now.
     pub async fn apply_now(&self, id: Uuid) -> Outcome {
-        crash::here(CrashPoint::WishRecorded);
-        self.within_patience(Duty::Apply, |neon| async move {
+        crash::here(CrashPoint::IntentRecorded);
+        self.within_deadline(Duty::Apply, |neon| async move {
             let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
                 let pending = self.inner.ledger.database(id).await?.row.pending;
                 let busy =
@@ -78,7 +78,7 @@ impl Engine {
     /// Deletes a released database on Neon now.
     pub async fn release_now(&self, id: Uuid) -> Outcome {
         crash::here(CrashPoint::ReleaseRecorded);
-        self.within_patience(Duty::Release, |neon| async move {
+        self.within_deadline(Duty::Release, |neon| async move {
             match self.inner.release_one(&neon, id).await? {
                 Some(outcome) => Ok(outcome.map_err(NotDone::from)),
                 None if self.inner.ledger.safe_mode().await?.is_some() => {
@@ -93,8 +93,8 @@ impl Engine {
 
     /// Asks Neon how this database is now.
     pub async fn refresh_now(&self, id: Uuid) -> Outcome {
-        let neon = self.inner.neon.with_class(Class::Support).with_deadline(PATIENCE);
-        match tokio::time::timeout(PATIENCE, self.inner.observe(&neon, id)).await {
+        let neon = self.inner.neon.with_class(Class::Support).with_deadline(INTERACTIVE_DEADLINE);
+        match tokio::time::timeout(INTERACTIVE_DEADLINE, self.inner.observe(&neon, id)).await {
             Ok(Ok(())) => {
                 self.inner.ask_usage_soon(id);
                 Outcome::Done
@@ -106,13 +106,13 @@ impl Engine {
         }
     }
 
-    /// Tries until it is done or the person's patience ends; then leaves it to the duty.
-    async fn within_patience<F, T>(&self, duty: Duty, attempt: F) -> Outcome
+    /// Tries until it is done or the deadline has passed; then leaves it to the duty.
+    async fn within_deadline<F, T>(&self, duty: Duty, attempt: F) -> Outcome
     where
         F: Fn(NeonClient) -> T,
         T: Future<Output = Result<Result<(), NotDone>, LedgerError>>,
     {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + INTERACTIVE_DEADLINE;
         let mut reason = String::from("Neon has not answered yet.");
         while Instant::now() < end {
             let left = end.saturating_duration_since(Instant::now());

@@ -1,6 +1,6 @@
-//! Whether PostgreSQL is there, known before anybody asks it for anything.
+//! The health of PostgreSQL, known before anybody asks it for anything.
 //!
-//! While it is away, requests that queued for a connection would each hold a place until their time is nearly up, and hand it to one whose time is nearly
+//! While it is away, requests that queued for a connection would each hold a permit until their time is nearly up, and hand it to one whose time is nearly
 //! up too: after its return, nobody would have the time left to connect, for as long as requests keep coming. So they are turned away at once, and the
 //! way is free the moment it is back.
 
@@ -15,13 +15,13 @@ use super::{Ledger, LedgerError};
 /// How often it is asked for a sign of life.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A machine that is busy is not away.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Ledger {
     /// # Errors
-    /// `Away`, at once, while PostgreSQL does not answer; see [`Ledger::watch`].
-    pub fn must_be_there(&self) -> Result<(), LedgerError> {
-        if self.away.load(Ordering::Relaxed) { Err(LedgerError::Away) } else { Ok(()) }
+    /// `Unreachable`, at once, while PostgreSQL does not answer; see [`Ledger::watch`].
+    pub fn require_reachable(&self) -> Result<(), LedgerError> {
+        if self.is_unreachable.load(Ordering::Relaxed) { Err(LedgerError::Unreachable) } else { Ok(()) }
     }
 
     /// Keeps an eye on PostgreSQL until shutdown, by a connection of its own.
@@ -35,15 +35,15 @@ impl Ledger {
     async fn keep_watching(&self) {
         loop {
             let options = self.db.connect_options();
-            if let Ok(Ok(mut connection)) = timeout(PATIENCE, PgConnection::connect_with(&options)).await {
-                if self.away.swap(false, Ordering::Relaxed) {
+            if let Ok(Ok(mut connection)) = timeout(PING_TIMEOUT, PgConnection::connect_with(&options)).await {
+                if self.is_unreachable.swap(false, Ordering::Relaxed) {
                     tracing::info!("the ledger's PostgreSQL is back");
                 }
-                while let Ok(Ok(())) = timeout(PATIENCE, connection.ping()).await {
+                while let Ok(Ok(())) = timeout(PING_TIMEOUT, connection.ping()).await {
                     sleep(LOOK_EVERY).await;
                 }
             }
-            if !self.away.swap(true, Ordering::Relaxed) {
+            if !self.is_unreachable.swap(true, Ordering::Relaxed) {
                 tracing::warn!("the ledger's PostgreSQL does not answer; calls of the API are told to come back");
             }
             sleep(LOOK_EVERY).await;

@@ -1,10 +1,10 @@
 //! What a complete sweep confirms, and what it takes back. A batch of findings is one transaction, so that a fleet in which everything has come
-//! apart is concluded too. What a batch confirms stands by itself; the grace before anything is done about it leaves time for the others, and
+//! apart is outcome too. What a batch confirms stands by itself; the grace before anything is done about it leaves time for the others, and
 //! the brake counts whatever is due.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{FindingRules, SightedBy};
+use super::{FindingRules, SweepRef};
 use crate::{Ledger, LedgerError};
 
 /// Findings per transaction: a fraction of a second.
@@ -12,31 +12,31 @@ const BATCH: i64 = 5_000;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Concluded {
+pub struct SweepOutcome {
     pub confirmed: u64,
     pub resolved: u64,
 }
 
 impl Ledger {
-    /// Draws the conclusions from a sweep that has ended complete.
+    /// Confirms, hands over and takes back what a sweep that has ended complete shows.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn conclude_sweep(&self, by: SightedBy, rules: &FindingRules) -> Result<Concluded, LedgerError> {
-        let mut concluded = Concluded::default();
+    pub async fn confirm_findings(&self, by: SweepRef, rules: &FindingRules) -> Result<SweepOutcome, LedgerError> {
+        let mut outcome = SweepOutcome::default();
         let mut first = 0;
         while let Some(last) = self.last_of_batch(first).await? {
             let mut tx: Transaction<'_, Postgres> = self.db.begin().await?;
             let batch = Batch { by, first, last };
-            count_sightings(&mut tx, batch).await?;
-            concluded.confirmed += confirm(&mut tx, batch, rules).await? + hand_over(&mut tx, batch, rules).await?;
+            count_sweep(&mut tx, batch).await?;
+            outcome.confirmed += confirm(&mut tx, batch, rules).await? + hand_over(&mut tx, batch, rules).await?;
             try_again(&mut tx, batch, rules).await?;
-            concluded.resolved += take_back(&mut tx, batch).await?;
+            outcome.resolved += take_back(&mut tx, batch).await?;
             tx.commit().await?;
             first = last + 1;
         }
         sqlx::query!("UPDATE sweeps SET concluded_at = now() WHERE id = $1", by.sweep).execute(&self.db).await?;
-        Ok(concluded)
+        Ok(outcome)
     }
 
     async fn last_of_batch(&self, first: i64) -> Result<Option<i64>, LedgerError> {
@@ -69,12 +69,12 @@ impl Ledger {
 /// Some findings, by their ids, and the sweep that they are held against.
 #[derive(Clone, Copy)]
 struct Batch {
-    by: SightedBy,
+    by: SweepRef,
     first: i64,
     last: i64,
 }
 
-async fn count_sightings(db: &mut PgConnection, batch: Batch) -> Result<(), LedgerError> {
+async fn count_sweep(db: &mut PgConnection, batch: Batch) -> Result<(), LedgerError> {
     sqlx::query!(
         "UPDATE findings SET sightings = sightings + 1 WHERE id BETWEEN $2 AND $3 AND last_sweep = $1 AND status <> 'resolved'",
         batch.by.sweep,
@@ -105,7 +105,7 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
         rules.grace,
         rules.drift_settles,
         rules.quarantine,
-        rules.sightings,
+        rules.sweeps_to_confirm,
         rules.reapplies,
         rules.drift_tries,
         batch.first,
@@ -124,7 +124,7 @@ async fn hand_over(db: &mut PgConnection, batch: Batch, rules: &FindingRules) ->
              timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint))
          WHERE id BETWEEN $3 AND $4 AND last_sweep = $1 AND status = 'suspected' AND sightings >= $2",
         batch.by.sweep,
-        rules.sightings,
+        rules.sweeps_to_confirm,
         batch.first,
         batch.last,
         rules.grace,

@@ -1,13 +1,13 @@
-//! Sightings: what a page of Neon's list shows that should not be so, and what a whole list did not show.
+//! Detection: what a page of Neon's list shows that should not be so, and what a whole list did not show.
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{FindingRules, SightedBy};
+use super::{FindingRules, SweepRef};
 use crate::{Ledger, LedgerError};
 
 /// A project as a list shows it.
-pub struct SightedProject {
+pub struct PageProject {
     pub id: String,
     pub name: String,
     /// Its other fields, as evidence; `synthetic_size_bytes` and `quota` (as [`Quota`](fleet_types::Quota) is written, left out where it is not known) are understood.
@@ -29,10 +29,10 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_sightings(
+    pub async fn detect_findings(
         &self,
-        by: SightedBy,
-        page: &[SightedProject],
+        by: SweepRef,
+        page: &[PageProject],
         rules: &FindingRules,
     ) -> Result<PageOwners, LedgerError> {
         let ids: Vec<String> = page.iter().map(|project| project.id.clone()).collect();
@@ -103,7 +103,7 @@ impl Ledger {
     pub async fn living_behind(
         &self,
         after: Uuid,
-        by: SightedBy,
+        by: SweepRef,
         limit: i64,
     ) -> Result<Vec<(Uuid, String)>, LedgerError> {
         let rows = sqlx::query!(
@@ -122,7 +122,7 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_ghosts(&self, by: SightedBy, ids: &[Uuid]) -> Result<(), LedgerError> {
+    pub async fn record_ghosts(&self, by: SweepRef, ids: &[Uuid]) -> Result<(), LedgerError> {
         sqlx::query!(
             "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes)
              SELECT 'ghost', neon_project_id, neon_project_id, neon_project_name, id, $1, $1,
@@ -163,7 +163,7 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_stuck(&self, by: SightedBy, rules: &FindingRules) -> Result<(), LedgerError> {
+    pub async fn record_stuck(&self, by: SweepRef, rules: &FindingRules) -> Result<(), LedgerError> {
         sqlx::query!(
             "INSERT INTO findings (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence)
              SELECT 'half-born', d.id::text, d.neon_project_id, d.neon_project_name, d.id, $1, $1,

@@ -46,7 +46,7 @@ impl Inner {
         if self.neon_is_failing() {
             return Report::idle();
         }
-        let mut report = match self.act_on_due().await {
+        let mut report = match self.remediate_due().await {
             Ok(report) => report,
             Err(error) => return Report::ledger_failed(&error),
         };
@@ -57,7 +57,7 @@ impl Inner {
         report
     }
 
-    async fn act_on_due(&self) -> Result<Report, LedgerError> {
+    async fn remediate_due(&self) -> Result<Report, LedgerError> {
         let (by, rules) = (By::duty(Duty::Reconcile.name()), &self.settings.findings);
         let due = match self.ledger.take_due_findings(AT_ONCE as i64, LEASE_SECONDS, rules, &by).await? {
             Taken::Due(due) => due,
@@ -77,14 +77,14 @@ impl Inner {
         let mut report = Report { more_is_due: due.len() == AT_ONCE, ..Report::idle() };
         let neon = self.neon.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
         for finding in due {
-            let step = self.act_on(&neon, &finding, &by).await?;
+            let step = self.remediate(&neon, &finding, &by).await?;
             self.note_step(&finding, step, &by, &mut report).await?;
             crash::here(CrashPoint::FindingSettled);
         }
         Ok(report)
     }
 
-    async fn act_on(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {
+    async fn remediate(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {
         match due.kind {
             FindingKind::Orphan | FindingKind::Twin => self.delete_unknown(neon, due, true, by).await,
             FindingKind::Zombie => {

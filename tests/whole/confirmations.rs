@@ -1,7 +1,7 @@
-//! What a complete sweep concludes when everything has come apart at once.
+//! What a complete sweep confirms when everything has come apart at once.
 
 use engine::EngineSettings;
-use ledger::{By, Concluded, SightedBy, Taken};
+use ledger::{By, SweepOutcome, SweepRef, Taken};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -10,10 +10,10 @@ use crate::support::World;
 /// More than two batches.
 const FINDINGS: i64 = 12_345;
 
-async fn sweep(world: &World) -> SightedBy {
+async fn sweep(world: &World) -> SweepRef {
     let begun = world.ledger.start_sweep(Uuid::now_v7()).await.unwrap();
     world.ledger.finish_sweep(begun.id).await.unwrap();
-    SightedBy { sweep: begun.id, started_at: begun.started_at }
+    SweepRef { sweep: begun.id, started_at: begun.started_at }
 }
 
 async fn count(connection: &mut PgConnection, condition: &str) -> i64 {
@@ -23,7 +23,7 @@ async fn count(connection: &mut PgConnection, condition: &str) -> i64 {
         .unwrap()
 }
 
-async fn come_apart(connection: &mut PgConnection, by: SightedBy, count: i64) {
+async fn come_apart(connection: &mut PgConnection, by: SweepRef, count: i64) {
     sqlx::query(
         "INSERT INTO findings (kind, subject, project_id, project_name, first_sweep, last_sweep, evidence)
          SELECT 'orphan', 'project-' || n, 'project-' || n, project_name(gen_random_uuid()), $1, $1, '{}' FROM generate_series(1, $2) AS n",
@@ -43,18 +43,18 @@ async fn each_of_very_many_findings_is_counted_once_confirmed_once_and_taken_bac
     let first = sweep(&world).await;
     come_apart(&mut connection, first, FINDINGS).await;
 
-    assert_eq!(world.ledger.conclude_sweep(first, &rules).await.unwrap(), Concluded::default());
+    assert_eq!(world.ledger.confirm_findings(first, &rules).await.unwrap(), SweepOutcome::default());
     assert_eq!(count(&mut connection, "sightings = 1 AND status = 'suspected'").await, FINDINGS);
 
     let second = sweep(&world).await;
     sqlx::query("UPDATE findings SET last_sweep = $1").bind(second.sweep).execute(&mut connection).await.unwrap();
-    let confirmed = Concluded { confirmed: FINDINGS as u64, resolved: 0 };
-    assert_eq!(world.ledger.conclude_sweep(second, &rules).await.unwrap(), confirmed);
+    let confirmed = SweepOutcome { confirmed: FINDINGS as u64, resolved: 0 };
+    assert_eq!(world.ledger.confirm_findings(second, &rules).await.unwrap(), confirmed);
     assert_eq!(count(&mut connection, "sightings = 2 AND status = 'quarantined'").await, FINDINGS);
 
     let third = sweep(&world).await;
-    let resolved = Concluded { confirmed: 0, resolved: FINDINGS as u64 };
-    assert_eq!(world.ledger.conclude_sweep(third, &rules).await.unwrap(), resolved);
+    let resolved = SweepOutcome { confirmed: 0, resolved: FINDINGS as u64 };
+    assert_eq!(world.ledger.confirm_findings(third, &rules).await.unwrap(), resolved);
     assert_eq!(count(&mut connection, "resolution = 'gone'").await, FINDINGS);
 }
 
@@ -63,8 +63,8 @@ async fn the_brake_counts_what_a_sweep_under_way_has_seen_again() {
     let world = World::with_pool(0).await;
     let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
     let rules = EngineSettings::default().findings;
-    let concluded = sweep(&world).await;
-    world.ledger.conclude_sweep(concluded, &rules).await.unwrap();
+    let complete = sweep(&world).await;
+    world.ledger.confirm_findings(complete, &rules).await.unwrap();
     let under_way = sweep(&world).await;
     come_apart(&mut connection, under_way, 11).await;
     let due = "UPDATE findings SET status = 'quarantined', action_due_at = now()";
