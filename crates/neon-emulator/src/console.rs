@@ -1,25 +1,10 @@
 //! What Neon itself, or somebody on its console, does meanwhile: changes behind the back of the API's clients, and the
 //! truth about all projects. Nothing here passes limits, faults or statistics; the lock of running operations holds.
 
-use sqlx::FromRow;
-
-use crate::api::Context;
 use crate::clock::Instant;
 use crate::emulator::Emulator;
 use crate::model::{Operation, Project, Quota, Refusal};
-use crate::store::Which;
-
-/// A project, live or deleted, in as few words as an oracle needs.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct ProjectRecord {
-    pub id: String,
-    pub name: String,
-    pub created_at: Instant,
-    /// Still recoverable; what is gone for good is in no list.
-    pub deleted_at: Option<Instant>,
-    #[sqlx(json(nullable))]
-    pub quota: Option<Quota>,
-}
+use crate::store::{ProjectRecord, Which};
 
 impl Emulator {
     /// Every project, those included that are deleted and can be recovered, oldest first. One statement, also for 300,000.
@@ -82,14 +67,5 @@ impl Emulator {
         let change = |project: &mut Project, now| change(project, now).map(|()| Vec::<Operation>::new());
         let (project, _) = self.context.store.change(id, Which::Live, change).await?;
         Ok(project)
-    }
-}
-
-impl Context {
-    pub(crate) async fn check_availability(&self, id: &str) -> Result<bool, Refusal> {
-        let timing = self.timing;
-        let check = |project: &mut Project, now| Ok(project.check_availability(now, &timing));
-        let (_, operations) = self.store.change(id, Which::Live, check).await?;
-        Ok(!operations.is_empty())
     }
 }

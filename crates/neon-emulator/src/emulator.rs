@@ -11,17 +11,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, BASE_PATH, Context};
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
+use crate::connections::Connections;
+use crate::context::Context;
 use crate::faults::Faults;
 use crate::fleet::{self, FleetSpec};
 use crate::keys::{KeyKind, Keys};
 use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
 use crate::model::{ComputeState, Project, Quota, QuotaKind, Timing};
-use crate::proxy::{self, Connections};
+use crate::proxy;
 use crate::regions;
+use crate::route::BASE_PATH;
+use crate::router::router;
 use crate::seed::{self, SeedProject, SeededProject};
 use crate::stats::{Recorder, Stats};
 use crate::store::{Backing, StateLock, Store};
@@ -95,7 +98,7 @@ impl Emulator {
     }
 
     fn spawn_api(&self, listener: TcpListener) {
-        let app = api::router(self.context.clone()).into_make_service_with_connect_info::<Connection>();
+        let app = router(self.context.clone()).into_make_service_with_connect_info::<Connection>();
         let listener = KillableListener::new(listener, self.kill.clone());
         let stop = self.context.stop.clone();
         self.tasks.spawn(async move {

@@ -3,10 +3,10 @@
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use crate::api::Context;
 use crate::clock::Instant;
+use crate::context::Context;
 use crate::model::{Pattern, Quota, Refusal, VIRGIN_SIZE, mix};
-use crate::regions::DEFAULT_REGION;
+use crate::regions::{self, DEFAULT_REGION};
 use crate::seed::{self, SeedProject};
 
 /// Projects that are in memory at once.
@@ -96,7 +96,7 @@ impl FleetSpec {
         } else if !(0.0..=LONGEST_PAST_DAYS).contains(&self.days) {
             Err(Refusal::Invalid(format!("days must be from 0 to {LONGEST_PAST_DAYS}")))
         } else {
-            crate::api::checks::region(&self.region_id)
+            regions::must_be_known(&self.region_id)
         }
     }
 

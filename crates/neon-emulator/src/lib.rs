@@ -5,10 +5,15 @@
 //! project changes, `proxy` for what a connection passes.
 
 mod api;
+mod apply;
 pub mod cli;
 mod clock;
 mod config;
+mod connection_string;
+mod connections;
 mod console;
+mod context;
+mod control;
 mod emulator;
 mod faults;
 mod fleet;
@@ -20,14 +25,16 @@ mod names;
 mod proxy;
 mod quotas;
 mod regions;
+mod route;
+mod router;
 mod seed;
+mod sizes;
 mod stats;
 mod store;
 mod sweep;
 
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_ORG, Unknowns};
-pub use console::ProjectRecord;
 pub use emulator::{Emulator, ProjectTruth};
 pub use faults::{Cut, Fault, Faults, ProjectShare, Rule, Switches};
 pub use fleet::{FleetSpec, Shares};
@@ -35,6 +42,7 @@ pub use model::{Pattern, Quota, VIRGIN_SIZE};
 pub use regions::DEFAULT_REGION;
 pub use seed::{SeedProject, SeedUsage, SeededProject};
 pub use stats::{CallCount, NO_ANSWER, RoutePeak, Stats};
+pub use store::ProjectRecord;
 
 /// The README's example, so that it compiles.
 #[cfg(doctest)]

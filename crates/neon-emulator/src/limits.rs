@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::faults::Route;
+use crate::route::Route;
 
 const PER_MINUTE: usize = 700;
 const PER_SECOND_AND_ROUTE: usize = 40;

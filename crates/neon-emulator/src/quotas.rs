@@ -1,8 +1,9 @@
 //! Quotas where they meet real connections: sessions of suspended projects are cut, and the size quota is put in force
 //! in the backing databases. That a project is suspended stands in its row already, without this.
 
-use crate::api::{Context, measured_in};
+use crate::context::Context;
 use crate::model::{Project, Refusal};
+use crate::sizes::measured_in;
 use crate::store::{Consumers, Place};
 
 /// Cuts the connections of projects that are suspended for a quota, to all of their branches.

@@ -1,5 +1,7 @@
 //! The regions that Neon offers.
 
+use crate::model::Refusal;
+
 pub struct Region {
     pub id: &'static str,
     pub name: &'static str,
@@ -27,4 +29,8 @@ const fn region(id: &'static str, name: &'static str, latitude: &'static str, lo
 
 pub fn is_known(id: &str) -> bool {
     REGIONS.iter().any(|region| region.id == id)
+}
+
+pub fn must_be_known(id: &str) -> Result<(), Refusal> {
+    if is_known(id) { Ok(()) } else { Err(Refusal::Invalid(format!("region {id} is not supported"))) }
 }

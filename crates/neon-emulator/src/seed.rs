@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use crate::api::Context;
-use crate::api::shapes::connection_uri;
 use crate::clock::{self, Instant};
+use crate::connection_string::connection_uri;
+use crate::context::Context;
 use crate::model::{ComputeState, Pattern, Project, Quota, Refusal, Timing, VIRGIN_SIZE};
 use crate::names;
 use crate::regions::DEFAULT_REGION;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::faults::Route;
+use crate::route::Route;
 
 /// The status of a call whose connection was dropped.
 pub const NO_ANSWER: u16 = 0;

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Context;
+use crate::context::Context;
 use crate::model::Project;
 use crate::quotas;
 use crate::store::Which;

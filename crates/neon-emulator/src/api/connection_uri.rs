@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::Parameters;
-use super::{ApiError, Context, shapes};
+use super::{ApiError, Context};
+use crate::connection_string::{self, Login};
 use crate::store::Place;
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +43,7 @@ pub async fn read(
     }
     let objects = context.store.objects(&project).await?;
     objects.database(&database)?;
-    let login = shapes::Login { role: objects.role(&role)?, database: &database };
+    let login = Login { role: objects.role(&role)?, database: &database };
     let pooled = parameters.pooled.unwrap_or(context.config.unknowns.pooled_by_default);
-    Ok(Json(json!({"uri": shapes::uri(&project, &login, &context.proxy_address, pooled)})))
+    Ok(Json(json!({"uri": connection_string::uri(&project, &login, &context.proxy_address, pooled)})))
 }

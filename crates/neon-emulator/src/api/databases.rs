@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::branches::of_branch;
 use super::extract::Body;
 use super::projects::checks;
-use super::{ApiError, Context, apply, shapes};
+use super::{ApiError, Context, shapes};
+use crate::apply;
 use crate::clock::Instant;
 use crate::model::{Database, Operation, Refusal};
 

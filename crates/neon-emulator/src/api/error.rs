@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::config::Unknowns;
 use crate::model::Refusal;
+use crate::route::BASE_PATH;
 
 /// An answer other than success. The request's id is added by the gate, which alone knows it.
 #[derive(Debug, Clone)]
@@ -105,6 +106,6 @@ pub async fn unknown_route() -> ApiError {
 }
 
 pub async fn outside_of_the_api() -> Response {
-    let message = format!("the API lies under {}, the emulator's own switches under /_emulator", super::BASE_PATH);
+    let message = format!("the API lies under {}, the emulator's own switches under /_emulator", BASE_PATH);
     ApiError::new(StatusCode::NOT_FOUND, message).into_response_with("")
 }

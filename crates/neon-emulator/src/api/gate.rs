@@ -10,10 +10,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::{ApiError, BASE_PATH, Context};
-use crate::faults::{Call, Route, id_in_path, spoil};
+use super::spoil::{instead_of_work, spoil};
+use super::{ApiError, Context};
+use crate::faults::{Call, id_in_path};
 use crate::keys::Caller;
 use crate::listener::Connection;
+use crate::route::{BASE_PATH, Route};
 use crate::stats::NO_ANSWER;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -81,7 +83,7 @@ async fn answer(context: &Context, route: &Route, request: Request, next: Next, 
         () = context.stop.cancelled() => return None,
     }
     if let Some(fault) = &fate.instead {
-        return Some(fault.instead_of_work(request_id));
+        return Some(instead_of_work(fault, request_id));
     }
     request.extensions_mut().insert(fate.lies.clone());
     request.extensions_mut().insert(caller);

@@ -2,7 +2,6 @@
 
 mod account;
 mod api_keys;
-pub(crate) mod apply;
 mod branches;
 mod connection_uri;
 mod consumption;
@@ -15,124 +14,25 @@ mod new_endpoint;
 mod operations;
 mod projects;
 mod roles;
-pub(crate) mod shapes;
+mod shapes;
+mod spoil;
 
-pub use error::ApiError;
-pub use projects::{checks, measured_in};
+pub use error::{ApiError, outside_of_the_api};
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
-use chrono::TimeDelta;
-use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Instant};
-use crate::config::Config;
-use crate::faults::{self, Faults};
-use crate::keys::Keys;
-use crate::limits::Limits;
-use crate::model::{Project, Refusal, Timing};
-use crate::proxy::Connections;
-use crate::stats::Recorder;
-use crate::store::{Backing, Store};
+use crate::context::Context;
 
-/// Where the API lies on its host.
-pub const BASE_PATH: &str = "/api/v2";
-
-/// What the handlers work with.
-#[derive(Debug)]
-pub struct Context {
-    pub config: Config,
-    pub timing: Timing,
-    pub clock: Clock,
-    pub store: Store,
-    pub backing: Backing,
-    pub connections: Connections,
-    pub faults: Faults,
-    pub stats: Recorder,
-    pub limits: Limits,
-    pub keys: Keys,
-    /// Cancelled when the emulator stops.
-    pub stop: CancellationToken,
-    /// `host:port` of the proxy in connection strings.
-    pub proxy_address: String,
-}
-
-impl Context {
-    /// What was deleted before is gone for good.
-    pub fn recoverable_since(&self) -> Instant {
-        let window = TimeDelta::from_std(self.config.recovery_window).unwrap_or(TimeDelta::MAX);
-        self.clock.now().checked_sub_signed(window).unwrap_or(Instant::UNIX_EPOCH)
-    }
-
-    /// Ends the open connections of a project, as its compute stops. Who comes while they end may stay.
-    pub async fn cut_connections(&self, project: &Project) {
-        let began_before = self.backing.time().await;
-        let cut = self.connections.begun_by_now(&project.endpoint_id);
-        self.end_connections(project, cut, began_before).await;
-    }
-
-    /// Ends what `cut` cuts, and the sessions in the backing server that began before this time of its clock. That was
-    /// taken before `cut`, as a connection that is not cut begins its session later.
-    pub async fn end_connections(
-        &self,
-        project: &Project,
-        cut: CancellationToken,
-        began_before: sqlx::Result<Instant>,
-    ) {
-        if project.materialized_at.is_some() {
-            let ended = match began_before {
-                Ok(began_before) => self.backing.end_sessions(project, began_before).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = ended {
-                tracing::warn!(error = %error, project.id = %project.id, "sessions in the backing server could not be ended");
-            }
-        }
-        cut.cancel();
-    }
-
-    /// Ends the computes and connections of all branches of a project that has been deleted.
-    pub async fn let_branches_go(&self, project: &Project) -> Result<(), Refusal> {
-        self.cut_connections(project).await;
-        for branch in self.store.branches_of_deleted(&project.id).await? {
-            self.cut_connections(&branch).await;
-        }
-        self.store.stop_branches(&project.id).await
-    }
-
-    /// Removes what there is of a branch in the backing server. A failure leaves it there, and is logged.
-    pub async fn drop_databases(&self, project: &Project) {
-        if let Err(error) = self.backing.drop_all(project).await {
-            tracing::warn!(
-                error = %format!("{error:#}"),
-                project.id = %project.id,
-                branch.id = %project.branch_id,
-                "databases of a branch could not be removed"
-            );
-        }
-    }
-
-    /// A further branch is gone for good, with its databases.
-    pub async fn remove_branch(&self, branch: &Project) -> anyhow::Result<()> {
-        self.backing.drop_all(branch).await?;
-        Ok(self.store.remove_branch(&branch.branch_id).await?)
-    }
-}
-
-/// Everything that the API's port serves.
-pub fn router(context: Arc<Context>) -> Router {
-    let api = routes()
+/// The API below its base path.
+pub fn router(context: &Arc<Context>) -> Router<Arc<Context>> {
+    routes()
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_route)
-        .layer(from_fn_with_state(context.clone(), gate::pass));
-    Router::new()
-        .nest(BASE_PATH, api)
-        .nest("/_emulator", faults::control::routes())
-        .fallback(error::outside_of_the_api)
-        .with_state(context)
+        .layer(from_fn_with_state(context.clone(), gate::pass))
 }
 
 fn routes() -> Router<Arc<Context>> {

@@ -4,8 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Query, Request};
 use serde::Deserialize;
 
-use super::Route;
-use crate::api::BASE_PATH;
+use crate::route::{BASE_PATH, Route};
 
 /// More than any creation of a project needs.
 const LARGEST_BODY: usize = 2 * 1024 * 1024;

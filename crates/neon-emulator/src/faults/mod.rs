@@ -1,13 +1,10 @@
 //! Faults that can be switched on while the emulator runs: by rules for routes, or by cutting the network.
 
-mod answers;
 mod call;
-pub(crate) mod control;
 mod lies;
 mod rule;
 mod target;
 
-pub(crate) use answers::spoil;
 pub(crate) use call::{Call, ListPage, id_in_path};
 pub(crate) use lies::Lies;
 pub use rule::{Fault, Rule};
@@ -20,13 +17,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-
-/// A method and a template of a path, as `/projects/{project_id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Route {
-    pub template: String,
-    pub method: String,
-}
 
 /// What is cut off from the network: every connection is dropped without an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, ListPage, ProjectShare, Route};
+use super::{Call, ListPage, ProjectShare};
 use crate::clock::Instant;
+use crate::route::Route;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {

@@ -4,20 +4,9 @@
 //! a row to the present; everything else works on a settled row. So no timer is kept for any project, and a restart
 //! of the emulator loses nothing.
 
-use serde::{Deserialize, Serialize};
-
 use super::project::VIRGIN_WRITTEN;
-use super::{Action, Operation, Project, Refusal, Timing};
+use super::{Action, ComputeState, Operation, Project, Refusal, Timing};
 use crate::clock::Instant;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "lowercase")]
-#[serde(rename_all = "lowercase")]
-pub enum ComputeState {
-    Init,
-    Active,
-    Idle,
-}
 
 /// What changes by itself.
 #[derive(Debug, Clone, Copy)]
@@ -28,16 +17,6 @@ enum Due {
     Timeout,
     /// The quota has to be looked at.
     Quota,
-}
-
-impl ComputeState {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Init => "init",
-            Self::Active => "active",
-            Self::Idle => "idle",
-        }
-    }
 }
 
 impl Project {

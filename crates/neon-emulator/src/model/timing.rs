@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::operation::Action;
+use super::Action;
 
 /// Neon's suspend timeout where a project says 0.
 const DEFAULT_SUSPEND_SECONDS: i64 = 300;

@@ -3,14 +3,11 @@
 //! password itself.
 
 mod backend;
-mod connections;
 mod message;
 mod relay;
 mod session;
 mod startup;
 mod wake;
-
-pub use connections::Connections;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Context;
+use crate::context::Context;
 
 /// Accepts clients until it is stopped; then cuts those that are there.
 pub async fn run(context: Arc<Context>, listener: TcpListener, stop: CancellationToken) {

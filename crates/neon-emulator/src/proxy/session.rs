@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::connections::OpenConnection;
 use super::message::ErrorMessage;
 use super::relay::{Aliases, relay};
 use super::startup::{self, Request, Startup};
 use super::{backend, reset, wake};
-use crate::api::Context;
+use crate::connections::OpenConnection;
+use crate::context::Context;
 use crate::model::{Objects, Project};
 use crate::store::Place;
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connections::OpenConnection;
 use super::message::ErrorMessage;
-use crate::api::{Context, apply};
-use crate::clock;
+use crate::connections::OpenConnection;
+use crate::context::Context;
 use crate::model::{ComputeState, Operation, Project, Refusal, Timing};
-use crate::quotas;
 use crate::store::Place;
+use crate::{apply, clock, quotas};
 
 /// A client waits no longer for its endpoint.
 const TIME_LIMIT: Duration = Duration::from_secs(60);

@@ -3,9 +3,10 @@
 use sqlx::AssertSqlSafe;
 
 use super::Store;
-use super::changes::{insert_operations, records};
+use super::changes::insert_operations;
 use super::objects::{forget, insert};
 use super::places::{Place, find, save_view};
+use super::records::records;
 use crate::clock::Instant;
 use crate::model::{Objects, Operation, Project, Refusal};
 

@@ -1,10 +1,10 @@
 //! Changing a project: lock its row, bring it to the present, change it, write it back with its new operations, all
 //! in one transaction. Nothing else writes projects, except the insertion of new ones.
 
-use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
+use super::records::records;
 use super::usage::write_journals;
 use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};
@@ -63,11 +63,6 @@ async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Whic
         ),
     };
     query.bind(id).fetch_optional(&mut **transaction).await?.ok_or(Refusal::NotFound("project"))
-}
-
-/// Rows travel as JSON whose keys are the columns, so that no two lists of columns can fall out of step.
-pub(super) fn records<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
-    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 pub(super) async fn insert_projects(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {

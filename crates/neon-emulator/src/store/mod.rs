@@ -11,6 +11,7 @@ mod objects;
 mod operations;
 mod places;
 mod projects;
+mod records;
 mod seeding;
 mod setup;
 mod size_limit;
@@ -21,7 +22,7 @@ pub use backing::Backing;
 pub use changes::Which;
 pub use lock::StateLock;
 pub use places::Place;
-pub use projects::Page;
+pub use projects::{Page, ProjectRecord};
 pub use sweeping::BATCH as SWEEP_BATCH;
 pub use usage::{Consumer, Consumers};
 

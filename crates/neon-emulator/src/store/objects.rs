@@ -3,8 +3,9 @@
 use sqlx::PgConnection;
 
 use super::Store;
-use super::changes::{insert_operations, records};
+use super::changes::insert_operations;
 use super::places::{Place, find, save_view};
+use super::records::records;
 use crate::clock::Instant;
 use crate::model::{Database, Objects, Operation, Project, Refusal, Role};
 

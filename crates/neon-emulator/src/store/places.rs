@@ -4,7 +4,8 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::Store;
-use super::changes::{insert_operations, records, save};
+use super::changes::{insert_operations, save};
+use super::records::records;
 use super::usage::write_journals;
 use crate::clock::Instant;
 use crate::model::{Operation, Project, Refusal};

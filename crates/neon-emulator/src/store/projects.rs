@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::Store;
 use crate::clock::Instant;
-use crate::console::ProjectRecord;
-use crate::model::{Project, Refusal};
+use crate::model::{Project, Quota, Refusal};
 
 /// What a page of the list of projects is asked for with.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +18,18 @@ pub struct Page {
     pub search: Option<String>,
     /// Projects that were deleted since then, instead of live ones.
     pub deleted_since: Option<Instant>,
+}
+
+/// A project, live or deleted, in as few words as an oracle needs.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ProjectRecord {
+    pub id: String,
+    pub name: String,
+    pub created_at: Instant,
+    /// Still recoverable; what is gone for good is in no list.
+    pub deleted_at: Option<Instant>,
+    #[sqlx(json(nullable))]
+    pub quota: Option<Quota>,
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::Store;
-use super::changes::records;
+use super::records::records;
 use crate::clock::Instant;
 use crate::model::{HourOfUse, Project, Refusal, Silence};
 

@@ -14,6 +14,7 @@ mod faults;
 mod lies;
 mod limits;
 mod listing;
+mod modules;
 mod objects;
 mod operations;
 mod program;

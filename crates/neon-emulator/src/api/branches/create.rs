@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use super::{name_must_be_free, not_emulated};
 use crate::api::extract::Body;
 use crate::api::new_endpoint::{EndpointOptions, EndpointType};
-use crate::api::projects::{self, checks};
+use crate::api::projects::checks;
 use crate::api::{ApiError, Context, shapes};
 use crate::clock::Instant;
+use crate::connection_string::Login;
 use crate::model::{Database, NewEndpoint, Objects, Operation, Project, Refusal};
+use crate::sizes;
 use crate::store::Place;
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,7 +85,7 @@ pub async fn create(
         name_must_be_free(&context, &project_id, name, None).await?;
     }
     let place = request.branch.parent_id.as_deref().map_or(Place::DefaultBranch, Place::Branch);
-    let parent = projects::measured_in(&context, &project_id, place).await?;
+    let parent = sizes::measured_in(&context, &project_id, place).await?;
     let now = context.clock.now();
     must_be_ready(&parent, now)?;
     let mut branch = parent.new_branch(request.branch.name, request.branch.protected, now);
@@ -152,7 +154,7 @@ fn created(context: &Context, branch: &Project, objects: &Objects, operations: &
     if branch.has_endpoint {
         let details = |database: &Database| {
             let role = objects.role(&database.owner_name).ok()?;
-            let login = shapes::Login { role, database: &database.name };
+            let login = Login { role, database: &database.name };
             Some(shapes::connection_details(branch, &login, &context.proxy_address))
         };
         body["connection_uris"] = objects.databases.iter().filter_map(details).collect();

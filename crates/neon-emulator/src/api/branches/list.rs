@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::extract::{Parameters, limit};
-use crate::api::{ApiError, Context, projects, shapes};
+use crate::api::{ApiError, Context, shapes};
 use crate::model::Project;
+use crate::sizes;
 
 #[derive(Debug, Default, Deserialize)]
 pub struct ListParameters {
@@ -71,7 +72,7 @@ pub async fn count(
 
 async fn found(context: &Context, project_id: &str, parameters: &ListParameters) -> Result<Vec<Project>, ApiError> {
     // What is in use has grown since.
-    projects::measured(context, project_id).await?;
+    sizes::measured(context, project_id).await?;
     let mut branches = context.store.views(project_id, context.clock.now()).await?;
     if parameters.include_deleted {
         branches.extend(context.store.deleted_branches(project_id, context.recoverable_since()).await?);

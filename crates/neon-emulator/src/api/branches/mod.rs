@@ -18,9 +18,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Parameters};
-use super::projects::{self, checks};
+use super::projects::checks;
 use super::{ApiError, Context, shapes};
 use crate::model::{Operation, Project, Refusal};
+use crate::sizes;
 use crate::store::{Place, Which};
 
 type Ids = Path<(String, String)>;
@@ -29,7 +30,7 @@ pub async fn read(
     State(context): State<Arc<Context>>,
     Path((project_id, branch_id)): Ids,
 ) -> Result<Json<Value>, ApiError> {
-    let project = projects::measured_in(&context, &project_id, Place::Branch(&branch_id)).await?;
+    let project = sizes::measured_in(&context, &project_id, Place::Branch(&branch_id)).await?;
     let annotation = json!({"object": {"type": "console/branch", "id": branch_id}, "value": {}});
     Ok(Json(json!({"branch": shapes::branch(&project, context.clock.now()), "annotation": annotation})))
 }

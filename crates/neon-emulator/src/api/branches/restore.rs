@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::create::copied;
 use super::{Ids, answer, not_emulated, of_branch};
 use crate::api::extract::Body;
-use crate::api::{ApiError, Context, apply, projects};
+use crate::api::{ApiError, Context};
 use crate::model::Refusal;
 use crate::store::Place;
+use crate::{apply, sizes};
 
 #[derive(Debug, Deserialize)]
 pub struct RestoreRequest {
@@ -34,7 +35,7 @@ pub async fn restore(
     if !context.store.children(&branch_id).await?.is_empty() {
         return Err(Refusal::Unprocessable("Branch has children, preserve_under_name is required".into()).into());
     }
-    let source = projects::measured_in(&context, &project_id, Place::Branch(&request.source_branch_id)).await?;
+    let source = sizes::measured_in(&context, &project_id, Place::Branch(&request.source_branch_id)).await?;
     let mut target = of_branch(&context, &project_id, &branch_id).await?;
     target.must_be_unlocked(context.clock.now())?;
     if target.branch_protected {

@@ -1,20 +1,14 @@
-//! The frames of a project's history, grouped by billing period, oldest first. Frames without any use are left out.
+//! The frames of a project's history, oldest first.
 
-use serde_json::{Value, json};
-use uuid::Uuid;
-
-use super::query::Request;
+use super::granularity::Granularity;
 use crate::api::shapes::time;
 use crate::clock::{self, Instant};
-use crate::model::{History, Used, mix, overlap};
-
-/// As the account's `subscription_type`.
-const PLAN: &str = "scale_v3";
+use crate::model::{History, Used, overlap};
 
 /// Whole numbers for one frame. The fractions of a frame are in the next one, so that sums are those of the counters.
 #[derive(Debug)]
 pub struct Frame {
-    start: Instant,
+    pub start: Instant,
     end: Instant,
     pub active_seconds: i64,
     /// CU seconds.
@@ -42,50 +36,13 @@ impl Frame {
     }
 }
 
-pub fn periods(history: &History<'_>, request: &Request, now: Instant) -> Vec<Value> {
-    let mut periods: Vec<(Instant, Vec<Value>)> = Vec::new();
-    for frame in frames(history, request) {
-        if request.metrics.iter().all(|metric| (metric.of)(&frame) == 0) {
-            continue;
-        }
-        let start = clock::period_start(frame.start);
-        let shape = request.version.shape(&frame, &request.metrics);
-        match periods.last_mut().filter(|(of, _)| *of == start) {
-            Some((_, frames)) => frames.push(shape),
-            None => periods.push((start, vec![shape])),
-        }
-    }
-    let org_id = &history.project.org_id;
-    periods.into_iter().map(|(start, frames)| period(org_id, start, frames, now)).collect()
-}
-
-fn period(org_id: &str, start: Instant, frames: Vec<Value>, now: Instant) -> Value {
-    let mut period = json!({
-        "period_id": period_id(org_id, start),
-        "period_plan": PLAN,
-        "period_start": time(start),
-        "consumption": frames,
-    });
-    if clock::period_end(start) <= now {
-        period["period_end"] = time(clock::period_end(start)).into();
-    }
-    period
-}
-
-/// The same for every project of the organisation.
-fn period_id(org_id: &str, start: Instant) -> Uuid {
-    let org = org_id.bytes().fold(0, |hash, byte| mix(hash, u64::from(byte)));
-    let high = mix(org, start.timestamp() as u64);
-    let bits = u128::from(high) << 64 | u128::from(mix(high, 1));
-    uuid::Builder::from_u128(bits).with_version(uuid::Version::Random).into_uuid()
-}
-
-fn frames(history: &History<'_>, request: &Request) -> Vec<Frame> {
+/// The frames that begin from `from` on and before `to`.
+pub fn frames(history: &History<'_>, granularity: Granularity, from: Instant, to: Instant) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut sum = Used::default();
-    let mut start = request.from;
-    while start < request.to && start < history.as_of {
-        let end = request.granularity.end(start);
+    let mut start = from;
+    while start < to && start < history.as_of {
+        let end = granularity.end(start);
         let exists = overlap((history.project.created_at, history.as_of), (start, end));
         if let Some((from, to)) = exists {
             let before = sum;

@@ -3,7 +3,9 @@
 //! The numbers are those of the counters of `GET /projects/{project_id}`, as of the last refresh.
 
 mod frames;
+mod granularity;
 mod metrics;
+mod periods;
 mod query;
 
 use std::sync::Arc;
@@ -41,7 +43,7 @@ async fn answer(context: &Context, pairs: &[(String, String)], version: Version)
         .iter()
         .map(|Consumer { project, hours, silences }| {
             let history = History { project, hours, silences, as_of };
-            json!({"project_id": project.id, "periods": frames::periods(&history, &request, now)})
+            json!({"project_id": project.id, "periods": periods::periods(&history, &request, now)})
         })
         .collect();
     let mut body = json!({ "projects": items });

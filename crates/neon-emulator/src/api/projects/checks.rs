@@ -91,11 +91,3 @@ pub fn quota(quota: Option<&Quota>) -> Result<(), Refusal> {
 pub fn pg_version(version: i16) -> Result<(), Refusal> {
     if (14..=18).contains(&version) { Ok(()) } else { Err(invalid("pg_version must be 14, 15, 16, 17 or 18")) }
 }
-
-pub fn region(region_id: &str) -> Result<(), Refusal> {
-    if crate::regions::is_known(region_id) {
-        Ok(())
-    } else {
-        Err(invalid(format!("region {region_id} is not supported")))
-    }
-}

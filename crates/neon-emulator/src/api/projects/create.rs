@@ -14,7 +14,9 @@ use crate::api::extract::Body;
 use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
+use crate::connection_string::Login;
 use crate::model::{Objects, Operation, Project, Refusal};
+use crate::regions;
 
 #[derive(Debug, Deserialize)]
 pub struct CreateRequest {
@@ -89,7 +91,7 @@ impl NewProject {
     fn into_row(self, context: &Context, now: Instant) -> Result<Project, Refusal> {
         self.check()?;
         let region_id = self.region_id.unwrap_or_else(|| context.config.default_region.clone());
-        checks::region(&region_id)?;
+        regions::must_be_known(&region_id)?;
         let mut project = Project::virgin(&context.config.org_id, region_id, now);
         project.name = self.name.unwrap_or_else(|| project.id.clone());
         project.pg_version = self.pg_version.unwrap_or(project.pg_version);
@@ -112,7 +114,7 @@ impl NewProject {
 
 fn created(context: &Context, project: &Project, operations: &[Operation], now: Instant) -> Value {
     let born = Objects::born_with(project);
-    let login = |role| shapes::Login { role, database: &project.database_name };
+    let login = |role| Login { role, database: &project.database_name };
     let details = |role| shapes::connection_details(project, &login(role), &context.proxy_address);
     json!({
         "project": shapes::project(project, Detail::Changed, now),

@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 use super::shapes::{self, Detail};
 use super::{ApiError, Context};
 use crate::model::{Project, Refusal};
-use crate::store::{Place, Which};
+use crate::sizes;
+use crate::store::Which;
 
 pub async fn read(
     State(context): State<Arc<Context>>,
     Path(project_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let mut project = measured(&context, &project_id).await?;
+    let mut project = sizes::measured(&context, &project_id).await?;
     if context.config.unknowns.counters_stay_zero {
         project.forget_usage(context.clock.now());
     }
@@ -79,36 +80,4 @@ pub async fn recover(
         "project": shapes::project(&project, Detail::Changed, now),
         "branches": branches.iter().map(|branch| shapes::branch(branch, now)).collect::<Vec<_>>(),
     })))
-}
-
-/// The project with the present size of its databases on the root branch.
-pub async fn measured(context: &Context, project_id: &str) -> Result<Project, ApiError> {
-    let root = context.store.project(project_id, context.clock.now()).await?;
-    let largest_further_branch = root.largest_further_branch;
-    Ok(Project { largest_further_branch, ..measured_now(context, root).await? })
-}
-
-/// The project seen from one of its branches, with the present size of its databases there.
-pub async fn measured_in(context: &Context, project_id: &str, place: Place<'_>) -> Result<Project, ApiError> {
-    let view = context.store.view(project_id, place, context.clock.now()).await?;
-    measured_now(context, view).await
-}
-
-/// What is found is kept for the lists.
-async fn measured_now(context: &Context, project: Project) -> Result<Project, ApiError> {
-    if project.materialized_at.is_none() {
-        return Ok(project);
-    }
-    let size = context.backing.size(&project).await.map_err(Refusal::Store)?;
-    let mut present = project.clone();
-    present.measured(size.unwrap_or(project.empty_size), context.clock.now());
-    if present.logical_size == project.logical_size {
-        return Ok(project);
-    }
-    let change = |project: &mut Project, now| {
-        project.measured(size.unwrap_or(project.empty_size), now);
-        Ok(Vec::new())
-    };
-    let (project, _) = context.store.change_in(&project.id, Place::Branch(&project.branch_id), change).await?;
-    Ok(project)
 }

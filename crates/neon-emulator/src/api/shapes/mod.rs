@@ -5,7 +5,7 @@ mod endpoint;
 mod project;
 
 pub use branch::{branch, database, listed_branch, role, role_with_password};
-pub use endpoint::{Login, connection_details, connection_uri, endpoint, uri};
+pub use endpoint::{connection_details, endpoint};
 pub use project::{Detail, list_item, project, thin_project};
 
 use chrono::SecondsFormat;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Context;
+use crate::context::Context;
 use crate::model::{Project, Refusal};
 use crate::store::Place;
 

@@ -5,26 +5,24 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::{Fate, Fault};
-use crate::api::ApiError;
+use super::ApiError;
+use crate::faults::{Fate, Fault};
 
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 const TIMEOUT_PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en-US\">\n<head><title>console.neon.localhost | 524: A timeout occurred</title></head>\n\
     <body><h1>A timeout occurred <span>Error code 524</span></h1></body>\n</html>\n";
 const STRAY_PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>Just a moment</title></head>\n<body><h1>Just a moment</h1></body>\n</html>\n";
 
-impl Fault {
-    /// The answer in place of any work.
-    pub(crate) fn instead_of_work(&self, request_id: &str) -> Response {
-        match self {
-            Self::Status { status, retry_after_seconds, .. } => with_status(*status, *retry_after_seconds, request_id),
-            _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        }
+/// The answer in place of any work.
+pub fn instead_of_work(fault: &Fault, request_id: &str) -> Response {
+    match fault {
+        Fault::Status { status, retry_after_seconds, .. } => with_status(*status, *retry_after_seconds, request_id),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 /// Does to an answer what is fated to it; none is left of one that is lost.
-pub(crate) async fn spoil(response: Response, fate: &Fate, request_id: &str) -> Option<Response> {
+pub async fn spoil(response: Response, fate: &Fate, request_id: &str) -> Option<Response> {
     match &fate.after {
         None => Some(response),
         Some(Fault::AnswerLost) => None,

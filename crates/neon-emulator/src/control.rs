@@ -9,12 +9,13 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Switches;
-use crate::api::{ApiError, Context};
+use crate::api::ApiError;
 use crate::clock::Clock;
+use crate::context::Context;
+use crate::faults::Switches;
 use crate::fleet::{self, FleetSpec};
 
-pub(crate) fn routes() -> Router<Arc<Context>> {
+pub fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/faults", get(show).put(set).delete(clear))
         .route("/stats", get(stats).delete(reset_stats))
