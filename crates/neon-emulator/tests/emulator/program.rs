@@ -147,6 +147,22 @@ async fn region_and_faults_are_set_from_the_start() {
     fs::remove_dir_all(program.stop()).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_from_files_and_not_only_from_the_command_line() {
+    let folder = folder();
+    fs::write(folder.join("url"), format!("{}\n", database_url())).unwrap();
+    fs::write(folder.join("keys"), format!("napi_another\n{}\n", neon_emulator::cli::DEFAULT_KEY)).unwrap();
+    let state = format!("ne_{:016x}", rand::random::<u64>());
+    let arguments = ["--state-database", &state, "--database-url-file", "url", "--api-key-file", "keys"];
+    let program = Program::start(folder, &arguments);
+    assert_eq!(program.call(reqwest::Method::GET, None).await.0, StatusCode::OK);
+    assert!(!program.log().contains("napi_another"), "{}", program.log());
+    let started = fs::read(format!("/proc/{}/cmdline", program.child.id())).unwrap();
+    let started = String::from_utf8(started).unwrap();
+    assert!(!started.contains("napi_") && !started.contains("postgres://"), "{started}");
+    fs::remove_dir_all(program.stop()).unwrap();
+}
+
 #[test]
 fn what_cannot_be_right_is_named_with_what_to_write_instead() {
     let folder = folder();
@@ -156,6 +172,8 @@ fn what_cannot_be_right_is_named_with_what_to_write_instead() {
         (["--faults", &broken], "holds no faults: write {\"rules\""),
         (["--region", "mars-1"], "there is no region mars-1: choose one of aws-us-east-1"),
         (["--time-scale", "NaN"], "write a number that is 0 or more"),
+        (["--database-url-file", &broken], "given twice, as a text and by a file: keep one of them"),
+        (["--api-key-file", "/none/here"], "cannot read /none/here"),
     ] {
         let url = database_url();
         let usual = ["--database-url", &url, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0"];

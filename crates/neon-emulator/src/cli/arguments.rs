@@ -1,26 +1,17 @@
-//! The emulator as a program: its options, and a run from the start to a signal.
+//! The options of the program. Each is an environment variable too; secrets also come from files.
 
-use std::io::{Write as _, stderr};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Parser, builder::FalseyValueParser};
-use embedded_postgres::{Postgres, Settings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
-use crate::{Config, DEFAULT_ORG, DEFAULT_REGION, Emulator, Switches, Unknowns};
+use super::secret;
+use crate::{Clock, Config, DEFAULT_ORG, DEFAULT_REGION, Unknowns};
 
 /// The key that is accepted unless others are given. It is no secret: what is emulated is for one's own machine.
 pub const DEFAULT_KEY: &str = "napi_local";
-/// Any database of the private PostgreSQL.
-const DATABASE: &str = "postgres";
-const CHECK_TIME: Duration = Duration::from_secs(4);
 
 /// A stand-in for Neon on your own machine: management API v2, and a connection proxy in front of real databases
 #[derive(Debug, Parser)]
@@ -49,9 +40,19 @@ pub struct Arguments {
     #[arg(long, env = "NEON_EMULATOR_NO_CONNECTIONS", value_parser = FalseyValueParser::new())]
     pub no_connections: bool,
 
-    /// An accepted bearer key; may be repeated, in the variable with commas between
-    #[arg(long = "api-key", env = "NEON_EMULATOR_API_KEY", hide_env_values = true, default_value = DEFAULT_KEY, value_delimiter = ',', value_name = "KEY")]
+    /// An accepted bearer key; may be repeated, in the variable with commas between. Without any it is napi_local
+    #[arg(
+        long = "api-key",
+        env = "NEON_EMULATOR_API_KEY",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "KEY"
+    )]
     pub api_keys: Vec<String>,
+
+    /// A file with such keys, one a line, in place of --api-key, which `ps` shows to everybody
+    #[arg(long, env = "NEON_EMULATOR_API_KEY_FILE", value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
 
     /// Id of the organisation that owns all projects
     #[arg(long, env = "NEON_EMULATOR_ORG_ID", default_value = DEFAULT_ORG, value_name = "ID")]
@@ -84,6 +85,10 @@ pub struct PostgresArguments {
     /// A running PostgreSQL, 14 or newer, whose role may create databases and roles; without it, one is started
     #[arg(long, env = "NEON_EMULATOR_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
+
+    /// A file that holds this URL with its password, in place of --database-url, which `ps` shows to everybody
+    #[arg(long, env = "NEON_EMULATOR_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 
     /// Folder of the PostgreSQL that is started
     #[arg(long, env = "NEON_EMULATOR_DATA_DIR", default_value = ".neon-emulator", value_name = "FOLDER")]
@@ -146,58 +151,33 @@ fn factor(text: &str) -> Result<f64, String> {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|rate| crate::Clock::is_rate(*rate));
+    let number = text.parse().ok().filter(|rate| Clock::is_rate(*rate));
     number.ok_or_else(|| String::from("write a number from 0.000000001 to 1000000"))
 }
 
-/// Runs until a signal.
-///
-/// # Errors
-/// With a text that says what could not be started, and what to do.
-pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    if arguments.check {
-        return check(arguments.listen).await;
-    }
-    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let switches = arguments.faults.as_deref().map(read_faults).transpose()?;
-    let postgres = match &arguments.postgres.database_url {
-        Some(_) => None,
-        None => Some(start_postgres(&arguments.postgres).await?),
-    };
-    let url = match (&arguments.postgres.database_url, &postgres) {
-        (Some(url), _) => url.clone(),
-        (None, postgres) => postgres.as_ref().map_or_else(String::new, |postgres| postgres.url(DATABASE)),
-    };
-    let outcome = async {
-        let emulator = Emulator::start(arguments.config(url)).await?;
-        if let Some(switches) = switches {
-            emulator.faults().switch(switches);
-        }
-        greet(&emulator, &arguments);
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
-        tracing::info!("the emulator stops");
-        emulator.shutdown().await
-    }
-    .await;
-    if let Some(postgres) = postgres {
-        spawn_blocking(|| postgres.stop()).await?.context("the private PostgreSQL could not be stopped")?;
-    }
-    outcome
-}
-
 impl Arguments {
-    fn config(&self, database_url: String) -> Config {
+    /// The PostgreSQL that runs already, if one is named.
+    pub(super) fn database_url(&self) -> anyhow::Result<Option<String>> {
+        let given = secret::given(self.postgres.database_url.as_deref(), self.postgres.database_url_file.as_deref());
+        given.context("the database URL (--database-url, --database-url-file)")
+    }
+
+    /// The keys that are accepted.
+    pub(super) fn api_keys(&self) -> anyhow::Result<Vec<String>> {
+        let keys = secret::given(Some(&self.api_keys.join("\n")), self.api_key_file.as_deref());
+        let keys = keys.context("the API keys (--api-key, --api-key-file)")?.unwrap_or_else(|| DEFAULT_KEY.into());
+        Ok(keys.lines().map(str::trim).filter(|key| !key.is_empty()).map(Into::into).collect())
+    }
+
+    /// What the emulator is started with, with these secrets.
+    pub(super) fn config(&self, database_url: String, api_keys: Vec<String>) -> Config {
         Config {
             state_database: self.postgres.state_database.clone(),
             api_listen: self.listen,
             proxy_listen: self.proxy_listen,
             proxy_advertise: self.proxy_advertise.clone().filter(|address| !address.is_empty()),
             connections: !self.no_connections,
-            api_keys: self.api_keys.clone(),
+            api_keys,
             org_id: self.org_id.clone(),
             default_region: self.region.clone(),
             operation_time_scale: self.time.time_scale,
@@ -213,56 +193,4 @@ impl Arguments {
             ..Config::new(database_url, "")
         }
     }
-}
-
-async fn start_postgres(arguments: &PostgresArguments) -> anyhow::Result<Postgres> {
-    let mut settings = Settings::new(&arguments.data_dir);
-    settings.bin_dir = arguments.postgres_bin.clone().or(settings.bin_dir);
-    // Tenants connect to it through the proxy.
-    settings.max_connections = 600;
-    spawn_blocking(move || Postgres::start(&settings))
-        .await?
-        .context("the private PostgreSQL did not start: install PostgreSQL, or name a running one with --database-url")
-}
-
-fn read_faults(path: &Path) -> anyhow::Result<Switches> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read the faults in {}", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} holds no faults: write {{\"rules\": [...]}}, as the README shows", path.display()))
-}
-
-/// How to use it, for the person at the terminal.
-fn greet(emulator: &Emulator, arguments: &Arguments) {
-    let (url, key) = (emulator.api_url(), arguments.api_keys.first().map_or(DEFAULT_KEY, String::as_str));
-    // Keys of one's own are told to nobody.
-    let key = if key == DEFAULT_KEY { key } else { "<your key>" };
-    let _ = writeln!(
-        stderr(),
-        "\nA stand-in for Neon is ready. Ctrl-C stops it; the next start has the same projects.\n\n\
-         \x20 curl -s {url}/projects -H 'Authorization: Bearer {key}' -d '{{\"project\":{{\"name\":\"first\"}}}}'\n"
-    );
-}
-
-async fn check(listen: SocketAddr) -> anyhow::Result<()> {
-    let address = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())),
-        _ => listen,
-    };
-    let answer = timeout(CHECK_TIME, ask(address)).await.unwrap_or_else(|_| bail!("no answer within {CHECK_TIME:?}"));
-    match answer.with_context(|| format!("no emulator answers at {address}"))?.as_str() {
-        "HTTP/1.1 200" => Ok(()),
-        _ => bail!("the emulator at {address} is not well: its PostgreSQL does not answer"),
-    }
-}
-
-/// The beginning of the answer.
-async fn ask(address: SocketAddr) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /_emulator/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut status = [0; 12];
-    stream.read_exact(&mut status).await?;
-    Ok(String::from_utf8_lossy(&status).into_owned())
 }
