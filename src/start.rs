@@ -140,10 +140,9 @@ pub struct Role {
 /// When something could not start.
 pub async fn run(config: Config, role: Role, stop: Stop) -> Result<()> {
     // What is missing is told before anything is started for it.
-    secrets(&config)?;
-    neon_client(&config)?;
+    let keys = Keys::of(&config)?;
     let open = OpenLedger::open(&config, OlderLedger::Migrate).await?;
-    let outcome = run_on(config, &open.ledger, role, stop).await;
+    let outcome = run_on(config, keys, &open.ledger, role, stop).await;
     open.close().await?;
     outcome
 }
@@ -152,11 +151,11 @@ pub async fn run(config: Config, role: Role, stop: Stop) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_on(config: Config, ledger: &Ledger, role: Role, stop: Stop) -> Result<()> {
+pub async fn run_on(config: Config, keys: Keys, ledger: &Ledger, role: Role, stop: Stop) -> Result<()> {
     // Bound before the engine starts, so that a taken port costs nothing.
     let listener = if role.serves { Some(bind(&config).await?) } else { None };
     let for_metrics = bind_for_metrics(&config).await?;
-    let state = assemble(config, ledger, role, &stop).await?;
+    let state = assemble(config, keys, ledger, role, &stop).await?;
     stop.on_signal(grace(&state.config, role))?;
     let metrics = for_metrics.map(|listener| tokio::spawn(http::serve_metrics(state.clone(), listener)));
     let work = async {
@@ -230,10 +229,9 @@ async fn bind_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
     Ok(Some(listener))
 }
 
-async fn assemble(config: Config, ledger: &Ledger, role: Role, stop: &Stop) -> Result<AppState> {
-    let secrets = Arc::new(secrets(&config)?);
+async fn assemble(config: Config, keys: Keys, ledger: &Ledger, role: Role, stop: &Stop) -> Result<AppState> {
+    let Keys { secrets, neon } = keys;
     refuse_other_keys(&config, &secrets, ledger).await?;
-    let neon = neon_client(&config)?;
     let timings = Arc::new(ClaimTimings::default());
     let metrics = Arc::new(Metrics::new()?);
     let engine = Engine::start(Parts {
@@ -254,6 +252,20 @@ fn engine_settings(config: &Config) -> EngineSettings {
     let mut settings = EngineSettings::default();
     settings.findings.reapplies = config.quota_drift == QuotaDrift::Reapply;
     settings
+}
+
+/// What seals credentials, and what Neon is called with.
+pub struct Keys {
+    secrets: Arc<Secrets>,
+    neon: Neon,
+}
+
+impl Keys {
+    /// # Errors
+    /// With a text that says which setting is missing or wrong.
+    pub fn of(config: &Config) -> Result<Self> {
+        Ok(Self { secrets: Arc::new(secrets(config)?), neon: neon_client(config)? })
+    }
 }
 
 /// The keys with which credentials are sealed.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use embedded_postgres::{Postgres, Settings};
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use ledger::{Ledger, NewPool};
 use neon_emulator::Emulator;

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::output;
 use crate::{
     config::Config,
+    output,
     start::{self, OlderLedger, OpenLedger},
 };
 use fleet_types::text;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::output;
 use crate::{
     config::Config,
+    output,
     start::{self, OlderLedger, OpenLedger},
 };
 use engine::{Doctor, Extent};

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use secrecy::zeroize::Zeroizing;
 
-use super::output;
+use crate::output;
 use secrets::Secrets;
 
 #[derive(Subcommand)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use super::output;
 use crate::{
     config::Config,
+    output,
     start::{self, OlderLedger, OpenLedger},
 };
 use engine::{Repair, RepairReport, UNKNOWN_EMAIL};

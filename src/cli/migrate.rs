@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::output;
 use crate::{
     config::Config,
+    output,
     start::{OlderLedger, OpenLedger},
 };
 

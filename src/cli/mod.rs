@@ -8,7 +8,6 @@ mod ledger;
 mod migrate;
 mod openapi;
 pub mod operator;
-pub mod output;
 mod pool;
 mod settings;
 mod shell;

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 
-use super::output;
-use crate::http;
+use crate::{http, output};
 
 pub fn run() -> Result<()> {
     Ok(output::result(&serde_json::to_string_pretty(&http::openapi_document())?)?)

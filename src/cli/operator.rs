@@ -9,17 +9,14 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 
-use super::output;
 use crate::{
-    auth::password,
+    auth::{link, password},
     config::Config,
+    output,
     start::{OlderLedger, OpenLedger},
 };
 use fleet_types::Role;
 use ledger::{By, Ledger, NewOperator};
-
-/// How a one-time link's token begins.
-const LINK_PREFIX: &str = "fll_";
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -101,18 +98,8 @@ async fn add(config: &Config, ledger: &Ledger, new: Add) -> Result<()> {
     }
 }
 
-/// Makes a link that signs this operator in once.
-///
-/// # Errors
-/// When there is no such operator, or it is disabled.
-pub async fn sign_in_link(config: &Config, ledger: &Ledger, email: &str, valid_for: Duration) -> Result<String> {
-    let token = secrets::random_token(LINK_PREFIX);
-    ledger.create_sign_in_link(email, &secrets::hash_token(&token), valid_for, &By::cli()).await?;
-    Ok(format!("{}/sign-in/link/{token}", config.public_url()))
-}
-
 async fn print_link(config: &Config, ledger: &Ledger, email: &str, valid_for: Duration) -> Result<()> {
-    let link = sign_in_link(config, ledger, email, valid_for).await?;
+    let link = link::create(config, ledger, email, valid_for).await?;
     output::remark(&format!(
         "This link signs in once, by the button on its page, within {} minutes:",
         valid_for.as_secs() / 60

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::output;
 use crate::{
     config::Config,
+    output,
     start::{OlderLedger, OpenLedger},
 };
 use fleet_types::{Policy, SizingRate};

@@ -5,7 +5,8 @@ use std::{fs, io, path::Path};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use super::{command, output};
+use super::command;
+use crate::output;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {

@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use anyhow::Result;
+use clap::Subcommand;
 
-use super::output;
 use crate::{
-    auth::{API_TOKEN_PREFIX, Scope},
+    auth::token::{self, NewToken},
     config::Config,
+    output,
     start::{OlderLedger, OpenLedger},
 };
-use fleet_types::text;
-use ledger::{By, Ledger, NewApiToken, TokenReplacement};
-
-/// Characters of a token that are kept to recognise it by.
-const VISIBLE: usize = 10;
+use ledger::{By, Ledger};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -41,35 +37,6 @@ pub enum Command {
     },
 }
 
-/// A token to be made.
-#[derive(Args, Clone, Debug, Default)]
-pub struct NewToken {
-    /// By which it is listed and stands in the history
-    pub name: String,
-    /// What it may do: claim (claim databases), read (see the fleet), manage (also change it), reveal (see the credentials of any claimed database). May be given several times
-    #[arg(long = "scope", required = true)]
-    pub scopes: Vec<Scope>,
-    /// Whose claims are its own: only their client is told their connection again. The token's name if left out
-    #[arg(long)]
-    pub client: Option<String>,
-    /// The only pools it may claim from. May be given several times; all if left out
-    #[arg(long = "pool")]
-    pub pools: Vec<String>,
-    /// Calls a minute it may make, in all replicas together; no limit of its own if left out
-    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
-    pub rate: Option<i32>,
-    /// Days after which it stops working; never if left out
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3_650))]
-    pub days: Option<u64>,
-}
-
-impl NewToken {
-    /// With these scopes and nothing else to it.
-    pub fn new(name: &str, scopes: &[Scope]) -> Self {
-        Self { name: name.to_owned(), scopes: scopes.to_vec(), ..Self::default() }
-    }
-}
-
 pub async fn run(config: &Config, command: Command) -> Result<()> {
     let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
     let outcome = carry_out(&open.ledger, command).await;
@@ -79,10 +46,10 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 
 async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
     match command {
-        Command::Create(new) => print(&create(ledger, &new).await?),
+        Command::Create(new) => print(&token::create(ledger, &new).await?),
         Command::Replace { name, keep_hours, days } => {
             let keep_previous_for = Duration::from_secs(keep_hours * 3_600);
-            print(&replace(ledger, &name, keep_previous_for, days.map(from_days)).await?)
+            print(&token::replace(ledger, &name, keep_previous_for, days.map(token::from_days)).await?)
         }
         Command::List => list(ledger).await,
         Command::Revoke { name } => {
@@ -95,78 +62,6 @@ async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
 fn print(token: &str) -> Result<()> {
     output::remark("Keep it safe, it cannot be shown again:")?;
     Ok(output::result(token)?)
-}
-
-/// Makes a token and gives it out, the only time.
-///
-/// # Errors
-/// When the name is taken or is none, a pool does not exist, or scopes and pools do not go together.
-pub async fn create(ledger: &Ledger, new: &NewToken) -> Result<String> {
-    let name = named("name", &new.name)?;
-    let client = named("client", new.client.as_ref().unwrap_or(&name))?;
-    let sees_all = new.scopes.iter().any(|scope| matches!(scope, Scope::Read | Scope::Manage));
-    if sees_all && !new.pools.is_empty() {
-        bail!(
-            "The scopes read and manage are for the whole fleet. Make one token for them and another one for the pools."
-        );
-    }
-    let mut scopes: Vec<String> = new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-    scopes.sort();
-    scopes.dedup();
-    let secret = Secret::fresh();
-    let token = NewApiToken {
-        name: &name,
-        client: &client,
-        prefix: secret.prefix(),
-        token_hash: secret.hash(),
-        scopes,
-        pools: (!new.pools.is_empty()).then(|| new.pools.clone()),
-        calls_per_minute: new.rate,
-        valid_for: new.days.map(from_days),
-    };
-    ledger.create_api_token(&token, &By::cli()).await?;
-    Ok(secret.0)
-}
-
-/// Gives the token another secret. The one before it is accepted for a while.
-///
-/// # Errors
-/// When there is no such token, or it has been revoked.
-pub async fn replace(
-    ledger: &Ledger,
-    name: &str,
-    keep_previous_for: Duration,
-    valid_for: Option<Duration>,
-) -> Result<String> {
-    let secret = Secret::fresh();
-    let (prefix, token_hash) = (secret.prefix(), secret.hash());
-    let new = TokenReplacement { name, prefix, token_hash, valid_for, keep_previous_for };
-    ledger.replace_api_token(&new, &By::cli()).await?;
-    Ok(secret.0)
-}
-
-struct Secret(String);
-
-impl Secret {
-    fn fresh() -> Self {
-        Self(secrets::random_token(API_TOKEN_PREFIX))
-    }
-
-    fn prefix(&self) -> &str {
-        self.0.get(..VISIBLE).unwrap_or(API_TOKEN_PREFIX)
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        secrets::hash_token(&self.0)
-    }
-}
-
-fn named(what: &str, text: &str) -> Result<String> {
-    text::label(text, 1..=100).with_context(|| format!("The token's {what}"))
-}
-
-fn from_days(days: u64) -> Duration {
-    Duration::from_secs(days * 86_400)
 }
 
 async fn list(ledger: &Ledger) -> Result<()> {

@@ -6,10 +6,7 @@ use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, OPERATOR, files};
-use crate::{
-    cli::{operator, output::remark},
-    config::Config,
-};
+use crate::{auth::link, config::Config, output::remark};
 use ledger::Ledger;
 
 pub const ENV_FILE: &str = "demo.env";
@@ -27,7 +24,7 @@ pub struct Link {
 /// # Errors
 /// The ledger's, or when the file cannot be written.
 pub async fn renew(config: &Config, ledger: &Ledger, access: &Access, folder: &Path) -> Result<Link> {
-    let url = operator::sign_in_link(config, ledger, OPERATOR, VALID_FOR).await?;
+    let url = link::create(config, ledger, OPERATOR, VALID_FOR).await?;
     let token_hash = secrets::hash_token(url.rsplit('/').next().unwrap_or_default());
     let values = [
         ("FLOTILLA_URL", &access.url),

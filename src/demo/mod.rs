@@ -17,13 +17,13 @@ use neon_emulator::Emulator;
 use secrecy::SecretString;
 
 use crate::{
-    auth::Scope,
-    cli::{
-        output::remark,
+    auth::{
+        Scope,
         token::{self, NewToken},
     },
     config::Config,
-    start::{self, OlderLedger, OpenLedger, Role},
+    output::remark,
+    start::{self, Keys, OlderLedger, OpenLedger, Role},
     stop::Stop,
 };
 use fleet_types::Role as OperatorRole;
@@ -176,7 +176,8 @@ async fn serve(config: Config, options: &Options, ledger: &Ledger, access: Acces
         }
     });
     remark("  4/4 server and engine …")?;
-    let outcome = start::run_on(config, ledger, Role { serves: true, runs_duties: true }, stop.clone()).await;
+    let keys = Keys::of(&config)?;
+    let outcome = start::run_on(config, keys, ledger, Role { serves: true, runs_duties: true }, stop.clone()).await;
     stop.end();
     beside.abort();
     outcome

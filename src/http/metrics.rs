@@ -36,7 +36,8 @@ pub async fn serve(state: AppState, listener: TcpListener) {
 }
 
 async fn scrape(State(state): State<AppState>) -> Response {
-    match metrics::text(&state).await {
+    let AppState { config, ledger, engine, metrics, .. } = &state;
+    match metrics::text(metrics, ledger, engine, config.neon_calls_per_minute).await {
         Ok(text) => ([(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))], text).into_response(),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the metrics could not be written");

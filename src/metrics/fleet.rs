@@ -1,6 +1,6 @@
 //! The fleet as the ledger knows it: the same from every replica.
 
-use super::scrape::Sheet;
+use super::sheet::Sheet;
 use fleet_types::{Blocked, Examination, FindingKind, FindingStatus, PoolSummary, Time};
 use ledger::{DutyHealth, FleetSnapshot};
 

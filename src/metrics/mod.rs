@@ -9,6 +9,7 @@ mod fleet;
 mod neon;
 mod process;
 mod scrape;
+mod sheet;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The calls of this process to Neon, and what its budget of them does.
 
-use super::scrape::Sheet;
+use super::sheet::Sheet;
 use engine::NeonHealth;
 
 pub(super) fn write(sheet: &Sheet, health: &NeonHealth, calls_per_minute: u32) -> prometheus::Result<()> {

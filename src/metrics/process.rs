@@ -1,6 +1,6 @@
 //! The process itself. Memory is told where the system has `/proc`.
 
-use super::scrape::Sheet;
+use super::sheet::Sheet;
 
 pub(super) fn write(sheet: &Sheet, started_at: f64) -> prometheus::Result<()> {
     let build = sheet.gauge("flotilla_build_info", "Which Flotilla this is; the value is always 1.", &["version"])?;

@@ -7,6 +7,6 @@ use fleet_types::{ApiBudget, AppError, PoolRange};
 
 #[server(name = ReadApiBudget, endpoint = "api-budget", input = GetUrl)]
 pub async fn api_budget(range: PoolRange) -> Result<ApiBudget, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.engine.api_budget(range).await?)
 }

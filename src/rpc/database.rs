@@ -9,7 +9,7 @@ use fleet_types::{AppError, Credentials, DatabaseDetail, Outcome, UsageHistory, 
 
 #[server(endpoint = "database", input = GetUrl)]
 pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     caller.state.engine.looked_at(id);
     Ok(caller.state.ledger.database(id).await?)
 }
@@ -17,7 +17,7 @@ pub async fn database(id: Uuid) -> Result<DatabaseDetail, AppError> {
 /// What it used, day by day.
 #[server(name = ReadUsage, endpoint = "database-usage", input = GetUrl)]
 pub async fn database_usage(id: Uuid, range: UsageRange) -> Result<UsageHistory, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     let today = chrono::Utc::now().date_naive();
     let from = today - chrono::TimeDelta::days(range.days() - 1);
     Ok(caller.state.ledger.usage_history(id, from, today).await?)
@@ -36,7 +36,7 @@ pub async fn set_quota(
     transfer: Option<String>,
     reason: String,
 ) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     let change = fleet_types::QuotaChange::parse(
         storage.as_deref(),
         active_hours.as_deref(),
@@ -50,7 +50,7 @@ pub async fn set_quota(
 
 #[server(endpoint = "suspend")]
 pub async fn suspend(id: Uuid, reason: String) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     caller
         .state
         .ledger
@@ -61,7 +61,7 @@ pub async fn suspend(id: Uuid, reason: String) -> Result<Outcome, AppError> {
 
 #[server(endpoint = "resume")]
 pub async fn resume(id: Uuid, reason: String) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     caller
         .state
         .ledger
@@ -73,7 +73,7 @@ pub async fn resume(id: Uuid, reason: String) -> Result<Outcome, AppError> {
 /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else 60 to 604,800.
 #[server(endpoint = "set-suspend-timeout")]
 pub async fn set_suspend_timeout(id: Uuid, seconds: i32, reason: String) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     caller.state.ledger.set_suspend_timeout(id, seconds, &caller.because(&reason)?).await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
@@ -81,7 +81,7 @@ pub async fn set_suspend_timeout(id: Uuid, seconds: i32, reason: String) -> Resu
 /// Asks Neon for the state, the size and the usage of this database now.
 #[server(endpoint = "refresh")]
 pub async fn refresh(id: Uuid) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Refresh)?;
+    let caller = super::caller::permit(fleet_types::Permission::Refresh)?;
     caller.state.ledger.database(id).await?;
     Ok(caller.state.engine.refresh_now(id).await)
 }
@@ -90,7 +90,7 @@ pub async fn refresh(id: Uuid) -> Result<Outcome, AppError> {
 #[server(endpoint = "reveal")]
 pub async fn reveal(id: Uuid, reason: String) -> Result<Credentials, AppError> {
     use ledger::{Disclosure, Way};
-    let caller = crate::auth::permit(fleet_types::Permission::Reveal)?;
+    let caller = super::caller::permit(fleet_types::Permission::Reveal)?;
     let by = caller.because(&reason)?;
     let disclosure = Disclosure { way: Way::Reveal, address: &caller.address, pools: None };
     let stored = caller.state.ledger.disclose(id, &disclosure, &by).await?;
@@ -100,7 +100,7 @@ pub async fn reveal(id: Uuid, reason: String) -> Result<Credentials, AppError> {
 /// A new password for the database's role. The old one stops working within seconds.
 #[server(endpoint = "rotate-password")]
 pub async fn rotate_password(id: Uuid, reason: String) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     caller.state.ledger.request_password_reset(id, &caller.because(&reason)?).await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
@@ -114,7 +114,7 @@ pub async fn release(
     reason: String,
     #[server(default)] anyway: bool,
 ) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     let by = caller.because(&reason)?;
     caller.state.ledger.confirm_release(id, &confirmation).await?;
     Ok(caller.state.engine.release(id, anyway, &by).await?)
@@ -123,7 +123,7 @@ pub async fn release(
 /// Tries the deletion of a released database again now, without waiting for the engine to do so: what Neon refused it for may be gone.
 #[server(endpoint = "delete-again")]
 pub async fn delete_again(id: Uuid) -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManageDatabases)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     caller.state.ledger.database(id).await?;
     Ok(caller.state.engine.release_now(id).await)
 }

@@ -7,34 +7,34 @@ use fleet_types::{AppError, DutyStatus, Examination, Outcome, UnreadableRecord, 
 
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.engine.duties().await?)
 }
 
 /// How much of the fleet is known how well.
 #[server(name = ReadUsageTiers, endpoint = "usage-tiers", input = GetUrl)]
 pub async fn usage_tiers() -> Result<UsageTiers, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.usage_tiers().await?)
 }
 
 /// Records in Neon's answers that could not be read in the last day.
 #[server(name = ReadUnreadableRecords, endpoint = "unreadable-records", input = GetUrl)]
 pub async fn unreadable_records() -> Result<Vec<UnreadableRecord>, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.unreadable_records().await?)
 }
 
 /// What the doctor found last; `None` before its first run.
 #[server(endpoint = "last-examination", input = GetUrl)]
 pub async fn last_examination() -> Result<Option<Examination>, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.last_examination().await?)
 }
 
 /// Runs all checks now. Those that take long go on in the background.
 #[server(endpoint = "run-checks")]
 pub async fn run_checks() -> Result<Outcome, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Examine)?;
+    let caller = super::caller::permit(fleet_types::Permission::Examine)?;
     Ok(caller.state.engine.examine_now(&caller.by().actor).await)
 }

@@ -7,12 +7,12 @@ use fleet_types::{AppError, FleetHealth, Status};
 
 #[server(name = ReadFleetHealth, endpoint = "fleet-health", input = GetUrl)]
 pub async fn fleet_health() -> Result<FleetHealth, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.fleet_health().await?)
 }
 
 #[server(name = ReadStatus, endpoint = "status", input = GetUrl)]
 pub async fn status() -> Result<Status, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.status().await?)
 }

@@ -2,6 +2,8 @@
 //! who are you, may you, one line of work. Reads that go far belong in the ledger, changes in ledger and engine.
 
 pub mod budget;
+#[cfg(feature = "ssr")]
+pub mod caller;
 pub mod database;
 pub mod databases;
 pub mod engine;

@@ -7,19 +7,19 @@ use fleet_types::{AppError, PoolDetail, PoolRange, PoolSummary, TemplateDraft};
 
 #[server(endpoint = "pools", input = GetUrl)]
 pub async fn pools() -> Result<Vec<PoolSummary>, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.pools().await?)
 }
 
 #[server(endpoint = "pool", input = GetUrl)]
 pub async fn pool(name: String, range: PoolRange) -> Result<PoolDetail, AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::Read)?;
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.pool(&name, range).await?)
 }
 
 #[server(endpoint = "set-target")]
 pub async fn set_target(name: String, target: i32, reason: String) -> Result<(), AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManagePools)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;
     caller.state.ledger.set_target(&name, target, &caller.because(&reason)?).await?;
     caller.state.engine.nudge_refill();
     Ok(())
@@ -28,7 +28,7 @@ pub async fn set_target(name: String, target: i32, reason: String) -> Result<(),
 /// How many databases may be created for this pool within an hour; empty for the default.
 #[server(endpoint = "set-creation-limit")]
 pub async fn set_creation_limit(name: String, limit: String, reason: String) -> Result<(), AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManagePools)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;
     let limit = match limit.trim() {
         "" => None,
         text => Some(text.parse().map_err(|_| {
@@ -43,14 +43,14 @@ pub async fn set_creation_limit(name: String, limit: String, reason: String) -> 
 /// Stops creating for this pool; claims go on as long as it lasts.
 #[server(endpoint = "pause-pool")]
 pub async fn pause_pool(name: String, reason: String) -> Result<(), AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManagePools)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;
     Ok(caller.state.ledger.pause_pool(&name, &caller.because(&reason)?).await?)
 }
 
 /// Creates again; also closes the breaker.
 #[server(endpoint = "resume-pool")]
 pub async fn resume_pool(name: String, reason: String) -> Result<(), AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManagePools)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;
     caller.state.ledger.resume_pool(&name, &caller.because(&reason)?).await?;
     caller.state.engine.nudge_refill();
     Ok(())
@@ -64,7 +64,7 @@ pub async fn set_template(
     #[server(flatten)] template: TemplateDraft,
     reason: String,
 ) -> Result<(), AppError> {
-    let caller = crate::auth::permit(fleet_types::Permission::ManagePools)?;
+    let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;
     caller.state.ledger.set_template(&name, &template.parse()?, Some(revision), &caller.because(&reason)?).await?;
     caller.state.engine.nudge_roll();
     Ok(())

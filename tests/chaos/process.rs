@@ -10,7 +10,7 @@ use std::{
 
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use fleet_types::Role;
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet_types::Role;
-use flotilla::cli::operator;
+use flotilla::auth::link;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 
 use crate::{
@@ -137,8 +137,7 @@ async fn whoever_opens_a_sign_in_link_does_not_use_it_up() {
     let server = world.serve_without_duties().await;
     server.sign_in(Role::Viewer).await;
     let who = world.ledger.operators().await.unwrap()[0].operator.email.clone();
-    let link =
-        operator::sign_in_link(&server.state.config, &world.ledger, &who, Duration::from_secs(60)).await.unwrap();
+    let link = link::create(&server.state.config, &world.ledger, &who, Duration::from_secs(60)).await.unwrap();
     let path = link.strip_prefix(&server.url).unwrap();
     for method in [Method::GET, Method::HEAD, Method::GET] {
         let opened = server.anonymous(method, path).send().await.unwrap();

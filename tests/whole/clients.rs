@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use ledger::{By, ClaimStatus, Claimant, LedgerError, NewPool, Via};
 use reqwest::{Method, RequestBuilder, StatusCode};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fleet_types::Role;
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use ledger::{Ledger, NewPool};
 use neon_emulator::{Fault, Rule};

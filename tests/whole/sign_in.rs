@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fleet_types::Role;
-use flotilla::{auth::password, cli::operator};
+use flotilla::auth::{link, password};
 use ledger::{By, NewOperator};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use sqlx::{Connection as _, PgConnection};
@@ -125,8 +125,7 @@ async fn guesses_at_one_account_are_few_and_do_not_slow_its_own_browser_nor_a_li
 
     assert!(is_let_in(&sign_in_with(&server, &device, EMAIL, PASSWORD).await));
     assert!(!is_let_in(&sign_in(&server, EMAIL, PASSWORD).await), "for strangers nothing has changed");
-    let link =
-        operator::sign_in_link(&server.state.config, &world.ledger, EMAIL, Duration::from_secs(60)).await.unwrap();
+    let link = link::create(&server.state.config, &world.ledger, EMAIL, Duration::from_secs(60)).await.unwrap();
     let path = link.strip_prefix(&server.url).unwrap();
     let by_link = async |method| {
         let request = server.anonymous(method, path).header("sec-fetch-site", "same-origin");

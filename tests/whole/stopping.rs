@@ -11,7 +11,7 @@ use std::{
 
 use flotilla::{
     auth::Scope,
-    cli::token::{self, NewToken},
+    auth::token::{self, NewToken},
 };
 use ledger::By;
 use reqwest::{Client, StatusCode};

@@ -6,11 +6,11 @@ use clap::Parser;
 use engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts};
 use fleet_types::{Connection, Role};
 use flotilla::{
-    auth::Scope,
-    cli::{
-        Cli, operator,
+    auth::{
+        Scope, link,
         token::{self, NewToken},
     },
+    cli::Cli,
     http,
     metrics::Metrics,
     state::AppState,
@@ -348,9 +348,7 @@ impl Server {
         let email = format!("{}-{}@staff.example", role.as_str(), Uuid::now_v7().simple());
         let new = NewOperator { email: &email, name: "Test", role, password_hash: None };
         self.state.ledger.create_operator(&new, &By::cli()).await.unwrap();
-        let link = operator::sign_in_link(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60))
-            .await
-            .unwrap();
+        let link = link::create(&self.state.config, &self.state.ledger, &email, Duration::from_secs(60)).await.unwrap();
         let answer = self.client.post(link).send().await.unwrap();
         assert!(answer.status().is_redirection(), "{}", answer.status());
         let mut cookies = answer.headers().get_all(header::SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());

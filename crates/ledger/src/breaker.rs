@@ -6,7 +6,7 @@
 use serde_json::json;
 use sqlx::PgTransaction;
 
-use super::{By, DueCreation, Ledger, LedgerError, pools::tell};
+use super::{By, DueCreation, Ledger, LedgerError, pool_events::tell};
 use fleet_types::{BreakerTrip, CreationStep, Time};
 
 /// Failures of one step in a row that open it.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{By, Ledger, LedgerError, pools::tell, refill::cancel_surplus_of};
+use super::{By, Ledger, LedgerError, pool_events::tell, refill::cancel_surplus_of};
 use fleet_types::{
     Policy, PolicyDraft, PolicyInForce, PolicyPage, PolicyTrial, PoolSizing, Rates, Schedule, SizingDecision,
     SizingInputs, Time,

@@ -33,6 +33,7 @@ mod observations;
 mod operators;
 mod owners;
 mod policies;
+mod pool_events;
 mod pooler;
 mod pools;
 mod proofs;
@@ -57,6 +58,7 @@ mod tokens;
 mod unreadable;
 mod usage;
 mod usage_days;
+mod waiting;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -70,7 +72,7 @@ pub use attempts::{SignInAttempt, Turn};
 pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};
 pub use claim_record::{Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, ConnectionOmitted};
-pub use claims::{NewClaim, NewOwner, ServedClaim};
+pub use claims::{NewClaim, NewOwner};
 pub use credentials::{Disclosure, StoredCredentials, Way};
 pub use decisions::SelfSized;
 pub use denials::Denied;
@@ -108,6 +110,7 @@ pub use tokens::{ApiTokenRow, LiveToken, NewApiToken, TokenReplacement, TokenSta
 pub use unreadable::MetUnreadable;
 pub use usage::{DueUsage, PeriodUsage, Recorded};
 pub use usage_days::DayUsage;
+pub use waiting::ServedClaim;
 
 /// A handle on the ledger's PostgreSQL. Cheap to clone.
 #[derive(Clone)]

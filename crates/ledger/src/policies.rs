@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Ledger, LedgerError, events::changed_meanwhile, pools::tell};
+use super::{By, Ledger, LedgerError, events::changed_meanwhile, pool_events::tell};
 use fleet_types::{AppError, Asks, Peak, Policy, PolicyInForce, PolicyRead, Schedule, SizingRate, When};
 
 /// Schedules of one pool.

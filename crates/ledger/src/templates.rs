@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{By, Ledger, LedgerError, events::changed_meanwhile, pools::tell};
+use super::{By, Ledger, LedgerError, events::changed_meanwhile, pool_events::tell};
 use fleet_types::{AppError, RollOut, Template, TemplateStatus, Time};
 
 /// Rows that a roll-out rewrites in one statement before Neon knows of them.

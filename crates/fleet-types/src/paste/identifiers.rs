@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::innocence::announces;
+use super::announcing::announces;
 
 /// Identifiers that are looked up at most.
 const MOST: usize = 8;

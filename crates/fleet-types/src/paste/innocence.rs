@@ -3,41 +3,10 @@
 //! Only known characters are allowed. A colon, an equals sign, a slash, an option of a command, an encoding or a look-alike of any of
 //! these makes a paste one that may hold a secret, so nothing has to be decoded or folded to be judged.
 
-use super::identifiers;
+use super::{announcing::announces, identifiers};
 
 /// By which secrets of Neon and of ours are known on sight.
 const MARKS: [&str; 6] = ["npg_", "napi_", "flt_", "fls_", "fll_", "fld_"];
-/// Within any word these announce a secret.
-const ANNOUNCING: [&str; 24] = [
-    "passw",
-    "passphrase",
-    "passcode",
-    "passkey",
-    "passord",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "authorization",
-    "bearer",
-    "identified",
-    "kennwort",
-    "wachtwoord",
-    "contrase",
-    "senha",
-    "пароль",
-    "пассворд",
-    "hasło",
-    "heslo",
-    "密码",
-    "密碼",
-    "パスワード",
-    "비밀번호",
-];
-/// And these as a whole word, or as the end of one: `DB_PASS`, `dbpass`.
-const ANNOUNCING_ENDS: [&str; 6] = ["pass", "passe", "pwd", "psw", "pw", "creds"];
-/// And these only as a whole word.
-const ANNOUNCING_WORDS: [&str; 5] = ["key", "pin", "cred", "clave", "parol"];
 /// What stands around words.
 const PUNCTUATION: [char; 11] = ['(', ')', ',', '.', ';', '!', '?', '<', '>', '"', '\''];
 
@@ -60,32 +29,6 @@ pub fn is_marked(text: &str) -> bool {
 /// Whether an innocent text can also be shown and searched for: no quotes and brackets, and an e-mail address, or a part of one, only alone.
 pub fn is_plain(text: &str) -> bool {
     is_address(text) || text.split_whitespace().all(|word| word == "&" || is_word(word.trim_matches(['(', ')', ','])))
-}
-
-/// Whether a text in lower case has a word for a secret.
-pub fn announces(text: &str) -> bool {
-    let words = text.split(|c: char| !c.is_alphanumeric());
-    words.filter(|word| !word.is_empty()).any(|word| announces_as(word) || announces_as(&without_disguise(word)))
-}
-
-fn announces_as(word: &str) -> bool {
-    let bare = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    ANNOUNCING.iter().any(|announcing| word.contains(announcing))
-        || ANNOUNCING_ENDS.iter().any(|announcing| bare.ends_with(announcing))
-        || ANNOUNCING_WORDS.contains(&bare)
-}
-
-/// `passw0rd` → `password`.
-fn without_disguise(word: &str) -> String {
-    let plain = |c| match c {
-        '0' => 'o',
-        '1' => 'i',
-        '3' => 'e',
-        '4' => 'a',
-        '5' => 's',
-        other => other,
-    };
-    word.chars().map(plain).collect()
 }
 
 fn is_word_or_address(word: &str) -> bool {

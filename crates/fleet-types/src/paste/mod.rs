@@ -4,6 +4,7 @@
 //! that can hold none ([`innocence`]); of every other text only what stands where an identifier belongs is taken ([`identifiers`]). So no
 //! password gets from here into an address, a log or an answer.
 
+mod announcing;
 mod identifiers;
 mod innocence;
 #[cfg(test)]

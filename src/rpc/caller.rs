@@ -4,19 +4,12 @@ use axum::http::request::Parts;
 use leptos::prelude::use_context;
 
 use crate::{
+    auth::SignedIn,
     http::{RequestId, address},
     state::AppState,
 };
 use fleet_types::{AppError, Operator, Permission, text};
 use ledger::{By, Denied, Via};
-
-/// A session that holds, as the middleware found it; in the extensions of the request.
-#[derive(Clone, Debug)]
-pub struct SignedIn {
-    pub operator: Operator,
-    /// SHA-256 of the cookie.
-    pub token_hash: [u8; 32],
-}
 
 /// An operator who may do what was asked for.
 pub struct Caller {

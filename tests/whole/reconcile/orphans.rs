@@ -1,0 +1,189 @@
+//! Projects that no row knows, and those that somebody has brought back.
+
+use engine::EngineSettings;
+use fleet_types::{FindingKind, FindingStatus, Resolution, Role};
+use ledger::By;
+use neon_emulator::{Fault, Rule};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+
+use super::{about, decide, deletions, hasty, lives, our_name, page, sweeps_pass, until_status};
+use crate::support::{World, until};
+
+/// Confirms, but never comes to the end of a quarantine.
+fn patient() -> EngineSettings {
+    let mut settings = hasty();
+    settings.findings.quarantine = 3_600.0;
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_no_row_knows_is_quarantined_then_deleted_and_recovered_at_will() {
+    let world = World::with_pool(1).await;
+    let foreign = world.emulator.create_project("customer-app", None).await.unwrap();
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let server = world.serve_with(hasty()).await;
+    let gone = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::Resolved).await;
+    assert_eq!(gone.resolution, Some(Resolution::Deleted));
+    assert!(gone.sightings >= 2, "deleted after {} complete sweeps", gone.sightings);
+    let waited = gone.resolved_at.unwrap() - gone.first_seen_at;
+    assert!(waited.num_milliseconds() >= 1_000, "deleted {waited} after the first sighting");
+    assert!(!lives(&world, &orphan).await);
+    assert!(lives(&world, &foreign).await);
+    let stray = until_status(&world, FindingKind::Stray, &foreign, FindingStatus::NeedsOperator).await;
+    assert_eq!(deletions(&world), 1);
+    let listed = server.get("/api/v1/findings?kind=stray").await;
+    assert_eq!(listed["items"][0]["neon_project_id"], json!(foreign), "{listed}");
+
+    let operator = server.sign_in(Role::Operator).await;
+    let id = gone.id.to_string();
+    let form = [("id", id.as_str()), ("reason", "it held a report")];
+    let viewer = server.sign_in(Role::Viewer).await;
+    assert_eq!(decide(&server, &viewer, "recover-finding", &form).await.0, StatusCode::FORBIDDEN);
+    let (status, answer) = decide(&server, &operator, "recover-finding", &form).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(lives(&world, &orphan).await);
+    sweeps_pass(&world, 4).await;
+    assert!(lives(&world, &orphan).await, "what an operator has brought back stays");
+    let html = page(&server, &viewer, &format!("/problems/{}", gone.id)).await;
+    assert!(html.contains("it held a report") && html.contains("Neon was told to delete the project"), "{html}");
+
+    let all_strays = [("prefix", "customer-"), ("reason", "the other product")];
+    let (status, answer) = decide(&server, &operator, "ignore-strays", &all_strays).await;
+    assert_eq!((status, answer.as_str()), (StatusCode::OK, "1"));
+    assert_eq!(world.ledger.finding(stray.id).await.unwrap().status, FindingStatus::Ignored);
+    server.until_available(1).await;
+    let html = page(&server, &viewer, "/problems").await;
+    assert!(html.contains("Nothing is wrong") && html.contains("4 projects; 2 of them are ours"), "{html}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_is_deleted_and_what_was_brought_back_on_neon_goes_back_to_its_owner() {
+    let world = World::with_pool(2).await;
+    let server = world.serve_with(hasty()).await;
+    server.until_available(2).await;
+    let (_, claim) = server.claim("ada").await;
+    let (database, project) =
+        (claim["database"]["id"].as_str().unwrap(), claim["database"]["neon_project_id"].as_str().unwrap());
+    let released =
+        server.api(Method::POST, &format!("/api/v1/databases/{database}/release")).json(&json!({})).send().await;
+    assert!(released.unwrap().status().is_success());
+    until("the released project is deleted", || async { !lives(&world, project).await }).await;
+    until("the ledger says so", || async {
+        server.get(&format!("/api/v1/databases/{database}")).await["state"] == json!("deleted")
+    })
+    .await;
+    let recover = world.neon(Method::POST, &format!("/projects/{project}/recover")).send().await.unwrap();
+    assert!(recover.status().is_success(), "{}", recover.status());
+    server.until_available(2).await;
+    let mine = world.emulator.inventory().await.unwrap();
+    let mine =
+        mine.iter().find(|one| one.deleted_at.is_none() && one.id != project && !one.name.contains("mark")).unwrap();
+    let twin = world.emulator.create_project(&mine.name, None).await.unwrap();
+    let finding = until_status(&world, FindingKind::Twin, &twin, FindingStatus::Resolved).await;
+    assert_eq!(finding.resolution, Some(Resolution::Deleted));
+    assert!(!lives(&world, &twin).await);
+    // Somebody has brought it back: that is not undone by itself.
+    let zombie = until_status(&world, FindingKind::Zombie, project, FindingStatus::NeedsOperator).await;
+    sweeps_pass(&world, 4).await;
+    assert!(lives(&world, project).await, "what was recovered in Neon's console is deleted again");
+    let operator = server.sign_in(Role::Operator).await;
+    let form = [("id", zombie.id.to_string()), ("reason", String::from("it was released by mistake"))];
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (status, answer) = decide(&server, &operator, "take-back-finding", &form).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (_, again) = server.claim("ada").await;
+    assert_eq!(again["database"]["neon_project_id"], json!(project), "its owner has it again: {again}");
+    assert!(lives(&world, &mine.id).await);
+    world.assert_sound().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_that_neon_refuses_to_delete_is_an_operators_and_not_tried_again() {
+    let world = World::with_pool(0).await;
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let branches = format!("/projects/{orphan}/branches");
+    let found: Value = world.neon(Method::GET, &branches).send().await.unwrap().json().await.unwrap();
+    let branch = format!("{branches}/{}", found["branches"][0]["id"].as_str().unwrap());
+    let protect = || world.neon(Method::PATCH, &branch).json(&json!({ "branch": { "protected": true } })).send();
+    until("its branch is protected", || async { protect().await.unwrap().status().is_success() }).await;
+    let server = world.serve_with(hasty()).await;
+    let finding = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::NeedsOperator).await;
+    let why = format!("{} {:?} {:?}", finding.doing(), finding.timeline, finding.last_error);
+    assert!(why.contains("cannot delete a project with protected branches"), "{why}");
+    sweeps_pass(&world, 3).await;
+    assert_eq!(deletions(&world), 1);
+    assert!(lives(&world, &orphan).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something() {
+    let world = World::with_pool(0).await;
+    let (empty, used) = (
+        world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
+        world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
+    );
+    let uri = format!("/projects/{used}/connection_uri?database_name=neondb&role_name=neondb_owner");
+    until("it can be connected to", || async {
+        world.neon(Method::GET, &uri).send().await.unwrap().status().is_success()
+    })
+    .await;
+    let uri: Value = world.neon(Method::GET, &uri).send().await.unwrap().json().await.unwrap();
+    let mut connection = PgConnection::connect(uri["uri"].as_str().unwrap()).await.unwrap();
+    connection.execute("CREATE TABLE letters (text text)").await.unwrap();
+    connection.close().await.unwrap();
+    let server = world.serve_with(patient()).await;
+    let operator = server.sign_in(Role::Operator).await;
+    let adopt = async |project: &str| {
+        let finding = until_status(&world, FindingKind::Orphan, project, FindingStatus::Quarantined).await;
+        let id = finding.id.to_string();
+        decide(&server, &operator, "adopt-finding", &[("id", &id), ("reason", "left over from a test")]).await
+    };
+    let (status, answer) = adopt(&used).await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("has been made"), "{status} {answer}");
+    let finding = about(&world, FindingKind::Orphan, &used).await.unwrap();
+    let id = finding.id.to_string();
+    let early = [("id", id.as_str()), ("confirmation", &finding.title()), ("reason", "not needed")];
+    let (status, answer) = decide(&server, &operator, "delete-finding", &early).await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("quarantine"), "{status} {answer}");
+
+    let (status, answer) = adopt(&empty).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    server.until_available(1).await;
+    let (status, claim) = server.claim("ada").await;
+    assert_eq!((status, &claim["database"]["neon_project_id"]), (StatusCode::CREATED, &json!(empty)));
+    let mut connection = PgConnection::connect(claim["connection"]["uri"].as_str().unwrap()).await.unwrap();
+    connection.ping().await.unwrap();
+    until("it has its plan's quota", || async {
+        let mine = world.emulator.inventory().await.unwrap();
+        let quota = mine.into_iter().find(|one| one.id == empty).and_then(|one| one.quota);
+        quota.is_some_and(|quota| quota.logical_size_bytes == Some(536_870_912))
+    })
+    .await;
+    assert_eq!(world.ledger.violations().await.unwrap(), []);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_ignored_stays_even_if_a_list_misses_it_once() {
+    let world = World::with_pool(0).await;
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let mut settings = hasty();
+    settings.findings.quarantine = 3.0;
+    let server = world.serve_with(settings).await;
+    let finding = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::Quarantined).await;
+    let by = By { reason: Some(String::from("kept for the auditors")), ..By::cli() };
+    world.ledger.ignore_finding(finding.id, &by).await.unwrap();
+    world.emulator.faults().add(Rule::new(Fault::Missing).on("GET", "/projects").for_project(&orphan).for_sweeps(2));
+    sweeps_pass(&world, 6).await;
+    let still = world.ledger.finding(finding.id).await.unwrap();
+    assert_eq!((still.status, still.reason.as_deref()), (FindingStatus::Ignored, Some("kept for the auditors")));
+    assert!(lives(&world, &orphan).await);
+    world.ledger.look_again(finding.id, &by).await.unwrap();
+    until("it is deleted after all", || async { !lives(&world, &orphan).await }).await;
+    server.stop().await;
+}
