@@ -19,6 +19,7 @@ mod credentials;
 mod crowd;
 mod doctor;
 mod engine;
+mod expressions;
 mod html;
 mod markup;
 mod metrics;

@@ -34,12 +34,12 @@ impl Ledger {
                disclosures AS (
                  SELECT id FROM (SELECT id, kind FROM events ORDER BY id DESC LIMIT $2) AS newest WHERE kind = 'database.credentials_disclosed'),
                lines AS (
-                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS place
+                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS position
                  FROM history(array(SELECT id FROM changes) || array(SELECT id FROM disclosures)) AS h)
                SELECT l.id AS "id!", l.at AS "at!", l.first_at AS "first_at!", l.times AS "times!", l.kind AS "kind!", l.database_id, p.name AS "pool?",
                       l.actor AS "actor!", l.via AS "via!", l.reason, l.before, l.after, l.request_id
                FROM lines AS l LEFT JOIN pools AS p ON p.id = l.pool_id
-               WHERE NOT l.is_disclosure OR l.place <= $1 / 2 ORDER BY l.id DESC"#,
+               WHERE NOT l.is_disclosure OR l.position <= $1 / 2 ORDER BY l.id DESC"#,
             limit,
             DISCLOSURES_READ,
         )
@@ -59,12 +59,12 @@ impl Ledger {
                    AND id > (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(id) END FROM changes)
                  ORDER BY id DESC LIMIT $3),
                lines AS (
-                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS place
+                 SELECT h.*, row_number() OVER (PARTITION BY is_disclosure ORDER BY id DESC) AS position
                  FROM history(array(SELECT id FROM changes) || array(SELECT id FROM disclosures)) AS h)
                SELECT l.id AS "id!", l.at AS "at!", l.first_at AS "first_at!", l.times AS "times!", l.kind AS "kind!", l.database_id, p.name AS "pool?",
                       l.actor AS "actor!", l.via AS "via!", l.reason, l.before, l.after, l.request_id
                FROM lines AS l LEFT JOIN pools AS p ON p.id = l.pool_id
-               WHERE NOT l.is_disclosure OR l.place <= $2 ORDER BY l.id DESC"#,
+               WHERE NOT l.is_disclosure OR l.position <= $2 ORDER BY l.id DESC"#,
             id,
             limit,
             DISCLOSURES_READ,

@@ -41,7 +41,7 @@ impl Ledger {
             r#"WITH due AS (
                  SELECT id FROM databases
                  WHERE awaits_look AND origin = 'pool' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until < now())
-                   AND EXISTS (SELECT FROM may_hand_out($5, $6, $7)) AND (SELECT safe_mode_since IS NULL FROM installation)
+                   AND may_return_to_pool($5, $6, $7)
                  ORDER BY next_attempt_at
                  LIMIT greatest(least($1, $2 - (SELECT count(*) FROM databases WHERE looked_into_at > now() - interval '1 hour')), 0)
                  FOR NO KEY UPDATE SKIP LOCKED)
@@ -89,7 +89,7 @@ impl Ledger {
              SET state = 'available', withheld_reason = NULL, proven_new_at = now(), probed_at = '{}', available_order = nextval('available_order'),
                  lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL
              WHERE id = $1 AND leased_by = $2 AND state = 'withheld' AND awaits_look
-               AND EXISTS (SELECT FROM may_hand_out($3, $4, $5)) AND (SELECT safe_mode_since IS NULL FROM installation)",
+               AND may_return_to_pool($3, $4, $5)",
             row.id,
             row.lease,
             proof.replica,

@@ -1,9 +1,8 @@
 //! Pools: how they stand, and running them.
 
 use serde_json::json;
-use sqlx::PgTransaction;
 
-use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event, refill::cancel_surplus_of};
+use super::{By, Ledger, LedgerError, breaker, pool_events::tell, refill::cancel_surplus_of};
 use fleet_types::{CreationFailure, LARGEST_TARGET, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
 
 const FAILURES_SHOWN: i64 = 20;
@@ -121,21 +120,15 @@ impl Ledger {
         let rows = sqlx::query!(
             r#"SELECT p.name, p.region_id, p.pg_version, p.min_cu, p.max_cu, p.birth_plan, p.is_default, p.target, p.paused_at, p.paused_reason,
                       CASE WHEN p.failures_in_a_row >= $2 THEN p.breaker_until END AS breaker_until, p.breaker_error,
-                      coalesce(sum(c.count) FILTER (WHERE c.state = 'available'), 0)::bigint AS "available!",
-                      coalesce(sum(c.count) FILTER (WHERE c.state IN ('requested', 'creating', 'verifying')), 0)::bigint AS "in_flight!",
-                      coalesce(sum(c.count) FILTER (WHERE c.state = 'claimed'), 0)::bigint AS "claimed!",
-                      coalesce(sum(c.count) FILTER (WHERE c.state = 'failed'), 0)::bigint AS "failed!",
-                      coalesce(sum(c.count) FILTER (WHERE c.state = 'requested'), 0)::bigint AS "requested!",
-                      (SELECT count(*) FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour') AS "creations_last_hour!",
-                      creation_ceiling(p) AS "creation_ceiling!", p.creations_per_hour,
-                      -- Until when the ceiling allows no more; NULL below it.
-                      (SELECT asked_at + interval '1 hour' FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour'
-                       ORDER BY asked_at DESC OFFSET creation_ceiling(p) - 1 LIMIT 1) AS full_until,
+                      coalesce(c.available, 0) AS "available!", coalesce(c.in_flight, 0) AS "in_flight!", coalesce(c.claimed, 0) AS "claimed!",
+                      coalesce(c.failed, 0) AS "failed!", coalesce(c.requested, 0) AS "requested!",
+                      p.creations_per_hour, creation_ceiling(p) AS "creation_ceiling!", creations_last_hour(p) AS "creations_last_hour!",
+                      creations_full_until(p) AS full_until,
                       (SELECT count(*) FROM claims WHERE pool_id = p.id AND status = 'waiting') AS "waiting!",
                       (SELECT count(*) FROM claims WHERE pool_id = p.id AND requested_at > now() - interval '1 hour') AS "claims_last_hour!"
-               FROM pools AS p LEFT JOIN fleet_counts AS c ON c.pool_id = p.id
+               FROM pools AS p LEFT JOIN pool_counts AS c ON c.pool_id = p.id
                WHERE $1::text IS NULL OR p.name = $1
-               GROUP BY p.id ORDER BY p.is_default DESC, p.name LIMIT 1000"#,
+               ORDER BY p.is_default DESC, p.name LIMIT 1000"#,
             only,
             breaker::FAILURES
         )
@@ -320,17 +313,4 @@ fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
         },
         _ => error.into(),
     }
-}
-
-/// Writes an event of the pool in the caller's transaction.
-pub(super) async fn tell(
-    tx: &mut PgTransaction<'_>,
-    kind: &str,
-    pool_id: i32,
-    before: serde_json::Value,
-    after: serde_json::Value,
-    by: &By,
-) -> Result<(), sqlx::Error> {
-    let event = NewEvent { kind, database_id: None, pool_id: Some(pool_id), before: Some(before), after: Some(after) };
-    insert_event(&mut **tx, &event, by).await
 }

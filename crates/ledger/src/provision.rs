@@ -73,15 +73,8 @@ impl Ledger {
         .await?;
         let rows = sqlx::query!(
             r#"WITH pool AS (
-                 SELECT p.id, p.paused_at IS NOT NULL AS is_paused, p.failures_in_a_row >= $7 AS is_open,
-                        -- After cooling down one finds out; where new databases do not answer, only when none is left that may still do so.
-                        CASE WHEN p.failures_in_a_row >= $7 AND p.breaker_until < now()
-                           AND NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'creating' AND lease_until >= now())
-                           AND (p.verification_failures < $7 OR NOT EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state = 'verifying'))
-                         THEN (SELECT id FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating') AND next_attempt_at <= now()
-                               ORDER BY next_attempt_at, id LIMIT 1) END AS probe,
-                        least($8 - (SELECT count(*) FROM databases WHERE pool_id = p.id AND state IN ('creating', 'verifying')),
-                              creation_ceiling(p) - (SELECT count(*) FROM databases WHERE pool_id = p.id AND asked_at > now() - interval '1 hour'), $1) AS room
+                 SELECT p.id, p.paused_at IS NOT NULL AS is_paused, p.failures_in_a_row >= $7 AS is_open, breaker_probe(p, $7) AS probe,
+                        least(creation_room(p, $8), $1) AS room
                  FROM pools AS p
                  WHERE EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying'))),
                going_on AS (

@@ -43,42 +43,30 @@ impl Ledger {
             r#"WITH listed AS (
                  SELECT DISTINCT ON (project_id) * FROM unnest($1::text[], $2::text[], $3::jsonb[]) AS l (project_id, name, fields) ORDER BY project_id),
                judged AS (
-                 SELECT l.*, coalesce(k.id, n.id) AS database_id, b.whose,
-                   CASE
-                     WHEN k.state = 'deleted' AND k.state_since < $5 THEN 'zombie'
-                     WHEN l.fields ? 'quota' AND k.state IN ('available', 'claimed') AND k.state_since < $5 AND k.wanted_revision = k.applied_revision
-                       AND coalesce(k.applied_at, '-infinity') < $5
-                       AND (k.quota_logical_size_bytes, k.quota_active_seconds, k.quota_compute_seconds, k.quota_written_bytes, k.quota_transfer_bytes)
-                         IS DISTINCT FROM ((l.fields #>> '{quota,logical_size_bytes}')::bigint, (l.fields #>> '{quota,active_time_seconds}')::bigint,
-                           (l.fields #>> '{quota,compute_time_seconds}')::bigint, (l.fields #>> '{quota,written_data_bytes}')::bigint,
-                           (l.fields #>> '{quota,data_transfer_bytes}')::bigint) THEN 'drifted'
-                     WHEN k.id IS NOT NULL THEN NULL
-                     WHEN n.neon_project_id IS NOT NULL THEN 'twin'
-                     WHEN n.state = 'creating' AND n.state_since < now() - make_interval(secs => $6) THEN 'half-born'
-                     WHEN n.state = 'failed' AND n.state_since < $5 THEN 'half-born'
-                     WHEN n.state = 'deleted' AND n.state_since < $5 THEN 'zombie'
-                     WHEN n.id IS NOT NULL THEN NULL
-                     WHEN b.whose IN ('ours', 'unsigned') THEN 'orphan'
-                     WHEN b.whose = 'stray' THEN 'stray' END AS kind,
-                   CASE WHEN coalesce(k.id, n.id) IS NOT NULL THEN jsonb_build_object(
-                     'state', coalesce(k.state, n.state), 'since', coalesce(k.state_since, n.state_since), 'project_id', coalesce(k.neon_project_id, n.neon_project_id),
-                     'quota', jsonb_build_object('logical_size_bytes', coalesce(k.quota_logical_size_bytes, n.quota_logical_size_bytes),
-                       'active_time_seconds', coalesce(k.quota_active_seconds, n.quota_active_seconds),
-                       'compute_time_seconds', coalesce(k.quota_compute_seconds, n.quota_compute_seconds),
-                       'written_data_bytes', coalesce(k.quota_written_bytes, n.quota_written_bytes),
-                       'data_transfer_bytes', coalesce(k.quota_transfer_bytes, n.quota_transfer_bytes))) END AS ledger
-                 FROM listed AS l LEFT JOIN databases AS k ON k.neon_project_id = l.project_id
-                 LEFT JOIN databases AS n ON n.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '') AND k.id IS NULL,
-                 LATERAL (SELECT CASE WHEN k.id IS NULL AND n.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS b),
+                 -- `known` has the project; if none does, `named` has asked for one of this name.
+                 SELECT l.*, coalesce(known.id, named.id) AS database_id, belongs.whose,
+                        CASE WHEN known.id IS NOT NULL THEN finding_by_id(known, l.fields, $5)
+                             WHEN named.id IS NOT NULL THEN finding_by_name(named, $5, $6)
+                             WHEN belongs.whose IN ('ours', 'unsigned') THEN 'orphan'
+                             WHEN belongs.whose = 'stray' THEN 'stray' END AS kind,
+                        CASE WHEN known.id IS NOT NULL THEN ledger_evidence(known)
+                             WHEN named.id IS NOT NULL THEN ledger_evidence(named) END AS ledger
+                 FROM listed AS l LEFT JOIN databases AS known ON known.neon_project_id = l.project_id
+                 LEFT JOIN databases AS named ON named.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '') AND known.id IS NULL,
+                 LATERAL (SELECT CASE WHEN known.id IS NULL AND named.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS belongs),
+               wrong AS (
+                 -- What was mended while this sweep read its pages may still stand on an older page.
+                 SELECT * FROM judged
+                 WHERE kind IS NOT NULL AND NOT EXISTS (SELECT FROM findings AS e WHERE e.subject = judged.project_id AND e.resolved_at >= $5)),
+               reapplied AS (
+                 SELECT w.database_id, count(*) AS times FROM wrong AS w JOIN findings AS e USING (database_id)
+                 WHERE w.kind = 'drifted' AND e.kind = 'drifted' AND e.resolution = 'reapplied' AND e.resolved_at > now() - make_interval(secs => $7)
+                 GROUP BY w.database_id),
                told AS (
                  INSERT INTO findings AS f (kind, subject, project_id, project_name, database_id, first_sweep, last_sweep, evidence, synthetic_size_bytes, earlier)
-                 SELECT kind, project_id, project_id, name, database_id, $4, $4, jsonb_build_object('neon', fields, 'ledger', ledger),
-                        (fields ->> 'synthetic_size_bytes')::bigint,
-                        (SELECT count(*) FROM findings AS e WHERE judged.kind = 'drifted' AND e.database_id = judged.database_id AND e.kind = 'drifted'
-                           AND e.resolution = 'reapplied' AND e.resolved_at > now() - make_interval(secs => $7))
-                 FROM judged
-                 -- What was mended while this sweep read its pages may still stand on an older page.
-                 WHERE kind IS NOT NULL AND NOT EXISTS (SELECT FROM findings AS e WHERE e.subject = judged.project_id AND e.resolved_at >= $5)
+                 SELECT w.kind, w.project_id, w.project_id, w.name, w.database_id, $4, $4, jsonb_build_object('neon', w.fields, 'ledger', w.ledger),
+                        (w.fields ->> 'synthetic_size_bytes')::bigint, coalesce(r.times, 0)
+                 FROM wrong AS w LEFT JOIN reapplied AS r ON w.kind = 'drifted' AND r.database_id = w.database_id
                  ON CONFLICT (kind, subject) WHERE status <> 'resolved' DO UPDATE
                  SET last_seen_at = now(), last_sweep = EXCLUDED.last_sweep, project_name = EXCLUDED.project_name, database_id = EXCLUDED.database_id,
                      evidence = EXCLUDED.evidence, synthetic_size_bytes = EXCLUDED.synthetic_size_bytes)
