@@ -9,19 +9,12 @@ use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::{SsrMode, path};
 
 use crate::components::{provide_clock, provide_toasts};
+use crate::entry_files::EntryFiles;
 use crate::pages::{
     DatabasePage, DatabasesPage, EnginePage, FindingPage, FleetPage, Frame, FrameOutlet, LookupPage, NotFoundPage,
     PoolPage, PoolPolicyPage, PoolsPage, ProblemsPage, SignInPage, provide_operator,
 };
 use fleet_types::text;
-
-/// Addresses of what every page loads; the server knows under which names a build has left them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryFiles {
-    pub style: String,
-    pub script: String,
-    pub wasm: String,
-}
 
 /// The page around the application; rendered on the server only.
 pub fn shell(files: EntryFiles) -> impl IntoView {

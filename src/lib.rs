@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod components;
+pub mod entry_files;
 pub mod pages;
 pub mod rpc;
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use include_dir::Dir;
 
-use crate::app::EntryFiles;
+use crate::entry_files::EntryFiles;
 
 /// What a build calls the files that a page begins with: `flotilla.<hash>.css`.
 pub const NAME: &str = "flotilla";

@@ -23,4 +23,8 @@ pub struct SignedIn {
     pub operator: Operator,
     /// SHA-256 of the cookie.
     pub token_hash: [u8; 32],
+    /// Of the request that came with it.
+    pub request_id: String,
+    /// Where that request came from, as far as that can be known.
+    pub address: String,
 }

@@ -57,7 +57,7 @@ pub enum PolicyCommand {
         /// How long claims shall go on if Neon stops creating
         #[arg(long, value_name = "HOURS")]
         cover_hours: f64,
-        /// The rate that the cover is reckoned at: current, p95 or worst
+        /// The claim rate that the cover is computed from: current, p95 or worst
         #[arg(long, default_value = "p95", value_parser = |text: &str| SizingRate::parse(text).ok_or("choose current, p95 or worst"))]
         rate: SizingRate,
         /// The target is never below this

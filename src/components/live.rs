@@ -10,7 +10,7 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{Clock, Glyph, Icon, Timestamp, browser};
 
 /// How long an answer may take before it is asked for anew.
-const PATIENCE_MS: f64 = 15_000.0;
+const ANSWER_TIMEOUT_MS: f64 = 15_000.0;
 
 /// A value that refreshes itself. Made by the page, outside of any suspense, so that it lives as long as the page.
 pub struct Live<T: Send + Sync + 'static> {
@@ -134,7 +134,7 @@ impl Refresh {
         let now = browser::now_ms();
         match self.under_way.try_get_value() {
             None => return false,
-            Some(Some(began)) if now - began < PATIENCE_MS => return false,
+            Some(Some(began)) if now - began < ANSWER_TIMEOUT_MS => return false,
             Some(Some(_)) => self.forget(),
             Some(None) => {}
         }

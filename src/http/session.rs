@@ -10,13 +10,13 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{connections, limits};
+use super::{address, connections, limits, request_id::RequestId};
 use crate::{
     auth::{SignedIn, cookie, next},
     config::Config,
     state::AppState,
 };
-use fleet_types::AppError;
+use fleet_types::{AppError, Operator};
 use ledger::{LedgerError, SessionLimits};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -38,15 +38,18 @@ pub async fn identify(State(state): State<AppState>, mut request: Request, next:
     };
     let is_known = connections::recognise(request.extensions(), token_hash);
     match find(&state, token_hash).await {
-        Ok(Some(signed_in)) => {
+        Ok(Some(operator)) => {
             if !is_known {
                 connections::make_known(request.extensions(), token_hash);
             }
-            request.extensions_mut().insert(signed_in)
+            let (parts, body) = request.into_parts();
+            let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
+            let address = address::of(&parts, &state.config);
+            request = Request::from_parts(parts, body);
+            request.extensions_mut().insert(SignedIn { operator, token_hash, request_id, address });
         }
         Ok(None) => {
             request.extensions_mut().insert(Ended);
-            None
         }
         Err(error) => return unavailable(error),
     };
@@ -83,14 +86,14 @@ pub async fn sweep_until(state: AppState, shutdown: CancellationToken) {
     }
 }
 
-async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<SignedIn>, LedgerError> {
+async fn find(state: &AppState, token_hash: [u8; 32]) -> Result<Option<Operator>, LedgerError> {
     let Some(session) = state.ledger.session(&token_hash, SessionLimits::from(&*state.config)).await? else {
         return Ok(None);
     };
     if session.is_stale {
         state.ledger.touch_session(&token_hash).await?;
     }
-    Ok(Some(SignedIn { operator: session.operator, token_hash }))
+    Ok(Some(session.operator))
 }
 
 /// Logged here; whoever asked is told in their own way by [`super::error_answers`].

@@ -199,7 +199,7 @@ async fn sign_out(
     Extension(request_id): Extension<RequestId>,
     signed_in: Option<Extension<SignedIn>>,
 ) -> Response {
-    if let Some(Extension(SignedIn { operator, token_hash })) = signed_in
+    if let Some(Extension(SignedIn { operator, token_hash, .. })) = signed_in
         && let Err(error) = state.ledger.end_session(&token_hash, &by(&operator, &request_id)).await
     {
         return session::unavailable(error);

@@ -11,6 +11,7 @@ mod database;
 mod databases;
 mod engine;
 mod failure;
+mod figures;
 mod fleet;
 mod frame;
 mod history;

@@ -3,11 +3,7 @@
 use axum::http::request::Parts;
 use leptos::prelude::use_context;
 
-use crate::{
-    auth::SignedIn,
-    http::{RequestId, address},
-    state::AppState,
-};
+use crate::{auth::SignedIn, state::AppState};
 use fleet_types::{AppError, Operator, Permission, text};
 use ledger::{By, Denied, Via};
 
@@ -33,9 +29,8 @@ pub fn permit(permission: Permission) -> Result<Caller, AppError> {
     let (Some(parts), Some(state)) = (use_context::<Parts>(), use_context::<AppState>()) else {
         return Err(AppError::Internal { reference: trace::logged(&OutsideOfRequest) });
     };
-    let SignedIn { operator, .. } = parts.extensions.get::<SignedIn>().cloned().ok_or(AppError::NotSignedIn)?;
-    let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
-    let address = address::of(&parts, &state.config);
+    let signed_in = parts.extensions.get::<SignedIn>().cloned().ok_or(AppError::NotSignedIn)?;
+    let SignedIn { operator, request_id, address, .. } = signed_in;
     let caller = Caller { operator, state, request_id, address };
     match caller.operator.why_not(permission) {
         None => Ok(caller),

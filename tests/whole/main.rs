@@ -23,6 +23,7 @@ mod expressions;
 mod html;
 mod markup;
 mod metrics;
+mod modules;
 mod outage;
 mod pages;
 mod pasted;

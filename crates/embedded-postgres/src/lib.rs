@@ -14,6 +14,7 @@ mod binaries;
 mod cluster;
 mod erase;
 mod error;
+mod guard;
 mod home;
 mod lock;
 mod pidfile;

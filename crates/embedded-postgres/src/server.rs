@@ -10,12 +10,12 @@ use crate::Settings;
 use crate::binaries::Binaries;
 use crate::cluster;
 use crate::error::{During, Error};
+use crate::guard::guard;
 use crate::home::Home;
 use crate::lock::OwnerLock;
 use crate::pidfile::{self, Running};
 use crate::port;
 use crate::process::{self, POLL};
-use crate::temporary;
 
 /// How often a port that somebody took between our look and the server's is replaced.
 const PORT_TRIES: u32 = 3;
@@ -99,7 +99,7 @@ impl Postgres {
 
     /// Makes the cluster go with its server, and with this process, however either ends.
     pub(crate) fn make_temporary(&mut self) -> Result<(), Error> {
-        self.guard = Some(temporary::guard(&self.home, &self.binaries)?);
+        self.guard = Some(guard(&self.home, &self.binaries)?);
         Ok(())
     }
 

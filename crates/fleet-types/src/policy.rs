@@ -10,7 +10,7 @@ pub const LARGEST_TARGET: i32 = 100_000;
 const LONGEST_COVER_HOURS: f64 = 720.0;
 const LONGEST_WAIT_MINUTES: i32 = 43_200;
 
-/// The rate of claims that the cover is reckoned at.
+/// The rate of claims that the cover is computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SizingRate {

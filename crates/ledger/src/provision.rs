@@ -3,40 +3,13 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
+use super::{By, DueCreation, Ledger, LedgerError, NewEvent, breaker, events::insert_event};
 use crate::state::State;
-use fleet_types::{CreationStep, DatabaseState, Quota};
+use fleet_types::{CreationStep, Quota};
 
 /// Databases of a pool that Neon was asked for and that have not answered yet: if none ever does, there are no more of them. Refilling as fast as Neon's
 /// limits allow has a third of this under way.
 const MOST_UNPROVEN: i64 = 128;
-
-/// A row on its way to the pool, leased to the caller.
-#[derive(Clone, Debug)]
-pub struct DueCreation {
-    pub id: Uuid,
-    pub lease: Uuid,
-    pub pool_id: i32,
-    /// `Creating` or `Verifying`.
-    pub state: DatabaseState,
-    /// Neon may have been asked for it before: look it up by name before asking again.
-    pub asked_before: bool,
-    pub project_name: String,
-    pub region_id: String,
-    pub pg_version: i32,
-    pub min_cu: f64,
-    pub max_cu: f64,
-    pub suspend_timeout_seconds: i32,
-    pub quota: Quota,
-    pub project_id: Option<String>,
-    pub endpoint_id: Option<String>,
-    pub sealed_credentials: Option<Vec<u8>>,
-    pub attempts: i32,
-    /// The pool is paused: what exists on Neon is taken in, but nothing new is created.
-    pub is_paused: bool,
-    /// Claims wait for this pool.
-    pub is_waited_for: bool,
-}
 
 /// What Neon made.
 pub struct NewProjectRecord<'a> {

@@ -35,6 +35,16 @@ fn zero_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
     Ok(wire::optional_count(deserializer)?.filter(|limit| *limit != 0))
 }
 
+/// The quota inside a project's `settings`.
+pub(super) fn of_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NeonQuota, D::Error> {
+    #[derive(Default, Deserialize)]
+    struct Settings {
+        #[serde(default)]
+        quota: Option<NeonQuota>,
+    }
+    Ok(Option::<Settings>::deserialize(deserializer)?.and_then(|settings| settings.quota).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

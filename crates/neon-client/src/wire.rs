@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::{NeonQuota, record};
+use super::record;
 
 /// A moment that may be missing. Neon writes "not known" as `0001-01-01T00:00:00Z` in the answers to POST, PATCH and DELETE.
 pub(super) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
@@ -29,14 +29,4 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// The quota inside a project's `settings`.
-pub(super) fn quota_of_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NeonQuota, D::Error> {
-    #[derive(Default, Deserialize)]
-    struct Settings {
-        #[serde(default)]
-        quota: Option<NeonQuota>,
-    }
-    Ok(Option::<Settings>::deserialize(deserializer)?.and_then(|settings| settings.quota).unwrap_or_default())
 }

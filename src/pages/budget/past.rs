@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Chart, ChartData, EmptyState, Glyph, Live, Mark, Panel, Series};
-use crate::pages::{fleet::whole, path};
+use crate::pages::{figures::whole, path};
 use fleet_types::{ApiBudget, CallPoint, PoolRange};
 
 #[component]

@@ -9,15 +9,15 @@ use leptos::prelude::*;
 use self::counts::States;
 use self::denials::Denials;
 use self::tiles::Tiles;
-pub use self::tiles::{cover_tone, hours_text};
 use super::failure::Failure;
+use super::figures::whole;
 use super::history::History;
 use super::pools::PoolStrip;
 use crate::components::{
     Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton,
 };
 use crate::rpc::fleet::fleet_health;
-use fleet_types::{FleetHealth, FleetPoint, grouped};
+use fleet_types::{FleetHealth, FleetPoint};
 
 #[component]
 pub fn FleetPage() -> impl IntoView {
@@ -124,9 +124,4 @@ fn in_use(history: &[FleetPoint]) -> ChartData {
     let active = series(history, "Active", Mark::Area, "text-chart-2", |point| point.active);
     let available = series(history, "Available", Mark::Line, "text-chart-3", |point| point.available);
     chart_of(history, vec![active, available])
-}
-
-/// A count as a person writes it.
-pub fn whole(value: f64) -> String {
-    grouped(value.round() as i64)
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Tile, Tone};
+use crate::pages::figures::{cover_tone, hours_text};
 use crate::pages::path;
 use fleet_types::{
     Counted, DatabaseFilter, DatabaseSort, DatabaseState, FleetHealth, MOST_COUNTED, PagePosition, PoolSummary, bytes,
@@ -127,27 +128,9 @@ fn at_most_none(count: i64, otherwise: Tone) -> Tone {
     if count > 0 { otherwise } else { Tone::Good }
 }
 
-/// Less than an hour of cover is too little to react in.
-pub fn cover_tone(hours: Option<f64>) -> Tone {
-    match hours {
-        Some(hours) if hours < 1.0 => Tone::Warning,
-        _ => Tone::Neutral,
-    }
-}
-
 /// Upper bounds of buckets: `≤ 4 ms`.
 fn milliseconds(ms: f64) -> String {
     if ms >= 1000.0 { format!("≤ {:.1} s", ms / 1000.0) } else { format!("≤ {ms} ms") }
-}
-
-/// `3.2 h`, `12 min`, `9 d`.
-pub fn hours_text(hours: f64) -> String {
-    match hours {
-        h if h < 1.0 => format!("{:.0} min", h * 60.0),
-        h if h < 72.0 => format!("{h:.1} h"),
-        h if h < 8_760.0 => format!("{:.0} d", h / 24.0),
-        _ => String::from("over a year"),
-    }
 }
 
 #[cfg(test)]
@@ -159,13 +142,5 @@ mod tests {
         assert_eq!(near_quota_note(0), "80 % or more used, full ones included");
         assert_eq!(near_quota_note(12), "80 % or more used, full ones included; 12 not measured yet");
         assert_eq!(size_note(None, 4), "not known before the first sweep");
-    }
-
-    #[test]
-    fn cover_is_written_in_the_fitting_unit() {
-        assert_eq!(hours_text(0.2), "12 min");
-        assert_eq!(hours_text(3.25), "3.2 h");
-        assert_eq!(hours_text(240.0), "10 d");
-        assert_eq!(hours_text(100_000.0), "over a year");
     }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::Tile;
-use crate::pages::fleet::{cover_tone, hours_text};
+use crate::pages::figures::{cover_tone, hours_text};
 use fleet_types::{PoolDetail, Rates, claims_an_hour, hours_of_cover, time_to_empty};
 
 #[component]
@@ -44,7 +44,7 @@ fn EmptyTile(available: i64, claims_last_hour: i64) -> impl IntoView {
             )
         }
         Some(_) => String::from("claims wait until a database is ready"),
-        None => String::from("no claims in the last hour to reckon with"),
+        None => String::from("no claims in the last hour"),
     };
     view! { <Tile label="Time to empty" value note=Some(note) href=None tone=cover_tone(time.map(|time| time.low_hours)) /> }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{EmptyState, Glyph, Icon, Table, Timestamp, Tone};
-use crate::pages::fleet::hours_text;
+use crate::pages::figures::hours_text;
 use fleet_types::{SizingDecision, SizingInputs, grouped};
 
 /// Newest first.

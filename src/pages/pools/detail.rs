@@ -16,7 +16,7 @@ use crate::components::{
     Timestamp,
 };
 use crate::pages::failure::Failure;
-use crate::pages::fleet::whole;
+use crate::pages::figures::whole;
 use crate::pages::history::{History, short};
 use crate::pages::path;
 use crate::pages::user_text::UserText;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::{Badge, Glyph, Meter, Tone};
-use crate::pages::fleet::hours_text;
+use crate::pages::figures::hours_text;
 use crate::pages::path;
 use fleet_types::{PoolRange, PoolSummary, grouped};
 

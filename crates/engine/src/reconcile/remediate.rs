@@ -149,7 +149,7 @@ impl Inner {
             Err(error) => return Ok(Step::Failed(error)),
         };
         if !bears_our_prefix(&project.name) || Some(&project.name) != due.project_name.as_ref() {
-            return Ok(Step::Handed(format!("It bears another name now: {}.", project.name), None));
+            return Ok(Step::Handed(format!("It has another name now: {}.", project.name), None));
         }
         if by_itself && let Some(step) = self.why_not_by_itself(neon, due, &project).await? {
             return Ok(step);

@@ -62,8 +62,8 @@ impl FindingKind {
         match self {
             Self::Ghost => "The ledger has the database, Neon does not have its project.",
             Self::Zombie => "The ledger says deleted, but the project still lives on Neon.",
-            Self::Orphan => "The project bears a name of ours, but no row of the ledger knows it.",
-            Self::Twin => "A second project bears the name of one of our databases.",
+            Self::Orphan => "The project has one of our names, but no row of the ledger knows it.",
+            Self::Twin => "A second project has the name of one of our databases.",
             Self::HalfBorn => {
                 "A database has been on its way to the pool for too long, or its project is not known to its row."
             }

@@ -15,7 +15,7 @@ pub use list::{ProjectItem, ProjectPage};
 
 use super::client::Call;
 use super::record::{Fields, Record};
-use super::{NeonClient, NeonError, NeonQuota, Route, wire};
+use super::{NeonClient, NeonError, NeonQuota, Route, quota, wire};
 
 /// Neon's largest page of projects.
 pub const MAX_PAGE: u32 = 400;
@@ -32,7 +32,7 @@ pub struct Project {
     pub region_id: String,
     #[serde(default, deserialize_with = "wire::or_default")]
     pub pg_version: i32,
-    #[serde(rename = "settings", default, deserialize_with = "wire::quota_of_settings")]
+    #[serde(rename = "settings", default, deserialize_with = "quota::of_settings")]
     pub quota: NeonQuota,
     /// Data and history of all branches; see the module.
     #[serde(rename = "synthetic_storage_size", default, deserialize_with = "wire::optional_count")]

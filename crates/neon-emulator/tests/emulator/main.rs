@@ -14,7 +14,6 @@ mod faults;
 mod lies;
 mod limits;
 mod listing;
-mod modules;
 mod objects;
 mod operations;
 mod program;

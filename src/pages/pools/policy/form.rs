@@ -103,7 +103,7 @@ pub fn PolicyForm(page: PolicyPage, signals: PolicySignals, set: ServerAction<Se
                             required=true
                             hint="How long claims shall go on if Neon stops creating. 0.5 is half an hour."
                         />
-                        <SelectField name="rate" id="policy-rate" label="Reckoned at" options=rates value=signals.rate />
+                        <SelectField name="rate" id="policy-rate" label="Claim rate" options=rates value=signals.rate />
                         <TextField name="floor" id="policy-floor" label="Floor" value=signals.floor required=true hint="The target is never below this." />
                         <TextField name="ceiling" id="policy-ceiling" label="Ceiling" value=signals.ceiling required=true hint="Never more than this, whatever the rate." />
                         <TextField name="step" id="policy-step" label="Largest step" value=signals.step required=true hint="By how much one decision may change the target." />
@@ -183,7 +183,7 @@ fn difference(in_force: Option<&Policy>, draft: PolicyDraft) -> AnyView {
 fn lines(policy: &Policy) -> [(&'static str, String); 6] {
     [
         ("Hours of cover", cover_text(policy.cover_hours)),
-        ("Reckoned at", policy.rate.label().to_owned()),
+        ("Claim rate", policy.rate.label().to_owned()),
         ("Floor", grouped(policy.floor.into())),
         ("Ceiling", grouped(policy.ceiling.into())),
         ("Largest step", grouped(policy.largest_step.into())),
