@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
     config::{Config, Misconfigured, QuotaDrift},
-    http,
+    http, keys,
     metrics::Metrics,
     state::AppState,
     stop::{GracePeriod, Stop},
@@ -18,6 +18,7 @@ use crate::{
 use engine::{ClaimTimings, Engine, EngineSettings, Neon, NeonConfig, Parts};
 use ledger::{Ledger, SchemaState};
 use secrets::Secrets;
+use uuid::Uuid;
 
 const NO_ANSWER: &str = "The ledger's PostgreSQL does not answer. Check DATABASE_URL";
 /// The database of the ledger in the private PostgreSQL.
@@ -231,13 +232,15 @@ async fn bind_for_metrics(config: &Config) -> Result<Option<TcpListener>> {
 
 async fn assemble(config: Config, keys: Keys, ledger: &Ledger, role: Role, stop: &Stop) -> Result<AppState> {
     let Keys { secrets, neon } = keys;
-    refuse_other_keys(&config, &secrets, ledger).await?;
+    let replica = Uuid::now_v7();
+    keys::register(&config, &secrets, ledger, replica).await?;
     let timings = Arc::new(ClaimTimings::default());
     let metrics = Arc::new(Metrics::new()?);
     let engine = Engine::start(Parts {
         ledger: ledger.clone(),
         neon,
         secrets: secrets.clone(),
+        replica,
         timings: timings.clone(),
         outcomes: metrics.clone(),
         run_duties: role.runs_duties,
@@ -280,23 +283,6 @@ pub fn secrets(config: &Config) -> Result<Secrets> {
     };
     Secrets::from_keys(key, &config.previous_secret_keys())
         .context("FLOTILLA_SECRET_KEY or FLOTILLA_PREVIOUS_SECRET_KEYS cannot be used")
-}
-
-/// A ledger whose credentials were sealed with a key that is not here belongs to other settings, or a key was changed and the earlier one forgotten.
-///
-/// # Errors
-/// With a text that says what to do, or the ledger's.
-pub async fn refuse_other_keys(config: &Config, secrets: &Secrets, ledger: &Ledger) -> Result<()> {
-    let mut missing = secrets.missing_keys(&ledger.sealed_sample().await?);
-    missing.retain(|id| !config.lost_secret_keys.contains(id));
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!(Misconfigured(format!(
-        "FLOTILLA_SECRET_KEY is not the key with which credentials in this ledger are sealed, whose id is {}. Set that key; after a change of keys name it in \
-         FLOTILLA_PREVIOUS_SECRET_KEYS; if it is lost for good, name its id in FLOTILLA_LOST_SECRET_KEYS",
-        missing.join(" and ")
-    )))
 }
 
 /// The way to the configured Neon. Only the engine calls it.

@@ -1,4 +1,4 @@
-//! `flotilla key`: the key that seals the credentials of databases.
+//! `flotilla key`: the keys that seal the credentials of databases.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,7 +11,12 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use secrecy::zeroize::Zeroizing;
 
-use crate::output;
+use crate::{
+    config::Config,
+    output,
+    start::{self, OlderLedger, OpenLedger},
+};
+use fleet_types::grouped;
 use secrets::Secrets;
 
 #[derive(Subcommand)]
@@ -22,12 +27,51 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Show by their ids the keys that are in use, what each seals, and which can go
+    List {
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 const KEEP_IT: &str = "Keep it safe, apart from the ledger and its backups: what it seals cannot be opened without it.";
 
-pub fn run(command: Command) -> Result<()> {
-    let Command::Generate { file } = command;
+/// # Errors
+/// With a text that says what to do.
+pub async fn run(config: &Config, command: Command) -> Result<()> {
+    match command {
+        Command::Generate { file } => generate(file),
+        Command::List { json } => list(config, json).await,
+    }
+}
+
+async fn list(config: &Config, json: bool) -> Result<()> {
+    let held = match config.secret_key() {
+        Some(_) => start::secrets(config)?.key_ids(),
+        None => Vec::new(),
+    };
+    let open = OpenLedger::open(config, OlderLedger::Refuse).await?;
+    let report = open.ledger.key_report().await;
+    open.close().await?;
+    let report = report?;
+    if json {
+        return Ok(output::result(&serde_json::to_string_pretty(&report)?)?);
+    }
+    let mut rows = vec![["KEY", "SEALS", "REPLICAS", "HERE", ""].map(str::to_owned)];
+    rows.extend(report.keys.iter().map(|key| {
+        let here = match held.iter().position(|id| *id == key.id) {
+            Some(0) => "current",
+            Some(_) => "previous",
+            None => "no",
+        };
+        let replicas = format!("{} of {}", key.held_by, report.replicas);
+        [key.id.clone(), grouped(key.sealed), replicas, here.to_owned(), report.sentence(key)]
+    }));
+    Ok(output::table(&rows)?)
+}
+
+fn generate(file: Option<PathBuf>) -> Result<()> {
     let key = Zeroizing::new(Secrets::generate_key());
     match file {
         None => output::result(&key)?,

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     config::Config,
-    output,
+    keys, output,
     start::{self, OlderLedger, OpenLedger},
 };
 use engine::{Repair, RepairReport, UNKNOWN_EMAIL};
@@ -94,7 +94,7 @@ async fn repair_of(config: &Config, open: &OpenLedger) -> Result<Repair> {
         );
     }
     let secrets = Arc::new(start::secrets(config)?);
-    start::refuse_other_keys(config, &secrets, &open.ledger).await?;
+    keys::check(config, &secrets, &open.ledger).await?;
     Ok(Repair { ledger: open.ledger.clone(), neon: start::neon_client(config)?, secrets })
 }
 

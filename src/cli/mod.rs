@@ -74,7 +74,7 @@ pub enum Command {
     /// Manage the tokens with which programs use the API
     #[command(subcommand)]
     Token(token::Command),
-    /// Make the key that seals the credentials of databases
+    /// Make a key that seals the credentials of databases, and see which are in use
     #[command(subcommand)]
     Key(key::Command),
     /// Try Flotilla without an account: an emulated Neon with real databases, a fleet with a history, simulated signups
@@ -105,7 +105,7 @@ impl Cli {
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,
-            Command::Key(command) => key::run(command),
+            Command::Key(command) => key::run(&config, command).await,
             Command::Demo(options) => demo::run(config, options).await,
             Command::Openapi => openapi::run(),
             Command::Completions { shell } => shell::completions(shell),

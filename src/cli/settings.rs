@@ -8,7 +8,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, Command};
+use super::{Cli, Command, key};
 use crate::config::{ADDRESS, Environment, KEYS, LEDGER, LOGS, NEON, SERVER};
 
 /// The groups of settings that a command uses. The others are accepted, since one environment often serves all commands, and left out of its help.
@@ -17,6 +17,7 @@ fn groups_of(command: &str) -> &'static [&'static str] {
         "serve" | "engine" | "demo" => &[LEDGER, ADDRESS, SERVER, NEON, KEYS, LOGS],
         "doctor" => &[LEDGER, NEON, LOGS],
         "ledger" => &[LEDGER, NEON, KEYS, LOGS],
+        "key" => &[LEDGER, KEYS, LOGS],
         // It prints links.
         "operator" => &[LEDGER, ADDRESS, LOGS],
         "health" => &[ADDRESS, LOGS],
@@ -61,7 +62,14 @@ impl Cli {
 impl Command {
     /// Then it works whatever they are.
     fn needs_no_secrets(&self) -> bool {
-        matches!(self, Self::Health(_) | Self::Key(_) | Self::Openapi | Self::Completions { .. } | Self::Manual { .. })
+        matches!(
+            self,
+            Self::Health(_)
+                | Self::Key(key::Command::Generate { .. })
+                | Self::Openapi
+                | Self::Completions { .. }
+                | Self::Manual { .. }
+        )
     }
 }
 
@@ -69,12 +77,19 @@ impl Command {
 pub fn command() -> clap::Command {
     let whole = Cli::command();
     let settings: Vec<Arg> = whole.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
-    whole.mut_subcommands(|command| {
-        let used = groups_of(command.get_name());
+    let hide_others = |command: clap::Command, used: &[&str]| {
         let is_used = |arg: &&Arg| arg.get_help_heading().is_none_or(|group| used.contains(&group));
         // What a command has itself is not taken over from the whole.
         let hidden = settings.iter().filter(|arg| !is_used(arg)).map(|arg| arg.clone().hide(true));
         command.args(hidden.collect::<Vec<_>>())
+    };
+    whole.mut_subcommands(|command| {
+        let used = groups_of(command.get_name());
+        let command = hide_others(command, used);
+        match command.get_name() {
+            "key" => command.mut_subcommand("generate", |generate| hide_others(generate, &[])),
+            _ => command,
+        }
     })
 }
 

@@ -1,10 +1,11 @@
 //! What goes on without anybody asking for it, arranged so that every duty has something to do: sweeps that show an orphan and a ghost, databases whose usage is due or that look full,
-//! a pool whose policy wants more, templates that roll out, checks that have not run for long.
+//! a pool whose policy wants more, templates that roll out, credentials that an earlier key has sealed, checks that have not run for long.
 
 use chrono::{TimeDelta, Utc};
 use fleet_types::{Policy, SizingRate, Template};
-use ledger::{By, NewPool};
+use ledger::{By, NewPool, Resealed};
 use neon_emulator::SeedProject;
+use secrets::Secrets;
 use uuid::Uuid;
 
 use crate::{ledger::Behind, support::World};
@@ -17,8 +18,8 @@ const FITTED: &str = "fitted";
 const RENEWED: &str = "renewed";
 
 /// The duties that have only this to do.
-pub const PARTS: [&str; 10] =
-    ["mark", "sync", "usage", "measure", "reconcile", "sample", "size", "roll", "watch", "doctor"];
+pub const PARTS: [&str; 11] =
+    ["mark", "sync", "usage", "measure", "reconcile", "sample", "size", "roll", "seal", "watch", "doctor"];
 
 /// Pools of one database each, from which nobody claims.
 pub async fn make_pools(world: &World) {
@@ -73,10 +74,26 @@ pub async fn arrange(world: &World, behind: &Behind) {
     behind.run("UPDATE databases SET logical_size_bytes = quota_logical_size_bytes, size_settled_to = NULL, size_rests_until = now()").await;
     behind.run("UPDATE installation SET mark_due_at = now()").await;
     behind.run("DELETE FROM doctor_runs").await;
+    seal_with_earlier_key(world).await;
 }
 
-/// What is confirmed needs no second sweep and no hour any more: so much time has passed. Strays are nobody's business.
-pub const QUARANTINE_PASSES: &str = "UPDATE findings SET status = 'quarantined', action_due_at = now() - interval '1 second'
+/// As if the key had been changed since.
+async fn seal_with_earlier_key(world: &World) {
+    let earlier = Secrets::from_keys(&world.previous_keys[0], std::slice::from_ref(&world.secret_key)).unwrap();
+    let current = earlier.key_ids().split_off(1);
+    for row in world.ledger.sealed_behind(Uuid::nil(), &current, 200).await.unwrap() {
+        let Some(was) = row.sealed else { continue };
+        let sealed = earlier.reseal(row.id, &was).unwrap();
+        world.ledger.record_resealed(&[Resealed { id: row.id, was, sealed }]).await.unwrap();
+    }
+}
+
+/// What is confirmed needs no second sweep and no hour any more, and a deleted database cannot be taken back: so much time has passed. Strays are nobody's
+/// business.
+pub const TIME_PASSES: &str = "WITH old AS (
+      UPDATE databases SET deleted_at = now() - interval '9 days'
+      WHERE state = 'deleted' AND sealed_credentials IS NOT NULL AND deleted_at BETWEEN now() - interval '8 days' AND now() - interval '3 seconds')
+    UPDATE findings SET status = 'quarantined', action_due_at = now() - interval '1 second'
     WHERE kind IN ('orphan', 'ghost', 'zombie', 'twin') AND status IN ('suspected', 'quarantined') AND (action_due_at IS NULL OR action_due_at > now())
       AND subject NOT IN (SELECT neon_project_id FROM databases WHERE state = 'claimed' AND neon_project_id IS NOT NULL)";
 
@@ -87,6 +104,9 @@ pub const RESTLESS: &str = "SELECT format('finding %s: %s %s, %s; %s', id, kind,
     UNION ALL SELECT format('%s: its usage is due', id) FROM databases
       WHERE state IN ('available', 'claimed') AND usage_asked_at IS NULL AND usage_due_at <= now() AND usage_rests_until <= now()
     UNION ALL SELECT format('%s: its storage is to be measured', id) FROM databases_to_measure WHERE size_rests_until <= now()
+    UNION ALL SELECT format('%s credentials are sealed with an earlier key', count) FROM sealed_by_key, installation WHERE key_id <> sealing_key
+    UNION ALL SELECT format('%s: its credentials are not erased', id) FROM databases
+      WHERE state = 'deleted' AND sealed_credentials IS NOT NULL AND deleted_at < now() - interval '8 days'
     UNION ALL SELECT 'no check has run' WHERE NOT EXISTS (SELECT FROM doctor_runs)";
 
 /// Sweeps whose conclusions have been drawn.

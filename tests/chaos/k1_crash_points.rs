@@ -17,6 +17,7 @@ use engine::CrashPoint;
 use ledger::By;
 use neon_emulator::{Fault, Rule};
 use reqwest::Method;
+use secrets::Secrets;
 use serde_json::json;
 use tokio::{
     sync::oneshot,
@@ -49,7 +50,9 @@ async fn k1_a_crash_at_every_step_leaves_nothing_apart() {
     for lane in 0..sized(LANES, LANES * 3) {
         let mine: Vec<_> = rounds.iter().copied().skip(lane).step_by(sized(LANES, LANES * 3)).collect();
         lanes.spawn(async move {
-            let world = Arc::new(World::with_pool(2).await);
+            let mut world = World::with_pool(2).await;
+            world.previous_keys.push(Secrets::generate_key());
+            let world = Arc::new(world);
             background::make_pools(&world).await;
             let mut crashes = 0;
             for (point, hit) in mine {
@@ -72,7 +75,7 @@ async fn round(world: &Arc<World>, point: CrashPoint, hit: u32) -> bool {
     let behind = Behind::of(world).await;
     background::arrange(world, &behind).await;
     let swept_before = behind.number(background::SWEEPS).await;
-    let _time = behind.time_lapse_and(background::QUARANTINE_PASSES);
+    let _time = behind.time_lapse_and(background::TIME_PASSES);
     let supervisor = Supervisor::start(world.clone(), behind.clone(), point, hit);
     let mut caller = Caller::of(world, std::slice::from_ref(&supervisor.url)).await;
     // A claim that found the pool empty may wait for a row that the dead process holds.

@@ -44,6 +44,7 @@ impl Replica {
             .env("NEON_API_HOST", &world.neon_url)
             .env("FLOTILLA_NEON_CALLS_PER_MINUTE", world.calls_per_minute.to_string())
             .env("FLOTILLA_SECRET_KEY", &world.secret_key)
+            .env("FLOTILLA_PREVIOUS_SECRET_KEYS", world.previous_keys.join(","))
             .env("FLOTILLA_DATABASE_CONNECTIONS", "8")
             .env("PORT", port.to_string())
             .envs(environment.iter().copied())

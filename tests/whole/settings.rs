@@ -193,7 +193,7 @@ fn every_setting_stands_in_the_help_of_the_server_with_its_variable_and_default(
 
 #[test]
 fn a_command_shows_the_settings_that_it_uses_and_no_others() {
-    let shown: [(&[&str], &[&str], &[&str]); 6] = [
+    let shown: [(&[&str], &[&str], &[&str]); 7] = [
         (
             &["token", "create"],
             &["--database-url-file", "--data-dir", "--log"],
@@ -211,6 +211,7 @@ fn a_command_shows_the_settings_that_it_uses_and_no_others() {
             &["--port"],
         ),
         (&["migrate"], &["--database-url-file"], &["--neon-api-url", "--session-hours"]),
+        (&["key", "list"], &["--database-url-file", "--previous-secret-keys-file"], &["--port", "--neon-api-url"]),
         (&["key", "generate"], &["--file"], &["--database-url-file", "--secret-key-file", "--log"]),
     ];
     for (command, theirs, others) in shown {
@@ -317,7 +318,7 @@ async fn a_ledger_that_was_sealed_with_another_key_is_refused_until_that_key_is_
         assert!(!words.contains(&world.secret_key) && !words.contains(&other), "{words}");
     }
     let (_, _, words) = run(&["ledger", "repair"], &other, None).await;
-    let id = words.split("whose id is ").nth(1).and_then(|rest| rest.split('.').next()).unwrap().to_owned();
+    let id = words.split("whose id is ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
     for way in [("FLOTILLA_PREVIOUS_SECRET_KEYS", world.secret_key.clone()), ("FLOTILLA_LOST_SECRET_KEYS", id)] {
         let (code, _, words) = run(&["ledger", "repair"], &other, Some(way)).await;
         assert_eq!(code, Some(0), "{words}");

@@ -11,7 +11,7 @@ use flotilla::{
         token::{self, NewToken},
     },
     cli::Cli,
-    http,
+    http, keys,
     metrics::Metrics,
     state::AppState,
     stop::Stop,
@@ -41,6 +41,7 @@ pub struct World {
     /// What each server may ask of it.
     pub calls_per_minute: u32,
     pub secret_key: String,
+    pub previous_keys: Vec<String>,
     /// Settings of each server, as on the command line.
     pub arguments: Vec<&'static str>,
 }
@@ -97,6 +98,7 @@ impl World {
             emulator,
             calls_per_minute: 700,
             secret_key: Secrets::generate_key(),
+            previous_keys: Vec::new(),
             arguments: Vec::new(),
         }
     }
@@ -148,7 +150,9 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         config.public_url = Some(url.clone());
         let ledger = Ledger::connect(ledger_url, 20).await.unwrap();
-        let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &[""; 0]).unwrap());
+        let secrets = Arc::new(Secrets::from_keys(&self.secret_key, &self.previous_keys).unwrap());
+        let replica = Uuid::now_v7();
+        keys::register(&config, &secrets, &ledger, replica).await.unwrap();
         let timings = Arc::new(ClaimTimings::default());
         let metrics = Arc::new(Metrics::new().unwrap());
         let stop = Stop::default();
@@ -161,6 +165,7 @@ impl World {
             ledger: ledger.clone(),
             neon: Neon::new(neon).unwrap(),
             secrets: secrets.clone(),
+            replica,
             timings: timings.clone(),
             outcomes: metrics.clone(),
             run_duties,

@@ -116,6 +116,11 @@ crash_points! {
         OutdatedReleased: "A few databases are being released; no replacement has been asked for.",
         RollOutEnded: "The template has reached all; nobody has been told.",
     }
+    "seal" {
+        CredentialsErased: "Credentials of deleted databases are erased; nobody has been told.",
+        SealedAnew: "Some credentials are sealed with the new key in memory; the ledger has them as they were.",
+        ResealRecorded: "These are sealed with the new key; others are not.",
+    }
     "watch" {
         NeonSeen: "Whether Neon answers is on record; what was called is not.",
     }

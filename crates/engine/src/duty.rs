@@ -17,6 +17,7 @@ const TELL_IDLE_EVERY: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Duty {
     Mark,
+    Keys,
     Refill,
     Provision,
     Apply,
@@ -28,13 +29,15 @@ pub enum Duty {
     Sample,
     Size,
     Roll,
+    Seal,
     Watch,
     Doctor,
 }
 
 impl Duty {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Mark,
+        Self::Keys,
         Self::Refill,
         Self::Provision,
         Self::Apply,
@@ -46,6 +49,7 @@ impl Duty {
         Self::Sample,
         Self::Size,
         Self::Roll,
+        Self::Seal,
         Self::Watch,
         Self::Doctor,
     ];
@@ -53,6 +57,7 @@ impl Duty {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mark => "mark",
+            Self::Keys => "keys",
             Self::Refill => "refill",
             Self::Provision => "provision",
             Self::Apply => "apply",
@@ -64,6 +69,7 @@ impl Duty {
             Self::Sample => "sample",
             Self::Size => "size",
             Self::Roll => "roll",
+            Self::Seal => "seal",
             Self::Watch => "watch",
             Self::Doctor => "doctor",
         }
@@ -74,6 +80,7 @@ impl Duty {
             Self::Mark => {
                 "Makes sure that this ledger is the current one, and the only one of this installation, before anything is handed out."
             }
+            Self::Keys => "Agrees with the other replicas on the key that seals credentials.",
             Self::Refill => "Asks for new databases where a pool has fewer than its target.",
             Self::Provision => {
                 "Creates them on Neon, makes sure that they answer, suspends them and puts them into the pool."
@@ -91,6 +98,9 @@ impl Duty {
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
             Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",
+            Self::Seal => {
+                "Re-seals credentials after a change of keys, and erases those of databases deleted more than 8 days ago."
+            }
             Self::Watch => "Keeps an eye on whether Neon answers.",
             Self::Doctor => {
                 "Checks what must always hold: the ledger by itself every hour, against Neon's list of projects every day."
@@ -107,9 +117,9 @@ impl Duty {
             Self::Sample => Duration::from_secs(10),
             // Long enough for a batch to gather, shorter than the lease, so that it stays with one replica.
             Self::Usage => Duration::from_secs(20),
-            Self::Measure => Duration::from_secs(5),
+            Self::Measure | Self::Seal => Duration::from_secs(5),
             Self::Size | Self::Doctor => Duration::from_secs(60),
-            Self::Reconcile | Self::Roll | Self::Watch => Duration::from_secs(2),
+            Self::Keys | Self::Reconcile | Self::Roll | Self::Watch => Duration::from_secs(2),
         }
     }
 
@@ -123,17 +133,18 @@ impl Duty {
 
     /// Must not run in two replicas at a time.
     fn runs_once(self) -> bool {
-        !matches!(self, Self::Mark | Self::Provision | Self::Apply | Self::Release | Self::Watch)
+        !matches!(self, Self::Mark | Self::Keys | Self::Provision | Self::Apply | Self::Release | Self::Watch)
     }
 
     /// Also runs in replicas that only serve.
     pub(super) fn runs_everywhere(self) -> bool {
-        matches!(self, Self::Mark | Self::Watch)
+        matches!(self, Self::Mark | Self::Keys | Self::Watch)
     }
 
     async fn run(self, engine: &Arc<Inner>) -> Report {
         match self {
             Self::Mark => engine.mark().await,
+            Self::Keys => engine.keys().await,
             Self::Refill => engine.refill().await,
             Self::Provision => engine.provision().await,
             Self::Apply => engine.apply().await,
@@ -145,6 +156,7 @@ impl Duty {
             Self::Sample => engine.sample().await,
             Self::Size => engine.size().await,
             Self::Roll => engine.roll().await,
+            Self::Seal => engine.seal().await,
             Self::Watch => engine.watch().await,
             Self::Doctor => engine.examine().await,
         }

@@ -28,6 +28,7 @@ mod explain;
 mod fitness;
 mod forecast;
 mod interactive;
+mod keys;
 mod look;
 mod mark;
 mod measure;
@@ -46,6 +47,7 @@ mod repair;
 mod report;
 mod roll;
 mod sample;
+mod seal;
 mod setback;
 mod settings;
 mod size;
@@ -102,6 +104,8 @@ pub struct Parts {
     /// Its budget is drawn from the ledger, together with all replicas.
     pub neon: Neon,
     pub secrets: Arc<Secrets>,
+    /// This process among those of the ledger.
+    pub replica: Uuid,
     pub timings: Arc<ClaimTimings>,
     /// Is told how duties and claims end.
     pub outcomes: Arc<dyn Outcomes>,
@@ -142,6 +146,7 @@ struct Inner {
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
     measure_progress: measure::Progress,
+    seal_progress: seal::Progress,
     doctor: Doctor,
     /// Held while somebody's run of the checks is under way.
     examining: Arc<Semaphore>,
@@ -162,7 +167,7 @@ impl Engine {
             timings: parts.timings,
             outcomes: parts.outcomes,
             settings: parts.settings,
-            replica: Uuid::now_v7(),
+            replica: parts.replica,
             started: Instant::now(),
             shutdown: parts.shutdown,
             tasks: TaskTracker::new(),
@@ -177,6 +182,7 @@ impl Engine {
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
             measure_progress: measure::Progress::default(),
+            seal_progress: seal::Progress::default(),
             examining: Arc::new(Semaphore::new(1)),
         });
         for duty in Duty::ALL.into_iter().filter(|duty| parts.run_duties || duty.runs_everywhere()) {

@@ -44,6 +44,7 @@ impl Engine {
 
 impl Inner {
     async fn sign_off(&self) -> Result<(), LedgerError> {
+        self.ledger.unregister_keys(self.replica).await?;
         if !self.ledger.give_up_proof().await? {
             return Ok(());
         }

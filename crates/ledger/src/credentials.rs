@@ -196,24 +196,6 @@ impl Ledger {
     }
 }
 
-impl Ledger {
-    /// Sealed credentials of the newest databases and of the oldest: enough to see with which keys the ledger was sealed.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn sealed_sample(&self) -> Result<Vec<Vec<u8>>, LedgerError> {
-        Ok(sqlx::query_scalar!(
-            r#"WITH newest AS (SELECT sealed_credentials FROM databases ORDER BY id DESC LIMIT 1000),
-                    oldest AS (SELECT sealed_credentials FROM databases ORDER BY id LIMIT 1000),
-                    both_ends AS (SELECT * FROM newest UNION ALL SELECT * FROM oldest)
-               SELECT DISTINCT ON (substring(sealed_credentials FROM 1 FOR 5)) sealed_credentials AS "sealed!" FROM both_ends
-               WHERE sealed_credentials IS NOT NULL"#
-        )
-        .fetch_all(&self.db)
-        .await?)
-    }
-}
-
 async fn claimed_credentials(db: &mut PgConnection, id: Uuid, what: &str) -> Result<StoredCredentials, LedgerError> {
     let row = sqlx::query!(
         r#"SELECT d.pool_id, p.name AS pool, d.state AS "state: State", d.neon_project_id, d.neon_branch_id, d.neon_endpoint_id, d.role_name,

@@ -17,13 +17,16 @@ const BATCH_OF_EVENTS: i64 = 100_000;
 const CREDENTIAL: &str = "(npg_[A-Za-z0-9]{12}|napi_[a-z0-9]{40}|://[^ /:@]+:[^ /:@]+@)";
 
 /// Triggers that keep invariants, whoever writes.
-const TRIGGERS: [&str; 6] = [
+const TRIGGERS: [&str; 9] = [
     "events_append_only",
     "databases_state_change",
     "databases_cancellation",
     "databases_count_inserted",
     "databases_count_moved",
     "databases_count_removed",
+    "databases_count_sealed_inserted",
+    "databases_count_sealed_anew",
+    "databases_count_sealed_removed",
 ];
 /// Unique indexes that do.
 const UNIQUE_INDEXES: [&str; 7] = [
@@ -259,6 +262,12 @@ impl Ledger {
             r#"SELECT format('pool %s, %s: counted %s, rolled up %s', pool_id, state, counted, rolled) AS "text!" FROM (
                  SELECT pool_id, state, coalesce(c.n, 0) AS counted, coalesce(f.count, 0) AS rolled
                  FROM (SELECT pool_id, state, count(*) AS n FROM databases GROUP BY 1, 2) AS c FULL JOIN fleet_counts AS f USING (pool_id, state)) AS both_sides
+               WHERE counted <> rolled
+               UNION ALL
+               SELECT format('sealed with key %s: counted %s, rolled up %s', key_id, counted, rolled) FROM (
+                 SELECT key_id, coalesce(c.n, 0) AS counted, coalesce(s.count, 0) AS rolled
+                 FROM (SELECT sealing_key(sealed_credentials) AS key_id, count(*) AS n FROM databases WHERE sealing_key(sealed_credentials) IS NOT NULL GROUP BY 1) AS c
+                 FULL JOIN sealed_by_key AS s USING (key_id)) AS sealed
                WHERE counted <> rolled LIMIT $1"#,
             EVIDENCE
         )

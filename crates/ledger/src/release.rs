@@ -248,7 +248,9 @@ impl Ledger {
         let done = sqlx::query!(
             "UPDATE databases
              SET state = 'deleted', deleted_at = now(), recoverable_until = CASE WHEN neon_project_id IS NULL THEN NULL ELSE now() + interval '7 days' END,
-                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL, release_refused_at = NULL
+                 observed_endpoint_state = NULL, lease_until = NULL, leased_by = NULL, attempts = 0, last_error = NULL, release_refused_at = NULL,
+                 -- Only an owner's may be taken back; those are erased later.
+                 sealed_credentials = CASE WHEN owner_id IS NOT NULL AND neon_project_id IS NOT NULL THEN sealed_credentials END
              WHERE id = $1 AND leased_by = $2 AND state = 'releasing'",
             row.id,
             row.lease

@@ -19,6 +19,13 @@ impl Ledger {
         )
         .fetch_one(&self.db)
         .await?;
+        sqlx::query!(
+            "WITH gone AS (DELETE FROM sealed_deltas RETURNING key_id, delta)
+             INSERT INTO sealed_counts (key_id, count) SELECT key_id, sum(delta) FROM gone GROUP BY 1
+             ON CONFLICT (key_id) DO UPDATE SET count = sealed_counts.count + excluded.count"
+        )
+        .execute(&self.db)
+        .await?;
         Ok(moved)
     }
 

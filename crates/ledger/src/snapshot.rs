@@ -3,7 +3,7 @@
 
 use super::{Ledger, LedgerError};
 use crate::state::State;
-use fleet_types::{Blocked, DatabaseState, Examination, FindingKind, FindingStatus, PoolSummary, Time};
+use fleet_types::{Blocked, DatabaseState, Examination, FindingKind, FindingStatus, KeyReport, PoolSummary, Time};
 
 /// What one scrape tells of the fleet.
 pub struct FleetSnapshot {
@@ -26,6 +26,8 @@ pub struct FleetSnapshot {
     pub blocked: Vec<Blocked>,
     /// Released databases whose deletion is refused.
     pub releases_refused: i64,
+    /// The keys that seal credentials.
+    pub keys: KeyReport,
 }
 
 /// How the last run of a duty went, in whatever replica.
@@ -56,6 +58,7 @@ impl Ledger {
             examination: self.last_examination().await?,
             blocked: self.blocked_by_reason().await?,
             releases_refused: self.releases_refused().await?,
+            keys: self.key_report().await?,
         })
     }
 

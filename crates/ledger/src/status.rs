@@ -63,6 +63,7 @@ impl Ledger {
         problems.extend(self.stale_sweep(now).await?);
         problems.extend(self.failing_duties().await?);
         problems.extend(self.unreadable_problem().await?);
+        problems.extend(self.missing_key_problems().await?);
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         Ok(Status {
             level: problems.first().map_or(StatusLevel::Good, |problem| problem.level),

@@ -2,10 +2,13 @@
 //!
 //! A sealed credential is bound to its database: copied to another row it does not open. Layout:
 //! `version (1) | key id (4) | nonce (24) | ciphertext and tag`, XChaCha20-Poly1305, associated data = database id and purpose.
-//! The key id picks the key, so that a new key can be put before the old ones without downtime. No error or `Debug` text
+//! The key id picks the key that opens. Which one seals is a choice of its own, so that a new key can be held before it is used. No error or `Debug` text
 //! holds a key or what was sealed.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,12 +69,14 @@ impl From<SecretsError> for AppError {
 
 /// The keys, ready to seal and open.
 pub struct Secrets {
-    /// The first one seals, all open.
+    /// All open. The first is the one that shall seal.
     keys: Vec<(KeyId, XChaCha20Poly1305)>,
+    /// The one that does.
+    sealing: AtomicUsize,
 }
 
 impl Secrets {
-    /// `current` seals; `previous` still open what they sealed.
+    /// `current` seals, until [`Self::seal_with`] says otherwise; `previous` still open what they sealed.
     ///
     /// # Errors
     /// [`SecretsError::BadKey`] and [`SecretsError::SameKeyId`].
@@ -87,7 +92,27 @@ impl Secrets {
             }
             known.push(key);
         }
-        Ok(Self { keys: known.iter().map(|key| (key_id(key), XChaCha20Poly1305::new((&**key).into()))).collect() })
+        let keys = known.iter().map(|key| (key_id(key), XChaCha20Poly1305::new((&**key).into()))).collect();
+        Ok(Self { keys, sealing: AtomicUsize::new(0) })
+    }
+
+    /// The ids of the keys, the current one first. They tell nothing of the keys.
+    pub fn key_ids(&self) -> Vec<String> {
+        self.keys.iter().map(|(id, _)| hex(id)).collect()
+    }
+
+    /// The id of the key that seals.
+    pub fn sealing_key(&self) -> String {
+        self.keys.get(self.sealing.load(Ordering::Relaxed)).map_or_else(String::new, |(id, _)| hex(id))
+    }
+
+    /// From now on the key of this id seals. `false`, and nothing changes, when it is not here.
+    pub fn seal_with(&self, key_id: &str) -> bool {
+        let place = self.keys.iter().position(|(id, _)| hex(id) == key_id);
+        if let Some(place) = place {
+            self.sealing.store(place, Ordering::Relaxed);
+        }
+        place.is_some()
     }
 
     /// A new random key, as [`Self::from_keys`] reads it.
@@ -104,6 +129,15 @@ impl Secrets {
     pub fn seal(&self, id: Uuid, connection: &Connection) -> Result<Vec<u8>, SecretsError> {
         let plain = Zeroizing::new(serde_json::to_vec(connection).map_err(|_| SecretsError::NotSealed)?);
         self.seal_bytes(&associated(id, PURPOSE), &plain)
+    }
+
+    /// The same connection of the database `id`, sealed anew.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn reseal(&self, id: Uuid, sealed: &[u8]) -> Result<Vec<u8>, SecretsError> {
+        let associated = associated(id, PURPOSE);
+        self.seal_bytes(&associated, &self.open_bytes(&associated, sealed)?)
     }
 
     /// Seals what a project's name says of the owner of the database `id`.
@@ -123,7 +157,7 @@ impl Secrets {
     }
 
     fn seal_bytes(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
-        let (key_id, cipher) = self.keys.first().ok_or(SecretsError::NotSealed)?;
+        let (key_id, cipher) = self.keys.get(self.sealing.load(Ordering::Relaxed)).ok_or(SecretsError::NotSealed)?;
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill(&mut nonce);
         let payload = Payload { msg: plain, aad: associated };
@@ -155,25 +189,6 @@ impl Secrets {
         let nonce = XNonce::try_from(nonce).map_err(|_| SecretsError::TooShort)?;
         let payload = Payload { msg: ciphertext, aad: associated };
         Ok(Zeroizing::new(cipher.decrypt(&nonce, payload).map_err(|_| SecretsError::DoesNotOpen)?))
-    }
-
-    /// The ids of keys with which these were sealed and that are not here.
-    pub fn missing_keys(&self, sealed: &[Vec<u8>]) -> Vec<String> {
-        let mut missing: Vec<String> = sealed
-            .iter()
-            .filter_map(|sealed| sealed.get(1..=KEY_ID_BYTES))
-            .filter(|key_id| !self.keys.iter().any(|(known, _)| known == key_id))
-            .map(hex)
-            .collect();
-        missing.sort();
-        missing.dedup();
-        missing
-    }
-
-    /// Whether the credential was sealed with a previous key and should be sealed anew.
-    pub fn is_outdated(&self, sealed: &[u8]) -> bool {
-        let key_id = sealed.get(1..=KEY_ID_BYTES);
-        self.keys.first().is_none_or(|(current, _)| key_id != Some(current))
     }
 }
 
@@ -306,16 +321,34 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate_without_losing_what_they_sealed() {
+    fn a_new_key_is_held_before_it_seals_and_then_seals_anew_what_the_old_one_sealed() {
         let (old, new, id) = (Secrets::generate_key(), Secrets::generate_key(), Uuid::now_v7());
-        let sealed = Secrets::from_keys(&old, &NONE).unwrap().seal(id, &connection()).unwrap();
-        let rotated = Secrets::from_keys(&new, &[old.as_str()]).unwrap();
-        assert!(rotated.open(id, &sealed).unwrap() == connection());
-        assert_eq!(rotated.missing_keys(std::slice::from_ref(&sealed)), [""; 0]);
-        let alone = Secrets::from_keys(&new, &NONE).unwrap();
-        assert_eq!(alone.missing_keys(&[sealed.clone(), sealed.clone(), Vec::new()]), [hex(&sealed[1..5])]);
-        assert!(rotated.is_outdated(&sealed));
-        assert!(!rotated.is_outdated(&rotated.seal(id, &connection()).unwrap()));
+        let before = Secrets::from_keys(&old, &NONE).unwrap();
+        let sealed = before.seal(id, &connection()).unwrap();
+        let both = Secrets::from_keys(&new, &[old.as_str()]).unwrap();
+        let [new_id, old_id] = <[String; 2]>::try_from(both.key_ids()).unwrap();
+        assert_eq!((before.key_ids(), hex(&sealed[1..5])), (vec![old_id.clone()], old_id.clone()));
+        assert_eq!(both.sealing_key(), new_id);
+
+        assert!(both.seal_with(&old_id) && !both.seal_with("00000000"));
+        assert_eq!(both.sealing_key(), old_id, "a key that is not held changes nothing");
+        assert!(
+            before.open(id, &both.seal(id, &connection()).unwrap()).is_ok(),
+            "whoever has the old one alone goes on"
+        );
+        assert!(before.open_owner(id, &both.seal_owner(id, b"ada").unwrap()).is_ok());
+
+        assert!(both.seal_with(&new_id));
+        let anew = both.reseal(id, &sealed).unwrap();
+        let after = Secrets::from_keys(&new, &NONE).unwrap();
+        assert!(after.open(id, &anew).unwrap() == connection());
+        assert_eq!(after.open(id, &sealed).unwrap_err(), SecretsError::UnknownKey(old_id.clone()));
+        assert_eq!(after.reseal(id, &sealed).unwrap_err(), SecretsError::UnknownKey(old_id));
+        assert_eq!(
+            both.reseal(Uuid::now_v7(), &sealed).unwrap_err(),
+            SecretsError::DoesNotOpen,
+            "of its own row alone"
+        );
     }
 
     #[test]

@@ -232,11 +232,7 @@ impl Ledger {
         .fetch_optional(&mut *tx)
         .await
         .map_err(holds_another)?;
-        let Some(row) = row else {
-            return Err(LedgerError::Conflict(String::from(
-                "Nobody held this database, so there is nobody to give it back to. Delete it, or ignore it.",
-            )));
-        };
+        let Some(row) = row else { return Err(why_not_taken_back(&mut tx, due).await?) };
         let claims = sqlx::query!("UPDATE claims SET released_at = NULL WHERE database_id = $1", due.database_id)
             .execute(&mut *tx)
             .await
@@ -313,6 +309,21 @@ async fn resolve(
     .execute(db)
     .await?;
     Ok(())
+}
+
+async fn why_not_taken_back(db: &mut PgConnection, due: &DueFinding) -> Result<LedgerError, LedgerError> {
+    let had_owner = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM databases WHERE id = $1 AND state = 'deleted' AND owner_id IS NOT NULL AND sealed_credentials IS NULL) AS "had!""#,
+        due.database_id
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(LedgerError::Conflict(String::from(match had_owner {
+        true => {
+            "Its credentials were erased after the time in which a deleted database can be taken back. Ignore the finding to keep the project, or delete it."
+        }
+        false => "Nobody held this database, so there is nobody to give it back to. Delete it, or ignore it.",
+    })))
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
