@@ -87,6 +87,11 @@ fn write_problems(sheet: &Sheet, snapshot: &FleetSnapshot) -> prometheus::Result
     }
     let help = "Released databases that are not deleted: Neon refuses, as it does while a branch is protected, or something was made in them while nobody held them.";
     sheet.value("flotilla_releases_refused", help, snapshot.releases_refused as f64)?;
+    let help = "Databases whose credentials are sealed with this key, by its id; `current` is 1 for the key that seals what is new.";
+    let sealed = sheet.gauge("flotilla_sealed_credentials", help, &["key", "current"])?;
+    for key in &snapshot.keys.keys {
+        sealed.with_label_values(&[key.id.as_str(), if key.seals { "1" } else { "0" }]).set(key.sealed as f64);
+    }
     let help = "Claimed databases that cannot be used as they should, by why; absent where there is none.";
     let blocked = sheet.gauge("flotilla_databases_blocked", help, &["reason"])?;
     for Blocked { reason, count, .. } in &snapshot.blocked {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{checks::Checks, failure::Failure, look, tiers::TiersPanel, unreadable::UnreadablePanel};
+use super::{checks::Checks, failure::Failure, keys::KeysPanel, look, tiers::TiersPanel, unreadable::UnreadablePanel};
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Skeleton, Timestamp};
 use crate::rpc::engine::duties;
 use fleet_types::{DutyRun, DutyStatus, Time};
@@ -38,6 +38,7 @@ fn Engine(live: Live<Vec<DutyStatus>>) -> impl IntoView {
         </PageHead>
         <Checks />
         <TiersPanel />
+        <KeysPanel />
         <UnreadablePanel />
         {move || {
             live.get()

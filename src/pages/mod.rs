@@ -15,6 +15,7 @@ mod figures;
 mod fleet;
 mod frame;
 mod history;
+mod keys;
 mod look;
 mod lookup;
 pub mod path;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use fleet_types::{AppError, DutyStatus, Examination, Outcome, UnreadableRecord, UsageTiers};
+use fleet_types::{AppError, DutyStatus, Examination, KeyReport, Outcome, UnreadableRecord, UsageTiers};
 
 #[server(endpoint = "duties", input = GetUrl)]
 pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
@@ -16,6 +16,13 @@ pub async fn duties() -> Result<Vec<DutyStatus>, AppError> {
 pub async fn usage_tiers() -> Result<UsageTiers, AppError> {
     let caller = super::caller::permit(fleet_types::Permission::Read)?;
     Ok(caller.state.ledger.usage_tiers().await?)
+}
+
+/// The keys that seal credentials, by their ids.
+#[server(name = ReadKeys, endpoint = "keys", input = GetUrl)]
+pub async fn keys() -> Result<KeyReport, AppError> {
+    let caller = super::caller::permit(fleet_types::Permission::Read)?;
+    Ok(caller.state.ledger.key_report().await?)
 }
 
 /// Records in Neon's answers that could not be read in the last day.

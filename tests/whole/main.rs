@@ -21,6 +21,7 @@ mod doctor;
 mod engine;
 mod expressions;
 mod html;
+mod keys;
 mod markup;
 mod metrics;
 mod modules;
