@@ -4,13 +4,16 @@
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
+use crate::arrivals::Arrivals;
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::model::{Project, Refusal, Timing};
+use crate::model::{Organization, Project, Refusal, Timing};
+use crate::organizations::Organizations;
+use crate::regions;
 use crate::stats::Recorder;
 use crate::store::{Backing, Store, Which};
 
@@ -27,6 +30,8 @@ pub struct Context {
     pub stats: Recorder,
     pub limits: Limits,
     pub keys: Keys,
+    pub organizations: Organizations,
+    pub arrivals: Arrivals,
     /// Cancelled when the emulator stops.
     pub stop: CancellationToken,
     /// `host:port` of the proxy in connection strings.
@@ -100,5 +105,18 @@ impl Context {
         let check = |project: &mut Project, now| Ok(project.check_availability(now, &timing));
         let (_, operations) = self.store.change(id, Which::Live, check).await?;
         Ok(!operations.is_empty())
+    }
+
+    /// A new organisation, or another setting for a known one.
+    pub async fn put_organization(&self, organization: &Organization) -> Result<Organization, Refusal> {
+        if let Some(fault) = organization.fault() {
+            return Err(Refusal::Invalid(fault.into()));
+        }
+        for region in &organization.regions {
+            regions::must_be_known(region)?;
+        }
+        let put = self.store.put_organization(organization).await?;
+        self.organizations.put(put.clone());
+        Ok(put)
     }
 }

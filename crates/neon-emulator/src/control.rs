@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::routing::{get, post};
+use axum::extract::{Path, State};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::faults::Switches;
 use crate::fleet::{self, FleetSpec};
+use crate::model::{Organization, Plan};
 
 pub fn routes() -> Router<Arc<Context>> {
     Router::new()
@@ -21,6 +22,9 @@ pub fn routes() -> Router<Arc<Context>> {
         .route("/stats", get(stats).delete(reset_stats))
         .route("/clock", get(clock).post(change_clock))
         .route("/fleet", post(seed_fleet))
+        .route("/organizations", get(organizations))
+        .route("/organizations/{org_id}", put(put_organization))
+        .route("/integrations", put(set_integration))
         .route("/availability-checks", post(check_availability))
         .route("/health", get(health))
 }
@@ -85,6 +89,63 @@ async fn seed_fleet(
 ) -> Result<Json<Value>, ControlError> {
     let count = fleet::seed(&context, &spec).await.map_err(ApiError::from)?;
     Ok(Json(json!({"projects": count})))
+}
+
+/// Every organisation with how many projects it has.
+async fn organizations(State(context): State<Arc<Context>>) -> Result<Json<Value>, ControlError> {
+    let counts = context.store.counts().await.map_err(ApiError::from)?;
+    let shape = |organization: Organization| {
+        let mut shape = json!(organization);
+        shape["projects"] = counts.get(&organization.id).copied().unwrap_or(0).into();
+        shape
+    };
+    let organizations: Vec<Value> = context.organizations.all().into_iter().map(shape).collect();
+    Ok(Json(json!({ "organizations": organizations })))
+}
+
+/// What is absent stays as it is; a new organisation has the defaults.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganizationChange {
+    name: Option<String>,
+    plan: Option<Plan>,
+    /// -1 takes the limit away.
+    projects_limit: Option<i64>,
+    regions: Option<Vec<String>>,
+}
+
+async fn put_organization(
+    State(context): State<Arc<Context>>,
+    Path(org_id): Path<String>,
+    Json(change): Json<OrganizationChange>,
+) -> Result<Json<Value>, ControlError> {
+    let mut organization = context.organizations.get(&org_id).unwrap_or_else(|| Organization::new(org_id));
+    organization.name = change.name.unwrap_or(organization.name);
+    organization.plan = change.plan.unwrap_or(organization.plan);
+    organization.regions = change.regions.unwrap_or(organization.regions);
+    organization.projects_limit = match change.projects_limit {
+        Some(-1) => None,
+        given => given.or(organization.projects_limit),
+    };
+    Ok(Json(json!(context.put_organization(&organization).await.map_err(ApiError::from)?)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Integration {
+    project_id: String,
+    /// As `github` or `vercel`; nothing is connected, if absent.
+    integration: Option<String>,
+}
+
+/// What keeps a project from being transferred.
+async fn set_integration(
+    State(context): State<Arc<Context>>,
+    Json(given): Json<Integration>,
+) -> Result<Json<Value>, ControlError> {
+    let set = context.store.set_integration(&given.project_id, given.integration.as_deref());
+    set.await.map_err(ApiError::from)?;
+    Ok(Json(json!({})))
 }
 
 #[derive(Debug, Deserialize)]

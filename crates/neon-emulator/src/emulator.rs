@@ -11,16 +11,18 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::arrivals::Arrivals;
 use crate::clock::{Clock, Instant};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
 use crate::faults::Faults;
 use crate::fleet::{self, FleetSpec};
-use crate::keys::{KeyKind, Keys};
+use crate::keys::{Holder, Keys};
 use crate::limits::Limits;
 use crate::listener::{Connection, KillableListener};
 use crate::model::{ComputeState, Project, Quota, QuotaKind, Timing};
+use crate::organizations::Organizations;
 use crate::proxy;
 use crate::regions;
 use crate::route::BASE_PATH;
@@ -28,7 +30,7 @@ use crate::router::router;
 use crate::seed::{self, SeedProject, SeededProject};
 use crate::stats::{Recorder, Stats};
 use crate::store::{Backing, StateLock, Store};
-use crate::sweep;
+use crate::{sweep, transfers};
 
 /// How long calls and sessions may take to end on their own.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
@@ -50,6 +52,7 @@ pub struct Emulator {
 #[derive(Debug, Clone)]
 pub struct ProjectTruth {
     pub id: String,
+    pub org_id: String,
     pub name: String,
     pub endpoint_id: String,
     /// `init`, `active` or `idle`.
@@ -153,6 +156,7 @@ impl Emulator {
 
     /// Every project that is not purged, in the order of their ids.
     pub async fn projects(&self) -> anyhow::Result<Vec<ProjectTruth>> {
+        transfers::settle(&self.context).await?;
         let now = self.context.clock.now();
         let mut truths: Vec<ProjectTruth> = Vec::new();
         loop {
@@ -189,10 +193,7 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
     if config.clock_rate != config.clock.rate() {
         config.clock.set_rate(config.clock_rate);
     }
-    if !regions::is_known(&config.default_region) {
-        let known: Vec<&str> = regions::REGIONS.iter().map(|region| region.id).collect();
-        bail!("there is no region {}: choose one of {}", config.default_region, known.join(", "));
-    }
+    check(&config)?;
     let server: PgConnectOptions = config.database_url.parse().context("the database URL cannot be read")?;
     let server = server.application_name("neon-emulator");
     let timing = Timing {
@@ -205,8 +206,9 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
     store.build_deferred_indexes().await?;
     store.release_all_held().await?;
     store.release_held_branches().await?;
-    let kind = if config.unknowns.personal_keys { KeyKind::Personal } else { KeyKind::Organization };
-    let keys = Keys::new(store.open_keys(&config.api_keys, kind).await?);
+    let organizations = Organizations::new(store.open_organizations(&config.organizations).await?);
+    let keys = Keys::new(store.open_keys(&config.api_keys, config.first_org_id()).await?);
+    let arrivals = Arrivals::new(store.next_arrival().await?);
     let backing = Backing::open(&server, &config.state_database).await?;
     let proxy_address = config.proxy_advertise.clone().unwrap_or_else(|| reachable(proxy_addr).to_string());
     let context = Context {
@@ -219,11 +221,41 @@ async fn open(config: Config, proxy_addr: SocketAddr) -> anyhow::Result<(Context
         stats: Recorder::default(),
         limits: Limits::new(&config),
         keys,
+        organizations,
+        arrivals,
         stop: CancellationToken::new(),
         proxy_address,
         config,
     };
     Ok((context, lock))
+}
+
+/// What cannot be right, with what to write instead.
+fn check(config: &Config) -> anyhow::Result<()> {
+    let regions = config.organizations.iter().flat_map(|organization| &organization.regions);
+    if let Some(unknown) = regions.chain([&config.default_region]).find(|region| !regions::is_known(region)) {
+        let known: Vec<&str> = regions::REGIONS.iter().map(|region| region.id).collect();
+        bail!("there is no region {unknown}: choose one of {}", known.join(", "));
+    }
+    if config.organizations.is_empty() {
+        bail!("there is no organisation: name one");
+    }
+    for (organization, place) in config.organizations.iter().zip(0..) {
+        if let Some(fault) = organization.fault() {
+            bail!("the organisation {:?} cannot be: {fault}", organization.id);
+        }
+        if config.organizations[..place].iter().any(|other| other.id == organization.id) {
+            bail!("the organisation {} is there twice: keep one of them", organization.id);
+        }
+    }
+    for key in &config.api_keys {
+        if let Holder::Organization(org_id) = &key.holder
+            && !config.organizations.iter().any(|organization| organization.id == *org_id)
+        {
+            bail!("a key belongs to the organisation {org_id}, which there is not: name it as an organisation too");
+        }
+    }
+    Ok(())
 }
 
 async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
@@ -252,6 +284,7 @@ fn truth(project: Project, now: Instant) -> ProjectTruth {
         min_cu: project.endpoint_min_cu,
         max_cu: project.endpoint_max_cu,
         id: project.id,
+        org_id: project.org_id,
         name: project.name,
         endpoint_id: project.endpoint_id,
     }

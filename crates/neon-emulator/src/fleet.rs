@@ -19,6 +19,8 @@ const MOST: u64 = 5_000_000;
 #[serde(default, deny_unknown_fields)]
 pub struct FleetSpec {
     pub count: u64,
+    /// The first organisation, if absent.
+    pub org_id: Option<String>,
     pub name_prefix: String,
     /// Fleets of the same seed are used in the same way.
     pub seed: u64,
@@ -50,6 +52,7 @@ impl Default for FleetSpec {
     fn default() -> Self {
         Self {
             count: 0,
+            org_id: None,
             name_prefix: "fleet".into(),
             seed: 1,
             days: 60.0,
@@ -105,6 +108,7 @@ impl FleetSpec {
         let share = ((number + 1) as f64 / self.count as f64).sqrt();
         let seconds_ago = (self.days * 86_400.0 * (1.0 - share)) as i64;
         SeedProject {
+            org_id: self.org_id.clone(),
             region_id: self.region_id.clone(),
             logical_size_bytes: VIRGIN_SIZE + (chance(1).powi(6) * 400e6) as i64,
             quota: self.quota,

@@ -9,13 +9,37 @@ use sqlx::FromRow;
 
 use crate::clock::Instant;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "lowercase")]
-pub enum KeyKind {
-    /// Of a person, who has to name an organisation.
-    Personal,
-    /// Of the organisation.
-    Organization,
+/// Whom a key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// The one person of the account, a member of every organisation, who has to say which one is meant.
+    Person,
+    /// The organisation with this id.
+    Organization(String),
+}
+
+/// A key that is accepted from the start.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    pub token: String,
+    pub holder: Holder,
+}
+
+impl Key {
+    pub fn personal(token: impl Into<String>) -> Self {
+        Self { token: token.into(), holder: Holder::Person }
+    }
+
+    pub fn of_organization(token: impl Into<String>, org_id: impl Into<String>) -> Self {
+        Self { token: token.into(), holder: Holder::Organization(org_id.into()) }
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Key").field("holder", &self.holder).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, FromRow)]
@@ -23,7 +47,8 @@ pub struct ApiKey {
     pub id: i64,
     pub key: String,
     pub name: String,
-    pub kind: KeyKind,
+    /// Of a person's key there is none.
+    pub org_id: Option<String>,
     pub project_id: Option<String>,
     pub created_at: Instant,
     /// Since the emulator was started.
@@ -31,11 +56,28 @@ pub struct ApiKey {
     pub last_used_at: Option<Instant>,
 }
 
-/// The holder of the key that came with a call.
+impl ApiKey {
+    pub fn holder(&self) -> Holder {
+        self.org_id.clone().map_or(Holder::Person, Holder::Organization)
+    }
+}
+
+/// The holder of the key that came with a call, and what it reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    pub kind: KeyKind,
+    pub holder: Holder,
+    /// The only project that it reaches; all of its holder's if absent.
     pub project_id: Option<String>,
+}
+
+impl Caller {
+    /// What its calls are counted for: the organisation, or the person.
+    pub fn account(&self) -> &str {
+        match &self.holder {
+            Holder::Person => "person",
+            Holder::Organization(org_id) => org_id,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -58,12 +100,12 @@ impl Keys {
         let mut keys = self.lock();
         let found = keys.get_mut(key)?;
         found.last_used_at = Some(now);
-        Some(Caller { kind: found.kind, project_id: found.project_id.clone() })
+        Some(Caller { holder: found.holder(), project_id: found.project_id.clone() })
     }
 
-    /// Valid keys of a kind, oldest first.
-    pub fn list(&self, kind: KeyKind) -> Vec<ApiKey> {
-        let mut keys: Vec<ApiKey> = self.lock().values().filter(|key| key.kind == kind).cloned().collect();
+    /// Valid keys of a holder, oldest first.
+    pub fn list(&self, holder: &Holder) -> Vec<ApiKey> {
+        let mut keys: Vec<ApiKey> = self.lock().values().filter(|key| key.holder() == *holder).cloned().collect();
         keys.sort_by_key(|key| key.id);
         keys
     }
@@ -75,6 +117,11 @@ impl Keys {
     /// From now on nobody is let in with it.
     pub fn remove(&self, id: i64) {
         self.lock().retain(|_, key| key.id != id);
+    }
+
+    /// Nor with those of one project.
+    pub fn remove_of_project(&self, project_id: &str) {
+        self.lock().retain(|_, key| key.project_id.as_deref() != Some(project_id));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ApiKey>> {

@@ -6,6 +6,7 @@
 
 mod api;
 mod apply;
+mod arrivals;
 pub mod cli;
 mod clock;
 mod config;
@@ -22,6 +23,7 @@ mod limits;
 mod listener;
 mod model;
 mod names;
+mod organizations;
 mod proxy;
 mod quotas;
 mod regions;
@@ -32,17 +34,21 @@ mod sizes;
 mod stats;
 mod store;
 mod sweep;
+mod transfers;
+mod unknowns;
 
 pub use clock::Clock;
-pub use config::{Config, DEFAULT_ORG, Unknowns};
+pub use config::{Config, DEFAULT_ORG};
 pub use emulator::{Emulator, ProjectTruth};
 pub use faults::{Cut, Fault, Faults, ProjectShare, Rule, Switches};
 pub use fleet::{FleetSpec, Shares};
-pub use model::{Pattern, Quota, VIRGIN_SIZE};
+pub use keys::{Holder, Key};
+pub use model::{Direction, Organization, Pattern, Plan, Quota, VIRGIN_SIZE};
 pub use regions::DEFAULT_REGION;
 pub use seed::{SeedProject, SeedUsage, SeededProject};
-pub use stats::{CallCount, NO_ANSWER, RoutePeak, Stats};
+pub use stats::{AccountPeak, CallCount, NO_ANSWER, RoutePeak, Stats};
 pub use store::ProjectRecord;
+pub use unknowns::Unknowns;
 
 /// The README's example, so that it compiles.
 #[cfg(doctest)]

@@ -1,5 +1,5 @@
-//! Neon's rate limits: 700 calls in any 60 seconds for the account, 40 in any second for each route, and for the
-//! consumption history a bucket of its own that fills evenly.
+//! Neon's rate limits: 700 calls in any 60 seconds for an account, 40 in any second for each of its routes, and for the
+//! consumption history a bucket of its own that fills evenly. An account is an organisation, or the person.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,9 @@ pub struct Limits {
     consumption_per_minute: u32,
     /// Calls of the consumption history are left out of the account's.
     consumption_apart: bool,
-    windows: Mutex<Windows>,
+    /// All accounts are one.
+    is_shared: bool,
+    accounts: Mutex<HashMap<String, Windows>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,18 +50,20 @@ impl Limits {
             enabled: config.rate_limits,
             consumption_per_minute: config.consumption_calls_per_minute,
             consumption_apart: config.unknowns.consumption_counts_apart,
-            windows: Mutex::default(),
+            is_shared: config.unknowns.rate_limit_is_shared,
+            accounts: Mutex::default(),
         }
     }
 
     /// Counts a call, unless it is one too many. Refused calls are not counted.
-    pub fn admits(&self, route: &Route) -> bool {
-        !self.enabled || self.admits_at(route, Instant::now())
+    pub fn admits(&self, account: &str, route: &Route) -> bool {
+        !self.enabled || self.admits_at(account, route, Instant::now())
     }
 
-    fn admits_at(&self, route: &Route, now: Instant) -> bool {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let Windows { account, routes, consumption } = &mut *windows;
+    fn admits_at(&self, account: &str, route: &Route, now: Instant) -> bool {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = if self.is_shared { "" } else { account };
+        let Windows { account, routes, consumption } = accounts.entry(account.into()).or_default();
         let on_route = routes.entry(route.clone()).or_default();
         forget(account, now, Duration::from_secs(60));
         forget(on_route, now, Duration::from_secs(1));
@@ -109,9 +113,9 @@ mod tests {
     fn a_route_takes_forty_calls_a_second() {
         let limits = limits(|_| {});
         let start = Instant::now();
-        let admitted = |n: usize, at| (0..n).filter(|_| limits.admits_at(&route("/projects"), at)).count();
+        let admitted = |n: usize, at| (0..n).filter(|_| limits.admits_at("org-a", &route("/projects"), at)).count();
         assert_eq!(admitted(50, start), 40);
-        assert!(limits.admits_at(&route("/regions"), start), "another route has a limit of its own");
+        assert!(limits.admits_at("org-a", &route("/regions"), start), "another route has a limit of its own");
         assert_eq!(admitted(50, start + Duration::from_secs(1)), 40);
     }
 
@@ -119,10 +123,22 @@ mod tests {
     fn the_account_takes_seven_hundred_calls_a_minute() {
         let limits = limits(|_| {});
         let start = Instant::now();
-        let admitted = (0..800).filter(|n| limits.admits_at(&route(&n.to_string()), start)).count();
+        let admitted = (0..800).filter(|n| limits.admits_at("org-a", &route(&n.to_string()), start)).count();
         assert_eq!(admitted, 700);
-        assert!(!limits.admits_at(&route("/projects"), start + Duration::from_secs(59)));
-        assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(60)));
+        assert!(!limits.admits_at("org-a", &route("/projects"), start + Duration::from_secs(59)));
+        assert!(limits.admits_at("org-a", &route("/projects"), start + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn each_account_has_limits_of_its_own_unless_it_is_switched() {
+        for is_shared in [false, true] {
+            let limits = limits(|config| config.unknowns.rate_limit_is_shared = is_shared);
+            let start = Instant::now();
+            let admitted = (0..40).filter(|_| limits.admits_at("org-a", &route("/projects"), start)).count();
+            assert_eq!(admitted, 40);
+            assert!(!limits.admits_at("org-a", &route("/projects"), start));
+            assert_eq!(limits.admits_at("org-b", &route("/projects"), start), !is_shared);
+        }
     }
 
     #[test]
@@ -130,7 +146,7 @@ mod tests {
         for apart in [false, true] {
             let limits = limits(|config| config.unknowns.consumption_counts_apart = apart);
             let start = Instant::now();
-            let ask = |route: &Route| limits.admits_at(route, start);
+            let ask = |route: &Route| limits.admits_at("org-a", route, start);
             assert_eq!((0..20).filter(|_| ask(&route("/consumption_history/projects"))).count(), 20);
             let admitted = (0..800).filter(|n| ask(&route(&n.to_string()))).count();
             assert_eq!(admitted, if apart { 700 } else { 680 });
@@ -144,9 +160,9 @@ mod tests {
         let start = Instant::now();
         let (current, legacy) = (route("/consumption_history/v2/projects"), route("/consumption_history/projects"));
         let admitted =
-            |at| (0..40).filter(|n| limits.admits_at(if n % 2 == 0 { &current } else { &legacy }, at)).count();
+            |at| (0..40).filter(|n| limits.admits_at("org-a", if n % 2 == 0 { &current } else { &legacy }, at)).count();
         assert_eq!(admitted(start), 30);
         assert_eq!(admitted(start + Duration::from_secs(10)), 5);
-        assert!(limits.admits_at(&route("/projects"), start + Duration::from_secs(10)), "other routes go on");
+        assert!(limits.admits_at("org-a", &route("/projects"), start + Duration::from_secs(10)), "other routes go on");
     }
 }

@@ -14,7 +14,7 @@ pub async fn cut_suspended(context: &Context) -> Result<(), Refusal> {
     }
     let ids: Vec<String> = in_use.iter().map(|(project_id, _)| project_id.clone()).collect();
     let most = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    let page = Consumers { limit: most, ids: Some(&ids), cursor: None };
+    let page = Consumers { limit: most, ids: Some(&ids), ..Consumers::default() };
     for project in context.store.consumers(&page, context.clock.now()).await? {
         if project.quota_blocked_at.is_none() {
             continue;

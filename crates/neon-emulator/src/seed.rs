@@ -14,6 +14,8 @@ use crate::regions::DEFAULT_REGION;
 #[derive(Debug, Clone)]
 pub struct SeedProject {
     pub name: String,
+    /// The first organisation, if absent.
+    pub org_id: Option<String>,
     pub region_id: String,
     pub pg_version: i16,
     pub created_at: Instant,
@@ -51,6 +53,7 @@ impl SeedProject {
     pub fn new(name: impl Into<String>, created_at: Instant) -> Self {
         Self {
             name: name.into(),
+            org_id: None,
             region_id: DEFAULT_REGION.into(),
             pg_version: 17,
             created_at,
@@ -102,12 +105,17 @@ pub(crate) async fn seed(context: &Context, seeds: &[SeedProject]) -> Result<Vec
 
 /// The rows of a chunk.
 pub(crate) async fn rows(context: &Context, seeds: &[SeedProject], now: Instant) -> Result<Vec<Project>, Refusal> {
+    let mut named = seeds.iter().filter_map(|seed| seed.org_id.as_deref());
+    if named.any(|org_id| context.organizations.get(org_id).is_none()) {
+        return Err(Refusal::NotFound("organization"));
+    }
     let ids = context.store.next_database_ids(i64::try_from(seeds.len()).unwrap_or(i64::MAX)).await?;
     Ok(seeds.iter().zip(ids).map(|(seed, id)| row(seed, id, context, now)).collect())
 }
 
 fn row(seed: &SeedProject, database_id: i64, context: &Context, now: Instant) -> Project {
-    let mut project = Project::virgin(&context.config.org_id, seed.region_id.clone(), seed.created_at);
+    let org_id = seed.org_id.as_deref().unwrap_or_else(|| context.config.first_org_id());
+    let mut project = Project::virgin(org_id, seed.region_id.clone(), seed.created_at);
     project.id = names::numbered_project_id(database_id);
     project.name.clone_from(&seed.name);
     project.pg_version = seed.pg_version;

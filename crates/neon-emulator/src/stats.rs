@@ -21,6 +21,15 @@ pub struct Stats {
     /// Of the busiest route.
     pub peak_per_second_and_route: usize,
     pub route_peaks: Vec<RoutePeak>,
+    pub account_peaks: Vec<AccountPeak>,
+}
+
+/// The most calls that came for one account, refused ones included: an organisation by its id, or `person`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountPeak {
+    pub account: String,
+    pub per_second: usize,
+    pub per_minute: usize,
 }
 
 /// The most calls that came on one route, refused ones included.
@@ -53,6 +62,11 @@ impl Stats {
         self.route_peaks.iter().find(|peak| peak.method == method && peak.route == route)
     }
 
+    /// The peaks of one account; none if nothing was called with a key of it.
+    pub fn peak_of_account(&self, account: &str) -> Option<&AccountPeak> {
+        self.account_peaks.iter().find(|peak| peak.account == account)
+    }
+
     /// Calls answered with one status, whatever their route.
     pub fn count_status(&self, status: u16) -> u64 {
         self.calls.iter().filter(|call| call.status == status).map(|call| call.count).sum()
@@ -66,7 +80,8 @@ pub struct Recorder(Mutex<Record>);
 struct Record {
     calls: BTreeMap<(Route, u16), u64>,
     total: u64,
-    account: Rate,
+    all: Rate,
+    accounts: BTreeMap<String, Rate>,
     routes: BTreeMap<Route, Rate>,
 }
 
@@ -87,12 +102,15 @@ impl Rate {
 }
 
 impl Recorder {
-    /// Counts a call when it comes, whatever becomes of it.
-    pub fn arrived(&self, route: &Route) {
+    /// Counts a call when it comes, whatever becomes of it. One without a valid key is of no account.
+    pub fn arrived(&self, account: Option<&str>, route: &Route) {
         let now = Instant::now();
         let record = &mut *self.lock();
         record.total += 1;
-        record.account.count(now);
+        record.all.count(now);
+        if let Some(account) = account {
+            record.accounts.entry(account.into()).or_default().count(now);
+        }
         record.routes.entry(route.clone()).or_default().count(now);
     }
 
@@ -114,13 +132,19 @@ impl Recorder {
             per_second: rate.per_second,
             per_minute: rate.per_minute,
         });
+        let account_peaks = record.accounts.iter().map(|(account, rate)| AccountPeak {
+            account: account.clone(),
+            per_second: rate.per_second,
+            per_minute: rate.per_minute,
+        });
         Stats {
             calls: calls.collect(),
             total: record.total,
-            peak_per_second: record.account.per_second,
-            peak_per_minute: record.account.per_minute,
+            peak_per_second: record.all.per_second,
+            peak_per_minute: record.all.per_minute,
             peak_per_second_and_route: record.routes.values().map(|rate| rate.per_second).max().unwrap_or(0),
             route_peaks: route_peaks.collect(),
+            account_peaks: account_peaks.collect(),
         }
     }
 

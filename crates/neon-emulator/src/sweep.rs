@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::model::Project;
-use crate::quotas;
 use crate::store::Which;
+use crate::{quotas, transfers};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Sizes of databases with open connections are measured every so many rounds, old things removed more rarely.
@@ -37,6 +37,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 }
 
 async fn sweep(context: &Context, round: u64) -> anyhow::Result<()> {
+    transfers::settle(context).await?;
     while context.store.settle_due().await? == crate::store::SWEEP_BATCH {}
     context.store.settle_due_branches().await?;
     check_availability(context).await?;

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::access::{must_be_personal, organization_of, organizations_of};
 use super::extract::Parameters;
+use super::shapes::time;
 use super::{ApiError, Context};
-use crate::keys::{Caller, KeyKind};
+use crate::keys::{Caller, Holder};
+use crate::model::Organization;
 use crate::regions::REGIONS;
 
-/// When organisation and account came into being.
-const FOUNDED: &str = "2024-01-01T00:00:00Z";
+/// What a person may have over all organisations where these have no limits.
+const MOST_PROJECTS: i64 = 30_000;
 
-pub async fn auth(State(context): State<Arc<Context>>, Extension(caller): Extension<Caller>) -> Json<Value> {
-    match caller.kind {
-        KeyKind::Personal => Json(json!({"account_id": USER_ID, "auth_method": "api_key_user"})),
-        KeyKind::Organization => Json(json!({"account_id": context.config.org_id, "auth_method": "api_key_org"})),
+pub async fn auth(Extension(caller): Extension<Caller>) -> Json<Value> {
+    match caller.holder {
+        Holder::Person => Json(json!({"account_id": USER_ID, "auth_method": "api_key_user"})),
+        Holder::Organization(org_id) => Json(json!({"account_id": org_id, "auth_method": "api_key_org"})),
     }
 }
 
@@ -28,6 +30,7 @@ pub async fn user(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, ApiError> {
     must_be_personal(&caller)?;
+    let limits: Option<i64> = context.organizations.all().iter().map(|organization| organization.projects_limit).sum();
     let (email, name) = ("owner@example.com", "Emulator");
     Ok(Json(json!({
         "id": USER_ID,
@@ -37,7 +40,7 @@ pub async fn user(
         "last_name": "",
         "image": "",
         "plan": "scale_v3",
-        "projects_limit": context.config.projects_limit.unwrap_or(30_000),
+        "projects_limit": limits.unwrap_or(MOST_PROJECTS),
         "branches_limit": 5_000,
         "max_autoscaling_limit": 16.0,
         "active_seconds_limit": 0,
@@ -46,22 +49,23 @@ pub async fn user(
     })))
 }
 
-pub async fn organizations(State(context): State<Arc<Context>>) -> Json<Value> {
-    Json(json!({"organizations": [shape(&context)]}))
+pub async fn organizations(State(context): State<Arc<Context>>, Extension(caller): Extension<Caller>) -> Json<Value> {
+    let organizations: Vec<Value> = organizations_of(&context, &caller).iter().map(shape).collect();
+    Json(json!({ "organizations": organizations }))
 }
 
 pub async fn organization(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Path(org_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_organization(&context, &org_id)?;
-    Ok(Json(shape(&context)))
+    Ok(Json(shape(&organization_of(&context, &caller, &org_id)?)))
 }
 
-fn shape(context: &Context) -> Value {
-    let id = &context.config.org_id;
-    json!({"id": id, "name": "Emulator", "handle": id, "plan": "scale_v3", "created_at": FOUNDED,
-           "updated_at": FOUNDED, "managed_by": "console", "allow_hipaa_projects": false, "require_mfa": false})
+fn shape(organization: &Organization) -> Value {
+    let Organization { id, name, created_at, .. } = organization;
+    json!({"id": id, "name": name, "handle": id, "plan": organization.plan.name(), "created_at": time(*created_at),
+           "updated_at": time(*created_at), "managed_by": "console", "allow_hipaa_projects": false, "require_mfa": false})
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,13 +75,16 @@ pub struct RegionParameters {
 
 pub async fn regions(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Parameters(parameters): Parameters<RegionParameters>,
 ) -> Result<Json<Value>, ApiError> {
-    if let Some(org_id) = parameters.org_id {
-        must_be_organization(&context, &org_id)?;
-    }
+    let organization = match parameters.org_id {
+        Some(org_id) => Some(organization_of(&context, &caller, &org_id)?),
+        None => None,
+    };
     let regions: Vec<Value> = REGIONS
         .iter()
+        .filter(|region| organization.as_ref().is_none_or(|organization| organization.allows_region(region.id)))
         .map(|region| {
             json!({"region_id": region.id, "name": region.name, "default": region.id == context.config.default_region,
                    "geo_lat": region.latitude, "geo_long": region.longitude})
@@ -88,15 +95,3 @@ pub async fn regions(
 
 /// The one person whom all personal keys belong to.
 pub const USER_ID: &str = "5d3f9c1e-7a42-4f0b-8d6a-2b1c9e0f4a77";
-
-/// Neon answers other keys as if the route were not there.
-pub fn must_be_personal(caller: &Caller) -> Result<(), ApiError> {
-    match caller.kind {
-        KeyKind::Personal => Ok(()),
-        KeyKind::Organization => Err(ApiError::new(StatusCode::NOT_FOUND, "not allowed for organization API keys")),
-    }
-}
-
-pub fn must_be_organization(context: &Context, org_id: &str) -> Result<(), ApiError> {
-    if context.config.org_id == org_id { Ok(()) } else { Err(ApiError::not_found("organization")) }
-}

@@ -7,11 +7,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::account::{USER_ID, must_be_organization, must_be_personal};
+use super::access::{must_be_personal, organization_of};
+use super::account::USER_ID;
 use super::extract::Body;
 use super::shapes::{set, time};
 use super::{ApiError, Context};
-use crate::keys::{ApiKey, Caller, KeyKind};
+use crate::keys::{ApiKey, Caller, Holder};
 use crate::names;
 
 const LONGEST_NAME: usize = 64;
@@ -27,7 +28,7 @@ pub async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, ApiError> {
     must_be_personal(&caller)?;
-    Ok(listed(&context, KeyKind::Personal))
+    Ok(listed(&context, &Holder::Person))
 }
 
 pub async fn create(
@@ -36,7 +37,7 @@ pub async fn create(
     Body(request): Body<CreateRequest>,
 ) -> Result<Json<Value>, ApiError> {
     must_be_personal(&caller)?;
-    created(&context, KeyKind::Personal, &request.key_name, None).await
+    created(&context, &Holder::Person, &request.key_name, None).await
 }
 
 pub async fn revoke(
@@ -45,56 +46,65 @@ pub async fn revoke(
     Path(key_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     must_be_personal(&caller)?;
-    revoked(&context, KeyKind::Personal, &key_id).await
+    revoked(&context, &Holder::Person, &key_id).await
 }
 
 pub async fn list_of_organization(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Path(org_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_organization(&context, &org_id)?;
-    Ok(listed(&context, KeyKind::Organization))
+    let organization = organization_of(&context, &caller, &org_id)?;
+    Ok(listed(&context, &Holder::Organization(organization.id)))
 }
 
+/// An organisation's key makes no further ones.
 pub async fn create_in_organization(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Path(org_id): Path<String>,
     Body(request): Body<CreateRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_organization(&context, &org_id)?;
+    must_be_personal(&caller)?;
+    let organization = organization_of(&context, &caller, &org_id)?;
     if let Some(project_id) = &request.project_id {
-        context.store.project(project_id, context.clock.now()).await?;
+        let project = context.store.project(project_id, context.clock.now()).await?;
+        if project.org_id != organization.id {
+            return Err(ApiError::not_found("project"));
+        }
     }
-    created(&context, KeyKind::Organization, &request.key_name, request.project_id.as_deref()).await
+    let holder = Holder::Organization(organization.id);
+    created(&context, &holder, &request.key_name, request.project_id.as_deref()).await
 }
 
 pub async fn revoke_in_organization(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Path((org_id, key_id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_organization(&context, &org_id)?;
-    revoked(&context, KeyKind::Organization, &key_id).await
+    let organization = organization_of(&context, &caller, &org_id)?;
+    revoked(&context, &Holder::Organization(organization.id), &key_id).await
 }
 
-fn listed(context: &Context, kind: KeyKind) -> Json<Value> {
+fn listed(context: &Context, holder: &Holder) -> Json<Value> {
     let item = |key: &ApiKey| {
         let mut item = shape(key);
         item["created_by"] = json!({"id": USER_ID, "name": "Emulator", "image": ""});
         item
     };
-    Json(context.keys.list(kind).iter().map(item).collect())
+    Json(context.keys.list(holder).iter().map(item).collect())
 }
 
 async fn created(
     context: &Context,
-    kind: KeyKind,
+    holder: &Holder,
     name: &str,
     project_id: Option<&str>,
 ) -> Result<Json<Value>, ApiError> {
     if !(1..=LONGEST_NAME).contains(&name.chars().count()) {
         return Err(ApiError::bad_request(format!("key_name must have 1 to {LONGEST_NAME} characters")));
     }
-    let key = context.store.insert_key(&names::api_key(), name, kind, project_id).await?;
+    let key = context.store.insert_key(&names::api_key(), name, holder, project_id).await?;
     let mut answer = json!({"id": key.id, "key": key.key, "name": key.name, "created_at": time(key.created_at),
                             "created_by": USER_ID});
     set(&mut answer, "project_id", project_id);
@@ -102,8 +112,8 @@ async fn created(
     Ok(Json(answer))
 }
 
-async fn revoked(context: &Context, kind: KeyKind, key_id: &str) -> Result<Json<Value>, ApiError> {
-    let keys = context.keys.list(kind);
+async fn revoked(context: &Context, holder: &Holder, key_id: &str) -> Result<Json<Value>, ApiError> {
+    let keys = context.keys.list(holder);
     let key = keys.iter().find(|key| key.id.to_string() == key_id).ok_or_else(|| ApiError::not_found("api key"))?;
     context.store.revoke_key(key.id).await?;
     context.keys.remove(key.id);

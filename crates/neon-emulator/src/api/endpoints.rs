@@ -72,8 +72,13 @@ pub async fn update(
     let update = request.endpoint;
     checks::endpoint_name(update.name.as_deref())?;
     checks::suspend_timeout(update.suspend_timeout_seconds)?;
-    checks::suspend_timeout_of_plan(update.suspend_timeout_seconds, &context.config)?;
-    change(&context, &ids, |project, now, timing| update.apply(project, now, timing)).await
+    change(&context, &ids, |project, now, timing| {
+        let plan = context.organizations.plan_of(&project.org_id);
+        let (suspend_seconds, max_cu) = (update.suspend_timeout_seconds, update.autoscaling_limit_max_cu);
+        let operations = update.apply(project, now, timing)?;
+        checks::endpoint_of_plan(suspend_seconds, max_cu, plan, &context.config).map(|()| operations)
+    })
+    .await
 }
 
 impl EndpointUpdate {

@@ -1,25 +1,27 @@
 //! Errors in Neon's shape: `{request_id, code, message}`.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::config::Unknowns;
 use crate::model::Refusal;
 use crate::route::BASE_PATH;
+use crate::unknowns::Unknowns;
 
 /// An answer other than success. The request's id is added by the gate, which alone knows it.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     pub status: StatusCode,
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub message: String,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: "", message: message.into() }
+        Self { status, code: Cow::Borrowed(""), message: message.into() }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -57,6 +59,14 @@ impl ApiError {
         let error = Self::from(refusal);
         let status = switched.and_then(|status| StatusCode::from_u16(status).ok());
         Self { status: status.unwrap_or(error.status), ..error }
+    }
+
+    /// A 423 may have a code.
+    pub fn with_code_of(mut self, unknowns: &Unknowns) -> Self {
+        if self.status == StatusCode::LOCKED && self.code.is_empty() {
+            self.code = unknowns.locked_code.clone().unwrap_or_default().into();
+        }
+        self
     }
 
     pub fn into_response_with(self, request_id: &str) -> Response {
@@ -97,7 +107,7 @@ impl From<Refusal> for ApiError {
             Refusal::LimitExceeded(code, _) => code,
             _ => "",
         };
-        Self { status, code, message: refusal.to_string() }
+        Self { status, code: Cow::Borrowed(code), message: refusal.to_string() }
     }
 }
 

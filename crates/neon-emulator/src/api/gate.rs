@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::spoil::{instead_of_work, spoil};
-use super::{ApiError, Context};
+use super::{ApiError, Context, access};
 use crate::faults::{Call, id_in_path};
 use crate::keys::Caller;
 use crate::listener::Connection;
 use crate::route::{BASE_PATH, Route};
 use crate::stats::NO_ANSWER;
+use crate::transfers;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -45,16 +46,17 @@ pub async fn pass(
 async fn handle(context: Arc<Context>, request: Request, next: Next) -> Option<Response> {
     let route = route_of(&request);
     let request_id = request_id_of(&request);
-    context.stats.arrived(&route);
     let answer = answer(&context, &route, request, next, &request_id).await;
     // The network may have been cut while the answer was made.
-    let answer = answer.filter(|_| !context.faults.api_is_cut()).map(|response| finished(response, &request_id));
+    let answer =
+        answer.filter(|_| !context.faults.api_is_cut()).map(|response| finished(&context, response, &request_id));
     context.stats.answered(&route, answer.as_ref().map_or(NO_ANSWER, |response| response.status().as_u16()));
     answer
 }
 
-fn finished(mut response: Response, request_id: &str) -> Response {
+fn finished(context: &Context, mut response: Response, request_id: &str) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        let error = error.with_code_of(&context.config.unknowns);
         response = shaped(error, response.headers().get(RETRY_AFTER), request_id);
     }
     if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -72,7 +74,18 @@ fn shaped(error: ApiError, retry_after: Option<&HeaderValue>, request_id: &str) 
 }
 
 async fn answer(context: &Context, route: &Route, request: Request, next: Next, request_id: &str) -> Option<Response> {
-    let caller = match admitted(context, route, &request) {
+    // A key of one project may end with what arrives now.
+    let arrived = transfers::settle(context).await;
+    let caller = key_of(&request).and_then(|key| context.keys.caller(key, context.clock.now()));
+    context.stats.arrived(caller.as_ref().map(Caller::account), route);
+    let admitted = match arrived {
+        Ok(()) => match admitted(context, route, &request, caller) {
+            Ok(caller) => reaching(context, route, id_in_path(&request), caller).await,
+            refused => refused,
+        },
+        Err(refusal) => Err(refusal.into()),
+    };
+    let caller = match admitted {
         Ok(caller) => caller,
         Err(error) => return Some(refused(context, error)),
     };
@@ -91,25 +104,37 @@ async fn answer(context: &Context, route: &Route, request: Request, next: Next, 
 }
 
 /// Who calls, or the refusal of a call that has no valid key, comes too often or reaches beyond its key.
-fn admitted(context: &Context, route: &Route, request: &Request) -> Result<Caller, ApiError> {
-    let Some(caller) = key_of(request).and_then(|key| context.keys.caller(key, context.clock.now())) else {
-        return Err(ApiError::unauthorized());
-    };
-    if !context.limits.admits(route) {
+fn admitted(context: &Context, route: &Route, request: &Request, caller: Option<Caller>) -> Result<Caller, ApiError> {
+    let caller = caller.ok_or_else(ApiError::unauthorized)?;
+    if !context.limits.admits(caller.account(), route) {
         return Err(ApiError::rate_limited());
     }
-    if route.template.starts_with("/projects/{project_id}") && !id_in_path(request).is_some_and(|id| is_id(&id)) {
+    let is_about_project = route.template.starts_with("/projects/{project_id}");
+    if is_about_project && !id_in_path(request).is_some_and(|id| is_id(&id)) {
         return Err(ApiError::unknown_route());
     }
-    match &caller.project_id {
-        Some(project_id) if !is_within_project(route, request, project_id) => {
-            let text = format!(
-                "not allowed to perform actions outside the project this key is scoped to; subject_project_id:{project_id}"
-            );
-            Err(ApiError::new(StatusCode::NOT_FOUND, text))
-        }
-        _ => Ok(caller),
+    if let Some(project_id) = &caller.project_id
+        && !access::is_within_project(route, request, project_id)
+    {
+        let text = format!(
+            "not allowed to perform actions outside the project this key is scoped to; subject_project_id:{project_id}"
+        );
+        return Err(ApiError::new(StatusCode::NOT_FOUND, text));
     }
+    Ok(caller)
+}
+
+/// The same caller, unless the project in the path is out of reach or on its way.
+async fn reaching(
+    context: &Context,
+    route: &Route,
+    project_id: Option<String>,
+    caller: Caller,
+) -> Result<Caller, ApiError> {
+    if let Some(project_id) = project_id.filter(|_| route.template.starts_with("/projects/{project_id}")) {
+        access::to_project(context, &caller, &project_id, route.method == "GET").await?;
+    }
+    Ok(caller)
 }
 
 fn refused(context: &Context, error: ApiError) -> Response {
@@ -125,17 +150,6 @@ fn refused(context: &Context, error: ApiError) -> Response {
 fn is_id(text: &str) -> bool {
     let is_of_an_id = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
     (1..=60).contains(&text.len()) && text.bytes().all(is_of_an_id)
-}
-
-/// A key of one project reads where it stands, and does everything in its project but delete it.
-fn is_within_project(route: &Route, request: &Request, project_id: &str) -> bool {
-    match (route.method.as_str(), route.template.as_str()) {
-        (_, "/auth" | "/regions" | "/users/me/organizations") => true,
-        ("DELETE", "/projects/{project_id}") => false,
-        (_, template) => {
-            template.starts_with("/projects/{project_id}") && id_in_path(request).as_deref() == Some(project_id)
-        }
-    }
 }
 
 /// Cookies are not looked at: Neon's own clients put the key there as well.

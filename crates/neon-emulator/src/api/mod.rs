@@ -1,5 +1,6 @@
 //! The management API v2: routes, and what every call passes before it reaches its handler (`gate`).
 
+mod access;
 mod account;
 mod api_keys;
 mod branches;
@@ -16,6 +17,7 @@ mod projects;
 mod roles;
 mod shapes;
 mod spoil;
+mod transfer;
 
 pub use error::{ApiError, outside_of_the_api};
 
@@ -48,6 +50,7 @@ fn routes() -> Router<Arc<Context>> {
             get(api_keys::list_of_organization).post(api_keys::create_in_organization),
         )
         .route("/organizations/{org_id}/api_keys/{key_id}", delete(api_keys::revoke_in_organization))
+        .route("/organizations/{org_id}/projects/transfer", post(transfer::transfer))
         .route("/regions", get(account::regions))
         .route("/consumption_history/projects", get(consumption::legacy))
         .route("/consumption_history/v2/projects", get(consumption::current))

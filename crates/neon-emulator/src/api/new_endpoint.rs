@@ -29,7 +29,7 @@ pub struct EndpointOptions {
     name: Option<String>,
     autoscaling_limit_min_cu: Option<f64>,
     autoscaling_limit_max_cu: Option<f64>,
-    pub suspend_timeout_seconds: Option<i64>,
+    suspend_timeout_seconds: Option<i64>,
     settings: Option<Value>,
     disabled: bool,
 }
@@ -78,16 +78,22 @@ pub async fn create(
     Body(request): Body<CreateRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let EndpointRequest { branch_id, kind, options } = request.endpoint;
-    checks::suspend_timeout_of_plan(options.suspend_timeout_seconds, &context.config)?;
     let endpoint = options.into_new(kind)?;
     let timing = context.timing;
     let change = |project: &mut Project, now| {
+        endpoint_of_plan(&context, project, &endpoint)?;
         let operations = project.create_endpoint(endpoint, now, &timing)?;
         project.settle(now, &timing);
         Ok(operations)
     };
     let (project, operations) = context.store.change_in(&project_id, Place::Branch(&branch_id), change).await?;
     Ok((StatusCode::CREATED, answer(&context, &project, &operations)))
+}
+
+/// Whether the plan of a project's organisation allows what a new endpoint would have.
+pub fn endpoint_of_plan(context: &Context, project: &Project, endpoint: &NewEndpoint) -> Result<(), Refusal> {
+    let plan = context.organizations.plan_of(&project.org_id);
+    checks::endpoint_of_plan(endpoint.suspend_seconds, endpoint.max_cu, plan, &context.config)
 }
 
 /// 204 if there is no such endpoint.

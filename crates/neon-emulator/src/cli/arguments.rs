@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, builder::FalseyValueParser};
 
 use super::secret;
-use crate::{Clock, Config, DEFAULT_ORG, DEFAULT_REGION, Unknowns};
+use crate::{Clock, Config, DEFAULT_ORG, DEFAULT_REGION, Key, Organization, Unknowns};
 
 /// The key that is accepted unless others are given. It is no secret: what is emulated is for one's own machine.
 pub const DEFAULT_KEY: &str = "napi_local";
@@ -54,9 +54,9 @@ pub struct Arguments {
     #[arg(long, env = "NEON_EMULATOR_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
 
-    /// Id of the organisation that owns all projects
-    #[arg(long, env = "NEON_EMULATOR_ORG_ID", default_value = DEFAULT_ORG, value_name = "ID")]
-    pub org_id: String,
+    /// An organisation: its id, name, plan (free, agent-free, launch, scale, agent-paid) and how many projects it may have; may be repeated, in the variable with commas between. Without any there is one of the Scale plan
+    #[arg(long = "organization", env = "NEON_EMULATOR_ORGANIZATIONS", value_delimiter = ',', value_parser = str::parse::<Organization>, value_name = "ID[:NAME[:PLAN[:MAX_PROJECTS]]]")]
+    pub organizations: Vec<Organization>,
 
     /// Where a project goes that names no region
     #[arg(long, env = "NEON_EMULATOR_REGION", default_value = DEFAULT_REGION, value_name = "REGION")]
@@ -76,8 +76,10 @@ pub struct Arguments {
     pub time: TimeArguments,
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: LimitArguments,
-    #[command(flatten, next_help_heading = "Where Neon's behaviour is not documented")]
-    pub unknowns: Unknowns,
+
+    /// Another answer to what Neon documents nowhere; may be repeated, in the variable with commas between
+    #[arg(long = "unknown", env = "NEON_EMULATOR_UNKNOWN", value_delimiter = ',', value_parser = switch, value_name = "NAME=VALUE", help_heading = "Where Neon's behaviour is not documented", long_help = meanings())]
+    pub unknowns: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -132,15 +134,15 @@ pub struct LimitArguments {
     #[arg(long, env = "NEON_EMULATOR_NO_RATE_LIMITS", value_parser = FalseyValueParser::new())]
     pub no_rate_limits: bool,
 
-    /// How many projects the plan allows; any number if absent
-    #[arg(long, env = "NEON_EMULATOR_PROJECTS_LIMIT", value_name = "N")]
-    pub projects_limit: Option<i64>,
+    /// Calls of the consumption history that an account has in a minute; Neon's pages say 30 and 50
+    #[arg(long, env = "NEON_EMULATOR_CONSUMPTION_CALLS", default_value_t = 30, value_name = "N")]
+    pub consumption_calls: u32,
 
-    /// How many branches the plan allows in a project; any number if absent
+    /// How many branches a project may have; what its plan says if absent
     #[arg(long, env = "NEON_EMULATOR_BRANCHES_LIMIT", value_name = "N")]
     pub branches_limit: Option<usize>,
 
-    /// The shortest suspend timeout that the plan allows, in seconds
+    /// The shortest suspend timeout that is accepted, in seconds, whatever the plan says
     #[arg(long, env = "NEON_EMULATOR_SHORTEST_SUSPEND", value_name = "SECONDS")]
     pub shortest_suspend_seconds: Option<i64>,
 }
@@ -155,6 +157,28 @@ fn rate(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| String::from("write a number from 0.000000001 to 1000000"))
 }
 
+fn switch(text: &str) -> Result<String, String> {
+    Unknowns::default().set(text).map(|()| text.into())
+}
+
+/// Every switch with its meaning.
+fn meanings() -> String {
+    let line = |(name, meaning): &(&str, &str)| format!("\n  {}: {}", name.replace('_', "-"), meaning.trim());
+    let lines: String = Unknowns::MEANINGS.iter().map(line).collect();
+    format!(
+        "Another answer to what Neon documents nowhere; may be repeated, in the variable with commas between. `NAME` alone is `NAME=true`.{lines}"
+    )
+}
+
+/// A key with its holder.
+fn held(text: &str, first_org_id: &str) -> Key {
+    match text.rsplit_once('@') {
+        Some((token, "person")) => Key::personal(token),
+        Some((token, org_id)) => Key::of_organization(token, org_id),
+        None => Key::of_organization(text, first_org_id),
+    }
+}
+
 impl Arguments {
     /// The PostgreSQL that runs already, if one is named.
     pub(super) fn database_url(&self) -> anyhow::Result<Option<String>> {
@@ -162,15 +186,31 @@ impl Arguments {
         given.context("the database URL (--database-url, --database-url-file)")
     }
 
+    /// At least one.
+    fn organizations(&self) -> Vec<Organization> {
+        let default = || vec![Organization::new(DEFAULT_ORG).named("Emulator")];
+        if self.organizations.is_empty() { default() } else { self.organizations.clone() }
+    }
+
     /// The keys that are accepted.
-    pub(super) fn api_keys(&self) -> anyhow::Result<Vec<String>> {
+    pub(super) fn api_keys(&self) -> anyhow::Result<Vec<Key>> {
         let keys = secret::given(Some(&self.api_keys.join("\n")), self.api_key_file.as_deref());
         let keys = keys.context("the API keys (--api-key, --api-key-file)")?.unwrap_or_else(|| DEFAULT_KEY.into());
-        Ok(keys.lines().map(str::trim).filter(|key| !key.is_empty()).map(Into::into).collect())
+        let first = self.organizations().swap_remove(0).id;
+        Ok(keys.lines().map(str::trim).filter(|key| !key.is_empty()).map(|key| held(key, &first)).collect())
+    }
+
+    /// Each is known to be right.
+    fn unknowns(&self) -> Unknowns {
+        let mut unknowns = Unknowns::default();
+        for text in &self.unknowns {
+            let _ = unknowns.set(text);
+        }
+        unknowns
     }
 
     /// What the emulator is started with, with these secrets.
-    pub(super) fn config(&self, database_url: String, api_keys: Vec<String>) -> Config {
+    pub(super) fn config(&self, database_url: String, api_keys: Vec<Key>) -> Config {
         Config {
             state_database: self.postgres.state_database.clone(),
             api_listen: self.listen,
@@ -178,7 +218,7 @@ impl Arguments {
             proxy_advertise: self.proxy_advertise.clone().filter(|address| !address.is_empty()),
             connections: !self.no_connections,
             api_keys,
-            org_id: self.org_id.clone(),
+            organizations: self.organizations(),
             default_region: self.region.clone(),
             operation_time_scale: self.time.time_scale,
             suspend_time_scale: self.time.suspend_scale,
@@ -186,10 +226,10 @@ impl Arguments {
             quota_lag: Duration::from_secs(self.time.quota_lag),
             availability_checks: self.time.availability_checks.map(Duration::from_secs),
             rate_limits: !self.limits.no_rate_limits,
-            projects_limit: self.limits.projects_limit,
+            consumption_calls_per_minute: self.limits.consumption_calls,
             branches_limit: self.limits.branches_limit,
             shortest_suspend_seconds: self.limits.shortest_suspend_seconds,
-            unknowns: self.unknowns.clone(),
+            unknowns: self.unknowns(),
             ..Config::new(database_url, "")
         }
     }

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::{Emulator, Switches};
+use crate::{Emulator, Key, Switches};
 
 /// Any database of the private PostgreSQL.
 const DATABASE: &str = "postgres";
@@ -81,8 +81,8 @@ fn read_faults(path: &Path) -> anyhow::Result<Switches> {
 }
 
 /// How to use it, for the person at the terminal.
-fn greet(emulator: &Emulator, api_keys: &[String]) {
-    let (url, key) = (emulator.api_url(), api_keys.first().map_or(DEFAULT_KEY, String::as_str));
+fn greet(emulator: &Emulator, api_keys: &[Key]) {
+    let (url, key) = (emulator.api_url(), api_keys.first().map_or(DEFAULT_KEY, |key| key.token.as_str()));
     // Keys of one's own are told to nobody.
     let key = if key == DEFAULT_KEY { key } else { "<your key>" };
     let _ = writeln!(

@@ -63,6 +63,8 @@ pub struct History<'a> {
     pub project: &'a Project,
     pub hours: &'a [HourOfUse],
     pub silences: &'a [Silence],
+    /// When it was in the organisation that asks.
+    pub spans: Vec<(Instant, Instant)>,
     /// Nothing later is known.
     pub as_of: Instant,
 }

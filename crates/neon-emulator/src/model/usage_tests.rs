@@ -180,7 +180,7 @@ proptest! {
         prop_assert_eq!(written.logical_size, seen.logical_size);
 
         let silences: Vec<Silence> = written.journal.silences.clone();
-        let history = History { project: &written, hours: &[], silences: &silences, as_of: now };
+        let history = History { project: &written, hours: &[], silences: &silences, spans: Vec::new(), as_of: now };
         let since = clock::period_start(now).max(written.created_at);
         let used = history.between(since, now);
         prop_assert_eq!(used.written_bytes, written.used_written_bytes);

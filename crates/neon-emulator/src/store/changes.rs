@@ -5,25 +5,31 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
 use super::records::records;
+use super::room::must_have_room;
 use super::usage::write_journals;
 use crate::clock::Instant;
-use crate::model::{Operation, Project, Refusal};
+use crate::model::{Operation, Organization, Project, Refusal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum Which<'a> {
     Live,
-    /// Deleted, and still within the recovery window.
-    Recoverable,
+    /// Deleted, and still within the recovery window; only if this organisation has room for it.
+    Recoverable {
+        room: Option<&'a Organization>,
+    },
 }
 
 impl Store {
     /// Runs `change` on the settled project under the lock of its row. A refusal changes nothing.
-    pub async fn change<F>(&self, id: &str, which: Which, change: F) -> Result<(Project, Vec<Operation>), Refusal>
+    pub async fn change<F>(&self, id: &str, which: Which<'_>, change: F) -> Result<(Project, Vec<Operation>), Refusal>
     where
         F: FnOnce(&mut Project, Instant) -> Result<Vec<Operation>, Refusal> + Send,
     {
         let mut transaction = self.pool.begin().await?;
         let mut project = lock(&mut transaction, id, which).await?;
+        if let Which::Recoverable { room: Some(organization) } = which {
+            must_have_room(&mut transaction, organization, false).await?;
+        }
         let now = self.clock.now();
         let suspension = project.settle(now, &self.timing);
         let operations = change(&mut project, now)?;
@@ -35,9 +41,16 @@ impl Store {
         Ok((project, operations))
     }
 
-    /// A new project with its first operations.
-    pub async fn insert(&self, project: &Project, operations: &[Operation]) -> Result<(), Refusal> {
+    /// A new project with its first operations, if its organisation has room for it.
+    pub async fn insert(
+        &self,
+        project: &Project,
+        operations: &[Operation],
+        organization: &Organization,
+        deleted_count: bool,
+    ) -> Result<(), Refusal> {
         let mut transaction = self.pool.begin().await?;
+        must_have_room(&mut transaction, organization, deleted_count).await?;
         insert_projects(&mut transaction, std::slice::from_ref(project)).await?;
         write_journals(&mut transaction, std::slice::from_ref(project)).await?;
         insert_operations(&mut transaction, &operations.iter().collect::<Vec<_>>()).await?;
@@ -55,10 +68,10 @@ impl Store {
     }
 }
 
-async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Which) -> Result<Project, Refusal> {
+async fn lock(transaction: &mut Transaction<'_, Postgres>, id: &str, which: Which<'_>) -> Result<Project, Refusal> {
     let query = match which {
         Which::Live => sqlx::query_as("SELECT * FROM projects WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"),
-        Which::Recoverable => sqlx::query_as(
+        Which::Recoverable { .. } => sqlx::query_as(
             "SELECT * FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND purged_at IS NULL FOR UPDATE",
         ),
     };
@@ -77,7 +90,7 @@ pub(super) async fn insert_projects(connection: &mut PgConnection, projects: &[P
 pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE projects p SET
-             (name, updated_at, deleted_at, busy_until, history_retention_seconds, quota, settings,
+             (org_id, name, updated_at, deleted_at, busy_until, history_retention_seconds, quota, settings,
               default_min_cu, default_max_cu, default_suspend_seconds, default_pg_settings,
               endpoint_name, endpoint_min_cu, endpoint_max_cu, endpoint_suspend_seconds, endpoint_disabled,
               endpoint_settings, endpoint_updated_at, compute_state, compute_pending, compute_pending_due,
@@ -87,7 +100,7 @@ pub(super) async fn save(connection: &mut PgConnection, projects: &[Project]) ->
               modeled_from, compute_modeled, quota_due, quota_blocked_at, writes_refused, branch_name,
               branch_protected, default_branch_id, has_endpoint, endpoint_id, endpoint_created_at, objects_apart,
               apply_due, apply_cuts)
-           = (n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
+           = (n.org_id, n.name, n.updated_at, n.deleted_at, n.busy_until, n.history_retention_seconds, n.quota, n.settings,
               n.default_min_cu, n.default_max_cu, n.default_suspend_seconds, n.default_pg_settings,
               n.endpoint_name, n.endpoint_min_cu, n.endpoint_max_cu, n.endpoint_suspend_seconds, n.endpoint_disabled,
               n.endpoint_settings, n.endpoint_updated_at, n.compute_state, n.compute_pending, n.compute_pending_due,

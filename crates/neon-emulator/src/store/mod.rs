@@ -9,13 +9,16 @@ mod keys;
 mod lock;
 mod objects;
 mod operations;
+mod organizations;
 mod places;
 mod projects;
 mod records;
+mod room;
 mod seeding;
 mod setup;
 mod size_limit;
 mod sweeping;
+mod transfers;
 mod usage;
 
 pub use backing::Backing;

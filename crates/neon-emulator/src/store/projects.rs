@@ -11,6 +11,7 @@ use crate::model::{Project, Quota, Refusal};
 /// What a page of the list of projects is asked for with.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
+    pub org_id: String,
     pub limit: i64,
     /// Id of the last project of the page before.
     pub cursor: Option<String>,
@@ -24,6 +25,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ProjectRecord {
     pub id: String,
+    pub org_id: String,
     pub name: String,
     pub created_at: Instant,
     /// Still recoverable; what is gone for good is in no list.
@@ -71,7 +73,8 @@ impl Store {
 
     /// One page, found by index however deep it lies. The place of a deleted project is still a place.
     pub async fn page(&self, page: &Page, now: Instant) -> Result<Vec<Project>, Refusal> {
-        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE ");
+        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE org_id = ");
+        query.push_bind(&page.org_id).push(" AND ");
         match page.deleted_since {
             Some(since) => {
                 query.push("deleted_at IS NOT NULL AND purged_at IS NULL AND deleted_at >= ").push_bind(since)
@@ -125,7 +128,7 @@ impl Store {
     /// Every live project, and those that were deleted since then.
     pub async fn inventory(&self, deleted_since: Instant) -> Result<Vec<ProjectRecord>, Refusal> {
         let records = sqlx::query_as(
-            "SELECT id, name, created_at, deleted_at, quota FROM projects
+            "SELECT id, org_id, name, created_at, deleted_at, quota FROM projects
              WHERE deleted_at IS NULL OR (purged_at IS NULL AND deleted_at >= $1) ORDER BY created_at, id",
         )
         .bind(deleted_since)
@@ -134,12 +137,13 @@ impl Store {
         Ok(records)
     }
 
-    pub async fn count_deleted(&self) -> Result<i64, Refusal> {
-        let count =
-            sqlx::query_scalar("SELECT count(*) FROM projects WHERE deleted_at IS NOT NULL AND purged_at IS NULL")
-                .fetch_one(&self.pool)
+    /// Live projects by the ids of their organisations.
+    pub async fn counts(&self) -> Result<HashMap<String, i64>, Refusal> {
+        let counts: Vec<(String, i64)> =
+            sqlx::query_as("SELECT org_id, count(*) FROM projects WHERE deleted_at IS NULL GROUP BY org_id")
+                .fetch_all(&self.pool)
                 .await?;
-        Ok(count)
+        Ok(counts.into_iter().collect())
     }
 
     pub async fn count_live(&self) -> Result<i64, Refusal> {

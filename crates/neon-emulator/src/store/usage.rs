@@ -5,7 +5,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use super::Store;
 use super::records::records;
 use crate::clock::Instant;
-use crate::model::{HourOfUse, Project, Refusal, Silence};
+use crate::model::{HourOfUse, Move, Project, Refusal, Silence};
 
 /// Writes what the changes of these projects left in their journals.
 pub(super) async fn write_journals(connection: &mut PgConnection, projects: &[Project]) -> sqlx::Result<()> {
@@ -48,11 +48,19 @@ pub struct Consumer {
     /// In the order of time.
     pub hours: Vec<HourOfUse>,
     pub silences: Vec<Silence>,
+    /// In the order of time.
+    pub moves: Vec<Move>,
 }
 
 /// Which projects a page of the consumption history is about.
 #[derive(Debug, Default)]
 pub struct Consumers<'a> {
+    /// Those of this organisation; of all, if absent.
+    pub org_id: Option<&'a str>,
+    /// And those that were in it later than this.
+    pub left_since: Option<Instant>,
+    /// Deleted ones too.
+    pub with_deleted: bool,
     pub limit: i64,
     /// Id of the last project of the page before.
     pub cursor: Option<&'a str>,
@@ -61,7 +69,7 @@ pub struct Consumers<'a> {
 }
 
 impl Store {
-    /// A page of live projects, newest first, brought to the present.
+    /// A page of projects, newest first, brought to the present.
     pub async fn consumers(&self, page: &Consumers<'_>, now: Instant) -> Result<Vec<Project>, Refusal> {
         let mut connection = self.pool.acquire().await?;
         self.consumers_within(&mut connection, page, now).await
@@ -74,6 +82,7 @@ impl Store {
         let ids: Vec<&str> = projects.iter().map(|project| project.id.as_str()).collect();
         let mut hours = hours_of_use(&mut snapshot, &ids, from).await?;
         let mut silences = silences(&mut snapshot, &ids, from).await?;
+        let moves = self.moves(&mut snapshot, &ids).await?;
         snapshot.commit().await?;
         // What bringing them to the present has found is not written yet.
         hours.extend(projects.iter().flat_map(|project| project.journal.hours.values().cloned()));
@@ -82,6 +91,7 @@ impl Store {
         let of = |project: Project| Consumer {
             hours: hours.iter().filter(|hour| hour.project_id == project.id).cloned().collect(),
             silences: silences.iter().filter(|silence| silence.project_id == project.id).cloned().collect(),
+            moves: moves.iter().filter(|step| step.project_id == project.id).cloned().collect(),
             project,
         };
         Ok(projects.into_iter().map(of).collect())
@@ -93,15 +103,27 @@ impl Store {
         page: &Consumers<'_>,
         now: Instant,
     ) -> Result<Vec<Project>, Refusal> {
-        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM projects WHERE deleted_at IS NULL");
-        if let Some(cursor) = page.cursor {
-            let (created_at, id) = self.place(cursor).await?;
-            query.push(" AND (created_at, id) < (").push_bind(created_at).push(", ").push_bind(id).push(")");
+        let place = match page.cursor {
+            Some(cursor) => Some(self.place(cursor).await?),
+            None => None,
+        };
+        let left = left_since(connection, page).await?;
+        let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM ((");
+        push_page(&mut query, page, place.as_ref());
+        if let Some(org_id) = page.org_id {
+            query.push(" AND org_id = ").push_bind(org_id);
         }
-        if let Some(ids) = page.ids {
-            query.push(" AND id = ANY (").push_bind(ids).push(")");
+        push_order(&mut query, page);
+        // By themselves, so that the others are found by index.
+        if !left.is_empty() {
+            query.push(") UNION ALL (");
+            push_page(&mut query, page, place.as_ref());
+            query.push(" AND org_id IS DISTINCT FROM ").push_bind(page.org_id);
+            query.push(" AND id = ANY (").push_bind(left).push(")");
+            push_order(&mut query, page);
         }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(page.limit);
+        query.push(")) p");
+        push_order(&mut query, page);
         let mut projects: Vec<Project> = query.build_query_as().fetch_all(connection).await?;
         for project in &mut projects {
             project.settle(now, &self.timing);
@@ -120,6 +142,35 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// Projects that have left the organisation since the page's moment.
+async fn left_since(connection: &mut PgConnection, page: &Consumers<'_>) -> sqlx::Result<Vec<String>> {
+    let (Some(org_id), Some(since)) = (page.org_id, page.left_since) else { return Ok(Vec::new()) };
+    sqlx::query_scalar(
+        "SELECT DISTINCT project_id FROM transfers WHERE source_org_id = $1 AND has_moved AND ended_at >= $2",
+    )
+    .bind(org_id)
+    .bind(since)
+    .fetch_all(connection)
+    .await
+}
+
+fn push_page(query: &mut QueryBuilder<Postgres>, page: &Consumers<'_>, place: Option<&(Instant, String)>) {
+    query.push("SELECT * FROM projects WHERE purged_at IS NULL");
+    if !page.with_deleted {
+        query.push(" AND deleted_at IS NULL");
+    }
+    if let Some((created_at, id)) = place {
+        query.push(" AND (created_at, id) < (").push_bind(*created_at).push(", ").push_bind(id.clone()).push(")");
+    }
+    if let Some(ids) = page.ids {
+        query.push(" AND id = ANY (").push_bind(ids).push(")");
+    }
+}
+
+fn push_order(query: &mut QueryBuilder<Postgres>, page: &Consumers<'_>) {
+    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(page.limit);
 }
 
 async fn hours_of_use(connection: &mut PgConnection, ids: &[&str], from: Instant) -> sqlx::Result<Vec<HourOfUse>> {

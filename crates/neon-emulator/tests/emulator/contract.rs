@@ -1,7 +1,9 @@
 //! Every route once, in a form that has as many fields as possible. The validation is in the caller.
 
+use neon_emulator::{DEFAULT_ORG, Organization};
 use serde_json::json;
 
+use crate::organizations::{OTHER, two};
 use crate::support::TestEmulator;
 
 #[tokio::test]
@@ -49,6 +51,35 @@ async fn every_route_answers_as_the_contract_says() {
     api.delete(&path).await.ok(200);
     api.get("/projects?recoverable=true").await.ok(200);
     api.act(&format!("{path}/recover")).await.ok(200);
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn every_call_about_organisations_answers_as_the_contract_says() {
+    let test = TestEmulator::with(two()).await;
+    let (person, created) = (test.person(), test.api.create("moved").await);
+    let of_source = format!("/organizations/{DEFAULT_ORG}");
+    let keys = format!("{of_source}/api_keys");
+    for path in ["/users/me", "/users/me/organizations", "/api_keys", &of_source, &keys] {
+        person.get(path).await.ok(200);
+    }
+    person.get(&format!("/projects?org_id={DEFAULT_ORG}")).await.ok(200);
+    person.get(&format!("/regions?org_id={OTHER}")).await.ok(200);
+    let key = person.post(&keys, json!({"key_name": "one", "project_id": created.id()})).await.ok(200);
+    person.delete(&format!("{keys}/{}", key["id"])).await.ok(200);
+
+    let transfer = format!("{of_source}/projects/transfer");
+    let batch = json!({"destination_org_id": OTHER, "project_ids": [created.id()]});
+    test.api.post(&transfer, batch.clone()).await.refused(404);
+    test.emulator.set_integration(created.id(), Some("github")).await.unwrap();
+    person.get(&format!("/projects?org_id={DEFAULT_ORG}")).await.ok(200);
+    person.post(&transfer, batch.clone()).await.ok(422);
+    test.emulator.set_integration(created.id(), None).await.unwrap();
+    test.emulator.put_organization(&Organization::new(OTHER).holding(0)).await.unwrap();
+    person.post(&transfer, batch.clone()).await.ok(406);
+    test.emulator.put_organization(&Organization::new(OTHER)).await.unwrap();
+    person.post(&transfer, batch).await.ok(200);
+    person.get(&created.path()).await.ok(200);
     test.finish().await;
 }
 

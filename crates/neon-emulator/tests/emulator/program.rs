@@ -163,6 +163,35 @@ async fn secrets_come_from_files_and_not_only_from_the_command_line() {
     fs::remove_dir_all(program.stop()).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn organisations_keys_and_switches_are_set_from_the_start() {
+    let state = format!("ne_{:016x}", rand::random::<u64>());
+    let url = database_url();
+    let arguments = [
+        ["--database-url", &url],
+        ["--state-database", &state],
+        ["--organization", "org-free-1:Free users:agent-free:1"],
+        ["--organization", "org-paid-2:Paying users:agent-paid"],
+        ["--api-key", "napi_paid@org-paid-2"],
+        ["--api-key", "napi_me@person"],
+        ["--unknown", "foreign-status=403"],
+    ];
+    let program = Program::start(folder(), &arguments.concat());
+    crate::support::tls();
+    let ask = async |key: &str, path: &str| {
+        let url = format!("http://{}/api/v2{path}", program.api);
+        let answer = reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    let (_, mine) = ask("napi_me", "/users/me/organizations").await;
+    let names: Vec<&str> =
+        mine["organizations"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Free users", "Paying users"]);
+    assert_eq!(ask("napi_paid", "/organizations/org-free-1").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(ask("napi_local", "/projects").await.0, StatusCode::UNAUTHORIZED, "others are given");
+    fs::remove_dir_all(program.stop()).unwrap();
+}
+
 #[test]
 fn what_cannot_be_right_is_named_with_what_to_write_instead() {
     let folder = folder();
@@ -172,6 +201,10 @@ fn what_cannot_be_right_is_named_with_what_to_write_instead() {
         (["--faults", &broken], "holds no faults: write {\"rules\""),
         (["--region", "mars-1"], "there is no region mars-1: choose one of aws-us-east-1"),
         (["--time-scale", "NaN"], "write a number that is 0 or more"),
+        (["--organization", "org-a:A:huge"], "choose one of free, agent-free, launch, scale, agent-paid"),
+        (["--api-key", "napi_a@org-nowhere"], "a key belongs to the organisation org-nowhere, which there is not"),
+        (["--unknown", "speed=3"], "choose one of quota-patch-merges"),
+        (["--unknown", "foreign-status=200"], "an HTTP status from 400 to 599"),
         (["--database-url-file", &broken], "given twice, as a text and by a file: keep one of them"),
         (["--api-key-file", "/none/here"], "cannot read /none/here"),
     ] {

@@ -1,7 +1,7 @@
 //! Creating, changing, deleting and recovering projects.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use neon_emulator::{Config, Unknowns};
+use neon_emulator::{Config, DEFAULT_ORG, Organization, Unknowns};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -200,22 +200,28 @@ async fn passwords_that_are_not_stored_cannot_be_revealed() {
 
 #[tokio::test]
 async fn personal_keys_must_name_the_organisation() {
-    let unknowns = Unknowns { personal_keys: true, ..Unknowns::default() };
-    let test = TestEmulator::with(Config { unknowns, ..config() }).await;
-    let refusal = test.api.get("/projects").await.refused(400);
+    let test = TestEmulator::start().await;
+    let person = test.person();
+    let refusal = person.get("/projects").await.refused(400);
     assert_eq!(refusal, "org_id is required, you can find it on your organization settings page");
-    test.api.get(&format!("/projects?org_id={}", test.config.org_id)).await.ok(200);
+    person.get(&format!("/projects?org_id={DEFAULT_ORG}")).await.ok(200);
+    person.post("/projects", json!({"project": {}})).await.refused(400);
+    person.create_as(json!({"org_id": DEFAULT_ORG})).await;
     test.finish().await;
 }
 
 #[tokio::test]
 async fn the_limit_of_the_plan_is_kept() {
-    let test = TestEmulator::with(Config { projects_limit: Some(1), ..config() }).await;
+    let organizations = vec![Organization::new(DEFAULT_ORG).holding(1)];
+    let test = TestEmulator::with(Config { organizations, ..config() }).await;
     let created = test.api.create("the only one").await;
     let refused = test.api.post("/projects", json!({"project": {"name": "one too many"}})).await.ok(422);
     assert_eq!(refused["code"], "PROJECTS_LIMIT_EXCEEDED");
+    assert_eq!(refused["message"], "user projects limit of 1 exceeded, got 1");
     test.api.delete(&created.path()).await.ok(200);
     test.api.create("in its place").await;
+    let back = test.api.act(&format!("{}/recover", created.path())).await.ok(422);
+    assert_eq!(back["code"], "PROJECTS_LIMIT_EXCEEDED", "its place is taken");
     test.finish().await;
 }
 

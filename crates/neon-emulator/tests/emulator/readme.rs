@@ -1,8 +1,9 @@
 //! The README's calls, as they are written there: a reader who pastes them gets what it says.
 
+use neon_emulator::{Config, Key, Organization};
 use reqwest::Method;
 
-use crate::support::{KEY, TestEmulator, tls};
+use crate::support::{KEY, PERSONAL_KEY, TestEmulator, config, tls};
 
 const README: &str = include_str!("../../README.md");
 
@@ -10,6 +11,8 @@ const README: &str = include_str!("../../README.md");
 struct Call {
     method: Method,
     url: String,
+    /// With the key of the person rather than that of the organisation.
+    is_personal: bool,
     body: Option<String>,
 }
 
@@ -23,12 +26,12 @@ fn calls() -> Vec<Call> {
             if word != "curl" {
                 continue;
             }
-            let mut call = Call { method: Method::GET, url: String::new(), body: None };
+            let mut call = Call { method: Method::GET, url: String::new(), is_personal: false, body: None };
             // The next command, or what reads its answer, ends it.
             while let Some(word) = words.next_if(|word| !["curl", "psql", "|"].contains(&word.as_str())) {
                 match word.as_str() {
                     "-X" => call.method = words.next().unwrap().parse().unwrap(),
-                    "-H" => drop(words.next()),
+                    "-H" => call.is_personal |= words.next().is_some_and(|header| header.ends_with("napi_me")),
                     "-d" => {
                         call.body = words.next();
                         if call.method == Method::GET {
@@ -68,7 +71,12 @@ fn words(block: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_call_of_the_readme_is_answered() {
     tls();
-    let emulator = TestEmulator::start().await;
+    let emulator = TestEmulator::with(Config {
+        organizations: vec![Organization::new("org-free-1"), Organization::new("org-paid-2")],
+        api_keys: vec![Key::of_organization(KEY, "org-free-1"), Key::personal(PERSONAL_KEY)],
+        ..config()
+    })
+    .await;
     let api = emulator.emulator.api_url();
     let switches = api.replace("/api/v2", "/_emulator");
     let calls = calls();
@@ -76,13 +84,13 @@ async fn every_call_of_the_readme_is_answered() {
     let project = emulator.emulator.create_project("quiet-hill", None).await.unwrap();
     for call in calls {
         // While the network is cut, the calls that put it right are those under /_emulator.
-        let url = call.url.replace("$NEON_API_HOST", &api).replace("$E", &switches);
+        let url = call.url.replace("$NEON_API_HOST", &api).replace("$API", &api).replace("$E", &switches);
         // A smaller fleet shows as much.
         let body = call.body.as_deref().unwrap_or_default().replace("300000", "300");
         let body = body.replace("quiet-hill-12345678", &project);
         let request = reqwest::Client::new()
             .request(call.method.clone(), &url)
-            .bearer_auth(KEY)
+            .bearer_auth(if call.is_personal { PERSONAL_KEY } else { KEY })
             .header("content-type", "application/json")
             .body(body.clone());
         let answer = request.send().await.unwrap();

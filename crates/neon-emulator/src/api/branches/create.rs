@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{name_must_be_free, not_emulated};
 use crate::api::extract::Body;
-use crate::api::new_endpoint::{EndpointOptions, EndpointType};
+use crate::api::new_endpoint::{EndpointOptions, EndpointType, endpoint_of_plan};
 use crate::api::projects::checks;
 use crate::api::{ApiError, Context, shapes};
 use crate::clock::Instant;
@@ -76,11 +76,8 @@ pub async fn create(
     Body(mut request): Body<CreateRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     request.check()?;
-    for endpoint in &request.endpoints {
-        checks::suspend_timeout_of_plan(endpoint.options.suspend_timeout_seconds, &context.config)?;
-    }
     let endpoint = request.endpoint()?;
-    must_be_within_limit(&context, &project_id).await?;
+    must_be_within_plan(&context, &project_id, endpoint.as_ref()).await?;
     if let Some(name) = &request.branch.name {
         name_must_be_free(&context, &project_id, name, None).await?;
     }
@@ -108,11 +105,19 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(created(&context, &branch, &objects, &operations))))
 }
 
-/// The plan's limit of branches, the root branch included.
-async fn must_be_within_limit(context: &Context, project_id: &str) -> Result<(), Refusal> {
-    let Some(limit) = context.config.branches_limit else { return Ok(()) };
-    let branches = context.store.views(project_id, context.clock.now()).await?.len();
-    if branches < limit {
+/// The plan's limit of branches, the root branch included, and what it allows an endpoint.
+async fn must_be_within_plan(
+    context: &Context,
+    project_id: &str,
+    endpoint: Option<&NewEndpoint>,
+) -> Result<(), Refusal> {
+    let branches = context.store.views(project_id, context.clock.now()).await?;
+    let Some(root) = branches.first() else { return Ok(()) };
+    if let Some(endpoint) = endpoint {
+        endpoint_of_plan(context, root, endpoint)?;
+    }
+    let of_plan = || context.organizations.plan_of(&root.org_id).most_branches();
+    if branches.len() < context.config.branches_limit.unwrap_or_else(of_plan) {
         return Ok(());
     }
     Err(Refusal::LimitExceeded("BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded".into()))

@@ -2,7 +2,7 @@
 
 use super::granularity::Granularity;
 use crate::api::shapes::time;
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::model::{History, Used, overlap};
 
 /// Whole numbers for one frame. The fractions of a frame are in the next one, so that sums are those of the counters.
@@ -23,7 +23,6 @@ pub struct Frame {
     pub retained: i64,
     /// For how much of the frame there was a project, in hours.
     pub hours: f64,
-    pub hours_of_month: f64,
 }
 
 impl Frame {
@@ -43,11 +42,16 @@ pub fn frames(history: &History<'_>, granularity: Granularity, from: Instant, to
     let mut start = from;
     while start < to && start < history.as_of {
         let end = granularity.end(start);
-        let exists = overlap((history.project.created_at, history.as_of), (start, end));
-        if let Some((from, to)) = exists {
-            let before = sum;
-            sum += history.between(start, end);
-            frames.push(frame(history, (start, end), (before, sum), (to - from).as_seconds_f64() / 3_600.0));
+        let before = sum;
+        let mut hours = 0.0;
+        for (from, to) in history.spans.iter().filter_map(|span| overlap(*span, (start, end))) {
+            if let Some((born, known)) = overlap((history.project.created_at, history.as_of), (from, to)) {
+                sum += history.between(from, to);
+                hours += (known - born).as_seconds_f64() / 3_600.0;
+            }
+        }
+        if hours > 0.0 {
+            frames.push(frame(history, (start, end), (before, sum), hours));
         }
         start = end;
     }
@@ -57,7 +61,6 @@ pub fn frames(history: &History<'_>, granularity: Granularity, from: Instant, to
 fn frame(history: &History<'_>, (start, end): (Instant, Instant), (before, after): (Used, Used), hours: f64) -> Frame {
     let whole = |of: fn(&Used) -> f64| (of(&after) + 1e-6) as i64 - (of(&before) + 1e-6) as i64;
     let written_bytes = after.written_bytes - before.written_bytes;
-    let month = clock::period_end(start) - clock::period_start(start);
     let size = history.size_at(end);
     let retention_hours = f64::from(history.project.history_retention_seconds) / 3_600.0;
     Frame {
@@ -71,6 +74,5 @@ fn frame(history: &History<'_>, (start, end): (Instant, Instant), (before, after
         synthetic_size: history.project.synthetic(size),
         retained: (written_bytes as f64 * retention_hours / hours.max(retention_hours).max(1.0)) as i64,
         hours,
-        hours_of_month: month.as_seconds_f64() / 3_600.0,
     }
 }

@@ -22,12 +22,12 @@ const fn metric(name: &'static str, of: fn(&Frame) -> i64) -> Metric {
     Metric { name, of }
 }
 
-/// What one project with one branch cannot have is zero.
+/// What one project with one branch cannot have is zero. Those that are called after a month are byte-hours.
 const V2: [Metric; 8] = [
     metric("compute_unit_seconds", |frame| frame.compute_seconds),
-    metric("root_branch_bytes_month", |frame| portion(frame.size, frame.hours / frame.hours_of_month)),
+    metric("root_branch_bytes_month", |frame| portion(frame.size, frame.hours)),
     metric("child_branch_bytes_month", |_| 0),
-    metric("instant_restore_bytes_month", |frame| portion(frame.retained, frame.hours / frame.hours_of_month)),
+    metric("instant_restore_bytes_month", |frame| portion(frame.retained, frame.hours)),
     metric("public_network_transfer_bytes", |frame| frame.transfer_bytes),
     metric("private_network_transfer_bytes", |_| 0),
     metric("extra_branches_month", |_| 0),

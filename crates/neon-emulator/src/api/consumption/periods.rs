@@ -7,10 +7,7 @@ use super::frames::frames;
 use super::query::Request;
 use crate::api::shapes::time;
 use crate::clock::{self, Instant};
-use crate::model::{History, mix};
-
-/// As the account's `subscription_type`.
-const PLAN: &str = "scale_v3";
+use crate::model::{History, Organization, mix};
 
 pub fn periods(history: &History<'_>, request: &Request, now: Instant) -> Vec<Value> {
     let mut periods: Vec<(Instant, Vec<Value>)> = Vec::new();
@@ -25,14 +22,13 @@ pub fn periods(history: &History<'_>, request: &Request, now: Instant) -> Vec<Va
             None => periods.push((start, vec![shape])),
         }
     }
-    let org_id = &history.project.org_id;
-    periods.into_iter().map(|(start, frames)| period(org_id, start, frames, now)).collect()
+    periods.into_iter().map(|(start, frames)| period(&request.organization, start, frames, now)).collect()
 }
 
-fn period(org_id: &str, start: Instant, frames: Vec<Value>, now: Instant) -> Value {
+fn period(organization: &Organization, start: Instant, frames: Vec<Value>, now: Instant) -> Value {
     let mut period = json!({
-        "period_id": period_id(org_id, start),
-        "period_plan": PLAN,
+        "period_id": period_id(&organization.id, start),
+        "period_plan": organization.plan.name(),
         "period_start": time(start),
         "consumption": frames,
     });

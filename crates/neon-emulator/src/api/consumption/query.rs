@@ -4,9 +4,13 @@ use axum::http::StatusCode;
 
 use super::granularity::Granularity;
 use super::metrics::{Metric, Version};
+use crate::api::access::organization_meant;
 use crate::api::extract::limit;
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
+use crate::keys::Caller;
+use crate::model::{Organization, Plan};
+use crate::unknowns::Unknowns;
 
 const MOST_PROJECTS: usize = 100;
 /// The first of March 2024: Neon has nothing older.
@@ -21,6 +25,7 @@ pub struct Request {
     pub to: Instant,
     pub metrics: Vec<Metric>,
     pub version: Version,
+    pub organization: Organization,
     pub project_ids: Option<Vec<String>>,
     pub limit: i64,
     pub cursor: Option<String>,
@@ -31,6 +36,7 @@ impl Request {
         pairs: &[(String, String)],
         version: Version,
         context: &Context,
+        caller: &Caller,
         now: Instant,
     ) -> Result<Self, ApiError> {
         let one =
@@ -39,9 +45,8 @@ impl Request {
             one(name).ok_or_else(|| ApiError::bad_request(format!("the query parameter {name} is required")))
         };
         let org_id = if version == Version::V2 { Some(required("org_id")?) } else { one("org_id") };
-        if org_id.is_some_and(|org_id| org_id != context.config.org_id) {
-            return Err(ApiError::not_found("organization"));
-        }
+        let organization = organization_meant(context, caller, org_id)?;
+        must_have_history(organization.plan, &context.config.unknowns)?;
         let granularity = Granularity::named(required("granularity")?)
             .ok_or_else(|| ApiError::bad_request("granularity must be hourly, daily or monthly"))?;
         let (from, to) = (time("from", required("from")?)?, time("to", required("to")?)?);
@@ -56,6 +61,7 @@ impl Request {
             to: if context.config.unknowns.consumption_cuts_last_frame { granularity.start(to) } else { to },
             metrics: version.metrics(&list(pairs, "metrics"))?,
             version,
+            organization,
             project_ids: (!project_ids.is_empty()).then_some(project_ids),
             limit: limit(page.map_err(|_| ApiError::bad_request("limit must be a number from 1 to 100"))?, 10, 100)?,
             cursor: one("cursor").map(Into::into),
@@ -75,6 +81,15 @@ impl Request {
         }
         Ok(())
     }
+}
+
+fn must_have_history(plan: Plan, unknowns: &Unknowns) -> Result<(), ApiError> {
+    match plan {
+        Plan::Free => {}
+        Plan::AgentFree if unknowns.agent_free_has_no_consumption => {}
+        _ => return Ok(()),
+    }
+    Err(ApiError::new(StatusCode::FORBIDDEN, "consumption history is not available on your plan"))
 }
 
 fn time(name: &str, text: &str) -> Result<Instant, ApiError> {

@@ -1,7 +1,7 @@
 //! Bounds of what clients may set, as in Neon's OpenAPI document.
 
 use crate::config::Config;
-use crate::model::{Quota, Refusal};
+use crate::model::{Plan, Quota, Refusal};
 
 const LONGEST_RETENTION_SECONDS: i32 = 2_592_000;
 const LONGEST_SUSPEND_SECONDS: i64 = 604_800;
@@ -63,11 +63,30 @@ pub fn suspend_timeout(seconds: Option<i64>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the plan of this configuration allows the timeout; Neon's default is always allowed.
-pub fn suspend_timeout_of_plan(seconds: Option<i64>, config: &Config) -> Result<(), Refusal> {
-    match (seconds, config.shortest_suspend_seconds) {
-        (Some(seconds @ 1..), Some(shortest)) if seconds < shortest => {
-            Err(Refusal::Precondition("suspend interval is too short for your plan"))
+/// Whether a plan allows what an endpoint would have. Neon's defaults, which are taken where nothing is given, are allowed.
+pub fn endpoint_of_plan(
+    suspend_seconds: Option<i64>,
+    max_cu: Option<f64>,
+    plan: Plan,
+    config: &Config,
+) -> Result<(), Refusal> {
+    if let Some(seconds) = suspend_seconds {
+        let is_too_short = config.shortest_suspend_seconds.is_some_and(|shortest| (1..shortest).contains(&seconds));
+        if is_too_short || !plan.allows_suspend_after(seconds) {
+            return Err(Refusal::Precondition("suspend interval is too short for your plan"));
+        }
+    }
+    if max_cu.is_some_and(|cu| cu > plan.most_cu()) {
+        return Err(Refusal::Precondition("autoscaling limit is too high for your plan"));
+    }
+    Ok(())
+}
+
+/// Whether a plan keeps history for so long.
+pub fn retention_of_plan(seconds: Option<i32>, plan: Plan) -> Result<(), Refusal> {
+    match seconds {
+        Some(seconds) if seconds > plan.longest_history() => {
+            Err(Refusal::Precondition("history retention is too long for your plan"))
         }
         _ => Ok(()),
     }

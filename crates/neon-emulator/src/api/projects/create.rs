@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::checks;
 use super::settings::{EndpointDefaults, Settings};
+use crate::api::access::organization_meant;
 use crate::api::extract::Body;
 use crate::api::shapes::{self, Detail};
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
 use crate::connection_string::Login;
-use crate::model::{Objects, Operation, Project, Refusal};
+use crate::keys::Caller;
+use crate::model::{Objects, Operation, Organization, Project, Refusal};
 use crate::regions;
 
 #[derive(Debug, Deserialize)]
@@ -50,31 +52,18 @@ struct NewBranch {
 
 pub async fn create(
     State(context): State<Arc<Context>>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<CreateRequest>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    if request.project.org_id.as_ref().is_some_and(|org_id| *org_id != context.config.org_id) {
-        return Err(ApiError::not_found("organization"));
-    }
-    must_be_within_limit(&context).await?;
-    let timeout =
-        request.project.default_endpoint_settings.as_ref().and_then(|settings| settings.suspend_timeout_seconds);
-    checks::suspend_timeout_of_plan(timeout, &context.config)?;
+    let organization = organization_meant(&context, &caller, request.project.org_id.as_deref())?;
     let now = context.clock.now();
-    let mut project = request.project.into_row(&context, now)?;
+    let mut project = request.project.into_row(&context, &organization, now)?;
     project.database_id = context.store.next_database_ids(1).await?.pop().unwrap_or_default();
     let operations = project.create(now, &context.timing);
     project.settle(now, &context.timing);
-    context.store.insert(&project, &operations).await?;
+    let deleted_count = context.config.unknowns.deleted_count_towards_limit;
+    context.store.insert(&project, &operations, &organization, deleted_count).await?;
     Ok((StatusCode::CREATED, Json(created(&context, &project, &operations, now))))
-}
-
-async fn must_be_within_limit(context: &Context) -> Result<(), Refusal> {
-    let Some(limit) = context.config.projects_limit else { return Ok(()) };
-    let mut count = context.store.count_live().await?;
-    if context.config.unknowns.deleted_count_towards_limit {
-        count += context.store.count_deleted().await?;
-    }
-    if count < limit { Ok(()) } else { Err(Refusal::ProjectsLimit(limit)) }
 }
 
 impl NewProject {
@@ -88,16 +77,30 @@ impl NewProject {
         checks::identifier("database name", branch.and_then(|b| b.database_name.as_deref()))
     }
 
-    fn into_row(self, context: &Context, now: Instant) -> Result<Project, Refusal> {
+    fn check_plan(&self, context: &Context, organization: &Organization) -> Result<(), Refusal> {
+        let plan = organization.plan;
+        let defaults = self.default_endpoint_settings.as_ref();
+        let suspend_seconds = defaults.and_then(|defaults| defaults.suspend_timeout_seconds);
+        let max_cu = defaults.and_then(|defaults| defaults.autoscaling_limit_max_cu).or(self.autoscaling_limit_max_cu);
+        checks::endpoint_of_plan(suspend_seconds, max_cu, plan, &context.config)?;
+        checks::retention_of_plan(self.history_retention_seconds, plan)
+    }
+
+    fn into_row(self, context: &Context, organization: &Organization, now: Instant) -> Result<Project, Refusal> {
         self.check()?;
+        let is_in_plan = self.check_plan(context, organization);
         let region_id = self.region_id.unwrap_or_else(|| context.config.default_region.clone());
         regions::must_be_known(&region_id)?;
-        let mut project = Project::virgin(&context.config.org_id, region_id, now);
+        if !organization.allows_region(&region_id) {
+            return Err(Refusal::Invalid(format!("region {region_id} is not supported")));
+        }
+        let mut project = Project::virgin(&organization.id, region_id, now);
         project.name = self.name.unwrap_or_else(|| project.id.clone());
         project.pg_version = self.pg_version.unwrap_or(project.pg_version);
         checks::pg_version(project.pg_version)?;
         project.store_passwords = self.store_passwords.unwrap_or(true);
-        project.history_retention_seconds = self.history_retention_seconds.unwrap_or(project.history_retention_seconds);
+        let usual_retention = project.history_retention_seconds.min(organization.plan.longest_history());
+        project.history_retention_seconds = self.history_retention_seconds.unwrap_or(usual_retention);
         let branch = self.branch.unwrap_or_default();
         project.branch_name = branch.name.unwrap_or(project.branch_name);
         project.role_name = branch.role_name.unwrap_or(project.role_name);
@@ -106,6 +109,7 @@ impl NewProject {
         defaults.autoscaling_limit_min_cu = defaults.autoscaling_limit_min_cu.or(self.autoscaling_limit_min_cu);
         defaults.autoscaling_limit_max_cu = defaults.autoscaling_limit_max_cu.or(self.autoscaling_limit_max_cu);
         defaults.apply(&mut project)?;
+        is_in_plan?;
         project.endpoint_takes_defaults();
         self.settings.unwrap_or_default().apply(&mut project, false);
         Ok(project)

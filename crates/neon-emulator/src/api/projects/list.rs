@@ -6,15 +6,16 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::api::access::organization_meant;
 use crate::api::extract::{Parameters, limit};
 use crate::api::shapes;
 use crate::api::{ApiError, Context};
 use crate::clock::Instant;
 use crate::faults::Lies;
-use crate::keys::{Caller, KeyKind};
-use crate::model::{Project, Refusal};
+use crate::keys::Caller;
+use crate::model::{Organization, Project, Refusal};
 use crate::store::Page;
 
 const LARGEST_PAGE: i64 = 400;
@@ -34,21 +35,23 @@ pub async fn list(
     Extension(lies): Extension<Lies>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<Value>, ApiError> {
-    if caller.kind == KeyKind::Personal && parameters.org_id.is_none() {
-        return Err(ApiError::bad_request("org_id is required, you can find it on your organization settings page"));
-    }
-    if parameters.org_id.is_some_and(|org_id| org_id != context.config.org_id) {
-        return Err(ApiError::not_found("organization"));
-    }
+    let organization = organization_meant(&context, &caller, parameters.org_id.as_deref())?;
     let now = context.clock.now();
     let page = Page {
+        org_id: organization.id.clone(),
         limit: limit(parameters.limit, 10, LARGEST_PAGE)?,
         cursor: parameters.cursor.filter(|cursor| !cursor.is_empty()),
         search: parameters.search.filter(|search| !search.is_empty()),
         deleted_since: parameters.recoverable.unwrap_or(false).then(|| context.recoverable_since()),
     };
     let projects = visible(&context, page, &lies, now).await?;
-    Ok(Json(body(&context, &projects, &lies, now)))
+    let ids: Vec<String> = projects.iter().map(|project| project.id.clone()).collect();
+    let mut body = body(&context, &projects, &organization, &lies, now);
+    let integrations: Map<String, Value> =
+        context.store.integrations(&ids).await?.into_iter().map(|(id, one)| (id, json!([one]))).collect();
+    body["applications"] = integrations.clone().into();
+    body["integrations"] = integrations.into();
+    Ok(Json(body))
 }
 
 /// One page of what is not hidden. It is filled up, so that its length tells nothing.
@@ -71,12 +74,17 @@ async fn visible(context: &Context, page: Page, lies: &Lies, now: Instant) -> Re
     }
 }
 
-fn body(context: &Context, projects: &[Project], lies: &Lies, now: Instant) -> Value {
+fn body(context: &Context, projects: &[Project], organization: &Organization, lies: &Lies, now: Instant) -> Value {
     let window = TimeDelta::from_std(context.config.recovery_window).unwrap_or(TimeDelta::MAX);
     let (withheld, shown): (Vec<&Project>, Vec<&Project>) =
         projects.iter().partition(|project| lies.withhold(&project.id));
-    let items: Vec<Value> = shown.into_iter().map(|project| shapes::list_item(project, window, now)).collect();
-    let mut body = json!({"projects": items, "applications": {}, "integrations": {}});
+    let item = |project: &Project| {
+        let mut item = shapes::list_item(project, window, now);
+        item["org_name"] = organization.name.as_str().into();
+        item
+    };
+    let items: Vec<Value> = shown.into_iter().map(item).collect();
+    let mut body = json!({ "projects": items });
     if !withheld.is_empty() {
         body["unavailable_project_ids"] = withheld.iter().map(|project| project.id.as_str()).collect();
     }

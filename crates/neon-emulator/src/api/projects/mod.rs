@@ -30,7 +30,8 @@ pub async fn read(
     if context.config.unknowns.counters_stay_zero {
         project.forget_usage(context.clock.now());
     }
-    Ok(Json(json!({"project": shapes::project(&project, Detail::Read, context.clock.now())})))
+    let organization = context.organizations.get(&project.org_id).ok_or_else(|| ApiError::not_found("organization"))?;
+    Ok(Json(json!({"project": shapes::project(&project, Detail::Read(&organization), context.clock.now())})))
 }
 
 pub async fn delete(
@@ -73,7 +74,11 @@ pub async fn recover(
         project.recover(now);
         Ok(Vec::new())
     };
-    let (project, _) = context.store.change(&project_id, Which::Recoverable, change).await?;
+    let org_id = context.store.org_of_project(&project_id).await?.unwrap_or_default();
+    // What counts already needs no further place.
+    let room = context.organizations.get(&org_id).filter(|_| !context.config.unknowns.deleted_count_towards_limit);
+    let which = Which::Recoverable { room: room.as_ref() };
+    let (project, _) = context.store.change(&project_id, which, change).await?;
     let now = context.clock.now();
     let branches = context.store.views(&project_id, now).await?;
     Ok(Json(json!({

@@ -39,12 +39,14 @@ pub async fn update(
     let update = request.project;
     checks::project_name(update.name.as_deref())?;
     checks::retention(update.history_retention_seconds)?;
-    let timeout = update.default_endpoint_settings.as_ref().and_then(|settings| settings.suspend_timeout_seconds);
-    checks::suspend_timeout_of_plan(timeout, &context.config)?;
     update.settings.as_ref().map_or(Ok(()), Settings::check)?;
     let merges_quota = context.config.unknowns.quota_patch_merges;
     let timing = context.timing;
-    let change = |project: &mut Project, now| update.apply(project, merges_quota, now, &timing);
+    let change = |project: &mut Project, now| {
+        let is_in_plan = update.check_plan(&context, project);
+        let operations = update.apply(project, merges_quota, now, &timing)?;
+        is_in_plan.map(|()| operations)
+    };
     let (project, operations) = context.store.change(&project_id, Which::Live, change).await?;
     quotas::enforce_size(&context, &project).await;
     let now = context.clock.now();
@@ -55,6 +57,15 @@ pub async fn update(
 }
 
 impl ProjectUpdate {
+    fn check_plan(&self, context: &Context, project: &Project) -> Result<(), Refusal> {
+        let plan = context.organizations.plan_of(&project.org_id);
+        let defaults = self.default_endpoint_settings.as_ref();
+        let suspend_seconds = defaults.and_then(|defaults| defaults.suspend_timeout_seconds);
+        let max_cu = defaults.and_then(|defaults| defaults.autoscaling_limit_max_cu);
+        checks::endpoint_of_plan(suspend_seconds, max_cu, plan, &context.config)?;
+        checks::retention_of_plan(self.history_retention_seconds, plan)
+    }
+
     fn apply(
         self,
         project: &mut Project,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CREATION_SOURCE, PROVISIONER, set, time};
 use crate::clock::{self, Instant};
-use crate::model::Project;
+use crate::model::{Organization, Project};
 use crate::names;
 
 /// What Neon says where the billing period is not looked up.
@@ -15,14 +15,14 @@ const BRANCH_SIZE_LIMIT_MIB: i64 = 16_777_216;
 
 /// How much Neon tells about a whole project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// `GET /projects/{project_id}`: with owner and billing period.
-    Read,
+pub enum Detail<'a> {
+    /// `GET /projects/{project_id}`: with billing period and owner, which is this organisation.
+    Read(&'a Organization),
     /// The answer to a change: the billing period is the zero time, and there is no owner.
     Changed,
 }
 
-pub fn project(project: &Project, detail: Detail, now: Instant) -> Value {
+pub fn project(project: &Project, detail: Detail<'_>, now: Instant) -> Value {
     let mut shape = shared(project);
     shape["data_storage_bytes_hour"] = project.used_storage_byte_hours.into();
     shape["data_transfer_bytes"] = project.used_transfer_bytes.into();
@@ -32,11 +32,12 @@ pub fn project(project: &Project, detail: Detail, now: Instant) -> Value {
     shape["cpu_used_sec"] = project.compute_seconds(now).into();
     shape["consumption_period_start"] = ZERO_TIME.into();
     shape["consumption_period_end"] = ZERO_TIME.into();
-    if detail == Detail::Read {
+    if let Detail::Read(organization) = detail {
         shape["consumption_period_start"] = time(clock::period_start(now)).into();
         shape["consumption_period_end"] = time(clock::period_end(now)).into();
-        shape["owner"] = json!({"email": "owner@example.com", "name": project.org_id, "branches_limit": 5000,
-                                "subscription_type": "scale_v3"});
+        shape["owner"] = json!({"email": "owner@example.com", "name": organization.name,
+                                "branches_limit": organization.plan.most_branches(),
+                                "subscription_type": organization.plan.subscription_type()});
         set(&mut shape, "compute_last_active_at", project.last_active(now).map(time));
         shape["synthetic_storage_size"] = project.synthetic_size().into();
     }

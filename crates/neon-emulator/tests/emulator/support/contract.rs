@@ -8,7 +8,7 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 /// Objects that are used as they are, never as a part of a larger one, so that they can be closed.
-const CLOSED: [&str; 14] = [
+const CLOSED: [&str; 18] = [
     "ProjectListItem",
     "Project",
     "ProjectSettingsData",
@@ -23,6 +23,10 @@ const CLOSED: [&str; 14] = [
     "ConnectionDetails",
     "ConnectionParameters",
     "RegionResponse",
+    "Organization",
+    "CurrentUserInfoResponse",
+    "LimitsUnsatisfiedResponse",
+    "ProjectsWithIntegrationResponse",
 ];
 
 pub struct Contract {

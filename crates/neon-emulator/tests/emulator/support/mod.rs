@@ -11,10 +11,13 @@ pub use wait::eventually;
 use std::time::Duration;
 
 use chrono::{Datelike, TimeDelta};
-use neon_emulator::{Config, Emulator};
+use neon_emulator::{Config, DEFAULT_ORG, Emulator, Key};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+/// Of the first organisation.
 pub const KEY: &str = "napi_test";
+/// Of the person, who is in every organisation.
+pub const PERSONAL_KEY: &str = "napi_person";
 
 pub struct TestEmulator {
     pub emulator: Emulator,
@@ -39,6 +42,7 @@ pub fn config() -> Config {
         state_database: format!("ne_{:016x}", rand::random::<u64>()),
         operation_time_scale: 0.0,
         rate_limits: false,
+        api_keys: vec![Key::of_organization(KEY, DEFAULT_ORG), Key::personal(PERSONAL_KEY)],
         ..Config::new(database_url(), KEY)
     }
 }
@@ -54,6 +58,15 @@ impl TestEmulator {
         let test = Self { emulator, api, config };
         test.leave_the_end_of_the_month();
         test
+    }
+
+    /// A client with another key.
+    pub fn with_key(&self, key: &str) -> Api {
+        Api::new(&self.emulator.api_url(), key)
+    }
+
+    pub fn person(&self) -> Api {
+        self.with_key(PERSONAL_KEY)
     }
 
     /// Usage begins anew with each month, which would surprise a test that counts it.
