@@ -79,7 +79,7 @@ async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Resu
         Command::NewIdentity { yes: true, again } => {
             let id = ledger.new_identity(again, &By::cli()).await?;
             Ok(output::remark(&format!(
-                "This is installation {id} now. The original recovers within two minutes; run `flotilla ledger repair` there."
+                "This is installation {id} now. If its original has gone into safe mode because of it, that hands out again within two minutes; run `flotilla ledger repair` there."
             ))?)
         }
         Command::GiveBack(given) => give_back(&repair_of(config, open).await?, given).await,
@@ -112,7 +112,7 @@ async fn give_back(repair: &Repair, given: Given) -> Result<()> {
 
 async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
     let report = repair.run(options.apply, &By::cli()).await?;
-    print(&report, options.apply)?;
+    print(&report, options)?;
     if options.end && !options.anyway && is_unfinished(&report, options.apply) {
         bail!(
             "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
@@ -130,7 +130,8 @@ fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
     !is_repaired || !report.decisions.is_empty()
 }
 
-fn print(report: &RepairReport, applied: bool) -> Result<()> {
+fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
+    let applied = options.apply;
     let (given, rebuilt) = match applied {
         true => ("Given back to their owners", "Rebuilt with their owners"),
         false => ("Would be given back to their owners", "Would be rebuilt with their owners"),
@@ -147,7 +148,13 @@ fn print(report: &RepairReport, applied: bool) -> Result<()> {
         "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID`.",
         report.unused
     ))?;
-    if !applied {
+    if report.unknown > 0 {
+        output::result(&format!(
+            "Projects that this ledger does not know, without a sign of use: {}. They stay; each waits for a decision on the screen Problems.",
+            report.unknown
+        ))?;
+    }
+    if !applied && !options.end {
         output::remark("Nothing was changed. Run it with --apply to do it, and with --end when all is settled.")?;
     }
     Ok(())

@@ -9,9 +9,9 @@ use std::{
 
 use engine::EngineSettings;
 use neon_emulator::{Cut, Fault, Rule};
-use reqwest::StatusCode;
-use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -85,6 +85,81 @@ async fn mark_of(world: &World) -> String {
     world.ledger.installation().await.unwrap().mark_project_id.unwrap()
 }
 
+/// The restored ledger shows nothing of this that is not as it was.
+async fn pass_for_the_original(world: &World, settings: &str) {
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    ledger.execute(AssertSqlSafe(format!("UPDATE installation SET {settings}"))).await.unwrap();
+}
+
+/// Claims of the last moment before the process is killed: Neon has heard of none. Then the ledger is restored to before them.
+async fn lose_the_last_moment(world: &World, server: Server, backup: &str) -> BTreeSet<String> {
+    world.emulator.faults().add(Rule::new(Fault::status(503)).on("PATCH", "/projects/{project_id}"));
+    let held = claims(&server, ["late-1", "late-2"]).await;
+    server.end_without_signing_off().await;
+    restore(world, backup).await;
+    world.emulator.faults().clear();
+    held
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_the_last_moment_before_a_kill_go_to_nobody_else_when_the_ledger_is_restored() {
+    // A dump comes into another database; a recovery to a point in time into the same one, on a new timeline.
+    for place in ["mark_place = mark_place", "mark_place = ledger_place()"] {
+        let (world, server) = marked(marking_every(30)).await;
+        let backup = back_up(&world).await;
+        let held = lose_the_last_moment(&world, server, &backup).await;
+        pass_for_the_original(&world, place).await;
+        let server = world.serve_with(marking_every(1)).await;
+        assert_noticed(&world, &server, &held).await;
+        let evidence = world.ledger.safe_mode().await.unwrap().unwrap().evidence;
+        assert!(evidence.contains("restored, moved or failed over"), "{place}: {evidence}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_the_restored_ledger_does_not_know_is_not_deleted_by_itself() {
+    let mut quick = marking_every(1);
+    quick.findings.quarantine = 1.0;
+    quick.findings.grace = 0.05;
+    let (world, server) = marked(marking_every(1)).await;
+    let backup = back_up(&world).await;
+    let before: BTreeSet<String> = world.living_on_neon().await.into_iter().map(|project| project.id).collect();
+    // The pool that the backup has is used up, so the others are made after it.
+    for owner in ["late-1", "late-2", "late-3"] {
+        project_of(&server, owner).await;
+    }
+    server.until_available(POOL).await;
+    let made: Vec<String> = world
+        .living_on_neon()
+        .await
+        .into_iter()
+        .map(|project| project.id)
+        .filter(|project| !before.contains(project))
+        .collect();
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(quick).await;
+    until("safe mode has settled", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
+    })
+    .await;
+    let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
+    assert!(words.contains("Projects that this ledger does not know, without a sign of use"), "{words}");
+    assert!(ledger_command(&world, &["repair", "--end", "--anyway"]).await.0);
+    let orphans = async || {
+        let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+        let told = "SELECT timeline::text FROM findings WHERE kind = 'orphan' AND status = 'needs_operator'";
+        sqlx::query_scalar::<_, String>(told).fetch_all(&mut ledger).await.unwrap()
+    };
+    until("all are left to a person", || async { made.len() > 1 && orphans().await.len() >= made.len() }).await;
+    let living: BTreeSet<String> = world.living_on_neon().await.into_iter().map(|project| project.id).collect();
+    assert!(made.iter().all(|project| living.contains(project)), "{made:?}");
+    let told = orphans().await;
+    assert!(told.iter().all(|one| one.contains("before this ledger was found to be old")), "{told:?}");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_after_the_newest_mark_is_seen_on_neon_when_the_ledger_was_restored_without_it() {
     let (world, server) = marked(marking_every(10)).await;
@@ -96,6 +171,8 @@ async fn a_claim_after_the_newest_mark_is_seen_on_neon_when_the_ledger_was_resto
     until_told(&world, &held).await;
     server.end_without_signing_off().await;
     restore(&world, &backup).await;
+    // As after a disk was put back to a snapshot.
+    pass_for_the_original(&world, "mark_place = ledger_place(), mark_incarnation = ledger_incarnation()").await;
     world.emulator.faults().clear();
     let server = world.serve_with(marking_every(10)).await;
     assert_noticed(&world, &server, &held).await;
@@ -253,6 +330,52 @@ async fn safe_mode_does_not_end_with_work_left_unless_it_shall_all_the_same() {
     assert!(is_done && words.contains("Safe mode is over"), "{words}");
     assert!(!is_in_safe_mode(&world).await);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_owner_gives_up_in_safe_mode_is_settled() {
+    let (world, server, project) = with_a_forgotten_claim("ada").await;
+    assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
+    assert_eq!(project_of(&server, "ada").await, project);
+    let (_, claim) = server.claim("ada").await;
+    let path = format!("/api/v1/databases/{}/release", claim["database"]["id"].as_str().unwrap());
+    assert!(server.api(Method::POST, &path).json(&json!({})).send().await.unwrap().status().is_success());
+    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
+    assert!(is_done && words.contains("Safe mode is over") && !words.contains("Nothing was changed"), "{words}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_shows_and_changes_nothing_of_the_original() {
+    let (world, server) = marked(marking_every(1)).await;
+    let (_, claim) = server.claim("ada").await;
+    let id = claim["database"]["id"].as_str().unwrap().to_owned();
+    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
+    assert!(!is_done && words.contains("a process of this ledger is running"), "{words}");
+    server.stop().await;
+    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
+    assert!(is_done, "{words}");
+    let copy = world.serve_with(marking_every(1)).await;
+    let (status, again) = copy.claim("ada").await;
+    assert_eq!((status, &again["connection_omitted"]), (StatusCode::OK, &json!("copied")), "{again}");
+    assert!(again["connection"].is_null(), "{again}");
+    let quota = json!({ "logical_size_bytes": 1_073_741_824_i64, "reason": "bigger" });
+    for (method, action, body) in [
+        (Method::PATCH, "quota", quota),
+        (Method::POST, "suspend", json!({})),
+        (Method::POST, "resume", json!({})),
+        (Method::POST, "rotate-password", json!({ "reason": "it leaked" })),
+        (Method::POST, "credentials", json!({ "reason": "they asked" })),
+        (Method::POST, "release", json!({})),
+    ] {
+        let answer = copy.api(method, &format!("/api/v1/databases/{id}/{action}")).json(&body).send().await.unwrap();
+        let (status, words) = (answer.status(), answer.text().await.unwrap());
+        assert!(
+            status == StatusCode::CONFLICT && words.contains("this ledger was copied"),
+            "{action}: {status} {words}"
+        );
+    }
+    copy.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -146,6 +146,10 @@ impl Inner {
             );
             return self.notice(&why).await;
         }
+        if !installation.is_stopped && !installation.is_same_incarnation {
+            let why = "Flotilla did not stop in order, and its ledger has been restored, moved or failed over since: what was claimed last before that may be missing, and may have left no sign on Neon.";
+            return self.notice(why).await;
+        }
         match installation.is_in_its_place {
             true => Ok(()),
             false => self.ledger.wait_after_move(self.settle_seconds()).await,

@@ -49,6 +49,8 @@ pub struct RepairReport {
     pub decisions: Vec<String>,
     /// Withheld databases without any sign that somebody used them. A release looks into each.
     pub unused: usize,
+    /// Projects that the ledger does not know, without any sign that somebody used them. They stay, and wait on the screen *Problems*.
+    pub unknown: usize,
 }
 
 /// Why a repair ended early. What was given back by then stays so; run it again.
@@ -80,7 +82,12 @@ impl Repair {
                 continue;
             }
             let owner = match tag {
-                Tag::Nobody => continue,
+                Tag::Nobody => {
+                    if row.is_none() {
+                        report.tell_unknown(item);
+                    }
+                    continue;
+                }
                 Tag::Owner(owner) => owner,
                 Tag::Somebody => {
                     if row.as_ref().is_none_or(|row| row.state != DatabaseState::Claimed) {
@@ -168,7 +175,10 @@ impl Repair {
                 let outcome = self.give_back(found, &row, apply, by).await?;
                 report.note(outcome, line, |report| &mut report.given_back);
             }
-            Some(row) if row.state == DatabaseState::Claimed && row.owner_id.as_deref() == Some(&found.owner.id) => {}
+            // One that they have given up is deleted when safe mode is over.
+            Some(row)
+                if matches!(row.state, DatabaseState::Claimed | DatabaseState::Releasing)
+                    && row.owner_id.as_deref() == Some(&found.owner.id) => {}
             Some(row) => {
                 let held = row.owner_id.map(|owner| format!(" by {owner}")).unwrap_or_default();
                 report.decide(format!(
@@ -299,6 +309,20 @@ impl RepairReport {
         match refused {
             None => list(self).push(line),
             Some(why) => self.decide(format!("{line}: {why}")),
+        }
+    }
+
+    /// A project of this installation without a row and without an owner in its name.
+    fn tell_unknown(&mut self, item: &ProjectItem) {
+        let made = item.created_at.map(|at| at + OWN_ACTIVITY);
+        match item.last_active_at.filter(|at| made.is_none_or(|made| *at > made)) {
+            Some(at) => self.decide(format!(
+                "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems.",
+                item.id,
+                at.format("%Y-%m-%d %H:%M"),
+                how_to_give(&item.id)
+            )),
+            None => self.unknown += 1,
         }
     }
 

@@ -57,6 +57,8 @@ pub enum ConnectionOmitted {
     OtherClient,
     /// The database was given up.
     Released,
+    /// The database belongs to the installation from which this ledger was copied.
+    Copied,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +97,7 @@ impl Ledger {
             r#"WITH claim AS (
                  SELECT c.*, p.name AS pool,
                         CASE WHEN c.released_at IS NOT NULL THEN 'released'
+                             WHEN EXISTS (SELECT FROM databases WHERE id = c.database_id AND origin = 'copied') THEN 'copied'
                              WHEN c.client IS DISTINCT FROM $2 THEN 'other_client'
                              WHEN c.served_at <= now() - make_interval(hours => $3) THEN 'expired' END AS omitted
                  FROM claims AS c JOIN pools AS p ON p.id = c.pool_id
@@ -222,6 +225,7 @@ impl From<ClaimRecord> for Claim {
     fn from(record: ClaimRecord) -> Self {
         let sealed_credentials = match (record.omitted.as_deref(), record.sealed_credentials) {
             (None, Some(sealed)) => Ok(sealed),
+            (Some("copied"), _) => Err(ConnectionOmitted::Copied),
             (Some("released"), _) => Err(ConnectionOmitted::Released),
             (Some("other_client"), _) => Err(ConnectionOmitted::OtherClient),
             _ => Err(ConnectionOmitted::Expired),

@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{By, DueChange, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, DueChange, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
 use crate::state::State;
 use fleet_types::{DatabaseState, Time};
 
@@ -153,6 +153,7 @@ impl Ledger {
     /// `NotFound`, `Conflict` when the database is not claimed.
     pub async fn request_password_reset(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Rotate its password").await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State" FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
@@ -197,6 +198,7 @@ impl Ledger {
 }
 
 async fn claimed_credentials(db: &mut PgConnection, id: Uuid, what: &str) -> Result<StoredCredentials, LedgerError> {
+    refuse_copied(db, id, "Ask for its credentials").await?;
     let row = sqlx::query!(
         r#"SELECT d.pool_id, p.name AS pool, d.state AS "state: State", d.neon_project_id, d.neon_branch_id, d.neon_endpoint_id, d.role_name,
                   d.sealed_credentials, coalesce(d.credentials_verified_at, d.available_at) AS verified_at, d.credentials_changed_at

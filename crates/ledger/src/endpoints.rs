@@ -3,7 +3,9 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event};
+use super::{
+    By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event, origin::refuse_copied,
+};
 use crate::state::State;
 use fleet_types::EndpointAction;
 
@@ -17,6 +19,7 @@ impl Ledger {
     /// `NotFound`, `Conflict` when the database is not claimed.
     pub async fn request_endpoint_action(&self, id: Uuid, action: EndpointAction, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Suspend or resume it").await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State", observed_endpoint_state FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
@@ -60,6 +63,7 @@ impl Ledger {
             return Err(LedgerError::Invalid { field: "seconds", message });
         }
         let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Change its suspend timeout").await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id

@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{SafeMode, SafeModeReason};
+use fleet_types::{SafeMode, SafeModeReason, Time};
 
 /// Rows that are withheld by one statement.
 const BATCH: i64 = 5_000;
@@ -22,6 +22,8 @@ pub struct Installation {
     pub mark_project_id: Option<String>,
     /// The ledger is where it was when Neon last had its mark.
     pub is_in_its_place: bool,
+    /// It is the ledger that it was then, neither restored nor failed over since.
+    pub is_same_incarnation: bool,
     /// Neon has had a mark of this ledger.
     pub was_marked: bool,
     pub in_safe_mode: bool,
@@ -38,6 +40,7 @@ impl Ledger {
         Ok(sqlx::query_as!(
             Installation,
             r#"SELECT id, mark_project_id, coalesce(mark_place = ledger_place(), false) AS "is_in_its_place!",
+                      coalesce(mark_incarnation = ledger_incarnation(), mark_place = ledger_place(), false) AS "is_same_incarnation!",
                       mark_confirmed_at IS NOT NULL AS "was_marked!", safe_mode_since IS NOT NULL AS "in_safe_mode!",
                       stopped_at IS NOT NULL AS "is_stopped!",
                       coalesce(extract(epoch FROM (SELECT max(renewed_at) FROM proofs) - mark_confirmed_at), 0)::float8 AS "unconfirmed_seconds!"
@@ -129,7 +132,8 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn record_mark(&self, project_id: &str) -> Result<(), LedgerError> {
         sqlx::query!(
-            "UPDATE installation SET mark_project_id = $1, mark_confirmed_at = now(), mark_place = CASE WHEN hands_out THEN ledger_place() ELSE mark_place END",
+            "UPDATE installation SET mark_project_id = $1, mark_confirmed_at = now(), mark_place = CASE WHEN hands_out THEN ledger_place() ELSE mark_place END,
+                    mark_incarnation = CASE WHEN hands_out THEN ledger_incarnation() ELSE mark_incarnation END",
             project_id
         )
         .execute(&self.db)
@@ -158,7 +162,7 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn settle(&self) -> Result<bool, LedgerError> {
         let done = sqlx::query!(
-            "UPDATE installation SET hands_out = true, settles_at = NULL, mark_place = ledger_place(),
+            "UPDATE installation SET hands_out = true, settles_at = NULL, mark_place = ledger_place(), mark_incarnation = ledger_incarnation(),
                     safe_mode_reason = CASE WHEN safe_mode_since IS NOT NULL THEN 'older' END
              WHERE NOT hands_out AND settles_at <= now()"
         )
@@ -175,10 +179,12 @@ impl Ledger {
     pub async fn enter_safe_mode(&self, evidence: &str, settle_seconds: f64, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let was =
-            sqlx::query!("SELECT safe_mode_since FROM installation FOR NO KEY UPDATE").fetch_one(&mut *tx).await?;
+            sqlx::query!("SELECT safe_mode_since, CASE WHEN safe_mode_since IS NOT NULL THEN safe_mode_evidence END AS safe_mode_evidence FROM installation FOR NO KEY UPDATE")
+                .fetch_one(&mut *tx)
+                .await?;
         let row = sqlx::query!(
             r#"UPDATE installation
-               SET hands_out = false, settles_at = now() + make_interval(secs => $1), mark_due_at = now(),
+               SET hands_out = false, settles_at = now() + make_interval(secs => $1), mark_due_at = now(), forgot_until = now(),
                    -- Who reads a foreign mark again, after Neon had a new one of ours, is not alone.
                    safe_mode_reason = CASE WHEN mark_confirmed_at > safe_mode_since THEN 'second' ELSE coalesce(safe_mode_reason, 'older') END,
                    -- A safe mode that had settled begins anew: what was made since is withheld too.
@@ -194,10 +200,12 @@ impl Ledger {
             tell(&mut tx, "installation.safe_mode", after, by).await?;
         }
         tx.commit().await?;
-        tracing::error!(
-            evidence,
-            "safe mode: this ledger may not know who owns what; nothing is deleted, and nothing that was available is handed out"
-        );
+        if was.safe_mode_evidence.as_deref() != Some(evidence) {
+            tracing::error!(
+                evidence,
+                "safe mode: this ledger may not know who owns what; nothing is deleted, and nothing that was available is handed out"
+            );
+        }
         self.withhold_all(by).await
     }
 
@@ -258,6 +266,19 @@ impl Ledger {
         .await?)
     }
 
+    /// Whether this ledger may have handed out a project made at this time without knowing it any more.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may_have_forgotten(&self, made_at: Time) -> Result<bool, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT coalesce($1 <= forgot_until + interval '1 minute', false) AS "may!" FROM installation"#,
+            made_at
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
     /// Why nothing is deleted, if so; for the pages.
     ///
     /// # Errors
@@ -291,9 +312,15 @@ impl Ledger {
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
-            return Err(LedgerError::Conflict(String::from(
-                "There is no safe mode to be ended, or it is not settled yet whether a second ledger is running. Look at the screen Problems.",
-            )));
+            let is_on = sqlx::query_scalar!(r#"SELECT safe_mode_since IS NOT NULL AS "is_on!" FROM installation"#)
+                .fetch_one(&mut *tx)
+                .await?;
+            return Err(LedgerError::Conflict(String::from(match is_on {
+                true => {
+                    "Safe mode goes on: it is not settled yet whether a second ledger is running. Try again in two minutes; the screen Problems says how it stands."
+                }
+                false => "There is no safe mode to be ended.",
+            })));
         }
         tell(&mut tx, "installation.safe_mode_ended", json!({ "safe_mode": null }), by).await?;
         Ok(tx.commit().await?)
@@ -304,12 +331,17 @@ impl Ledger {
     /// that it was copied `again`.
     ///
     /// # Errors
-    /// `Conflict` when databases would be abandoned.
+    /// `Conflict` when databases would be abandoned, or a process is running that hands them out.
     pub async fn new_identity(&self, again: bool, by: &By) -> Result<String, LedgerError> {
         let own = self.databases_under_given_id().await?;
         if own > 0 && !again {
             return Err(LedgerError::Conflict(format!(
                 "Nothing was changed: this ledger has an id of its own already, and {own} databases under it, which nobody would look after any more. Add --again only if it was copied from the installation with that id."
+            )));
+        }
+        if self.is_handing_out().await? {
+            return Err(LedgerError::Conflict(String::from(
+                "Nothing was changed: a process of this ledger is running and hands out databases, so this is no copy at rest. If it is one all the same, stop its processes, wait ten seconds, and run this again.",
             )));
         }
         sqlx::query!("UPDATE installation SET safe_mode_since = now(), safe_mode_reason = 'second', hands_out = false")
@@ -324,7 +356,8 @@ impl Ledger {
         let row = sqlx::query!(
             r#"WITH old AS (SELECT id FROM installation)
                UPDATE installation
-               SET id = left(md5(gen_random_uuid()::text), 8), mark_project_id = NULL, mark_made_at = NULL, mark_confirmed_at = NULL, mark_place = ledger_place(), mark_due_at = now(), id_given_at = now(),
+               SET id = left(md5(gen_random_uuid()::text), 8), mark_project_id = NULL, mark_made_at = NULL, mark_confirmed_at = NULL, mark_place = ledger_place(), mark_incarnation = ledger_incarnation(),
+                   mark_due_at = now(), id_given_at = now(),
                    hands_out = true, settles_at = NULL, safe_mode_since = NULL, safe_mode_reason = NULL, safe_mode_evidence = NULL
                RETURNING id, (SELECT id FROM old) AS "was!""#
         )
@@ -333,6 +366,17 @@ impl Ledger {
         tell(&mut tx, "installation.new_identity", json!({ "id": row.id, "was": row.was }), by).await?;
         tx.commit().await?;
         Ok(row.id)
+    }
+
+    /// Whether a process goes on with this ledger, and nothing keeps it from handing out.
+    async fn is_handing_out(&self) -> Result<bool, LedgerError> {
+        let is_alive = !self.signs_of_life().await?.is_over;
+        let may = sqlx::query_scalar!(
+            r#"SELECT hands_out AND safe_mode_since IS NULL AND stopped_at IS NULL AS "may!" FROM installation"#
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(is_alive && may)
     }
 
     async fn databases_under_given_id(&self) -> Result<i64, LedgerError> {

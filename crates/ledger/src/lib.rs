@@ -33,6 +33,7 @@ mod lookup;
 mod neon_status;
 mod observations;
 mod operators;
+mod origin;
 mod owners;
 mod policies;
 mod pool_events;

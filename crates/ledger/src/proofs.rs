@@ -307,12 +307,30 @@ impl Ledger {
         let seen = sqlx::query!(
             r#"SELECT i.mark_confirmed_at IS NOT NULL AND i.hands_out
                         AND NOT EXISTS (SELECT FROM proofs WHERE renewed_at > now() - make_interval(secs => $1)) AS "is_unproven!",
-                      (SELECT count(*) FROM databases WHERE state = 'available' AND available_order <= i.doubtful_up_to) AS "doubtful!"
+                      (SELECT count(*) FROM databases WHERE state = 'available' AND available_order <= i.doubtful_up_to) AS "doubtful!",
+                      NOT i.hands_out AND i.safe_mode_since IS NULL AS "is_moved!", i.settles_at
                FROM installation AS i"#,
             ALIVE_SECONDS
         )
         .fetch_one(&self.db)
         .await?;
+        if seen.is_moved {
+            return Ok(Some(Problem {
+                level: StatusLevel::Warning,
+                text: String::from(
+                    "Nothing is handed out: the ledger is in another place than before, and another one may run beside it.",
+                ),
+                since: None,
+                doing: match seen.settles_at {
+                    Some(at) => format!(
+                        "If nobody else writes the mark on Neon until {} UTC, databases are handed out again.",
+                        at.format("%H:%M:%S")
+                    ),
+                    None => String::from("The mark on Neon is read."),
+                },
+                href: String::from("/engine"),
+            }));
+        }
         let (text, doing) = match (seen.is_unproven, seen.doubtful) {
             (true, _) => (
                 String::from("Nothing is handed out: it is not certain yet that this ledger is the newest."),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
 use crate::state::State;
 use fleet_types::{DatabaseState, Quota, QuotaChange, Time, bytes, duration};
 
@@ -34,6 +34,7 @@ impl Ledger {
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Change its quota").await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
                       quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
 use crate::state::State;
 use fleet_types::{DatabaseState, text};
 
@@ -68,18 +68,14 @@ impl Ledger {
     /// Also `Conflict` when it was looked into and has been claimed meanwhile.
     pub async fn release_cleared(&self, id: Uuid, clearance: Option<Clearance>, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Release it").await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: State", owner_id, origin FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            r#"SELECT pool_id, state AS "state: State", owner_id FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id
         )
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
-        if row.origin == "copied" {
-            return Err(LedgerError::Conflict(String::from(
-                "This database belongs to the installation from which this ledger was copied. Release it there.",
-            )));
-        }
         match row.state.0 {
             DatabaseState::Releasing if clearance == Some(Clearance::Anyway) => {
                 clear_deletion(&mut tx, id, row.pool_id, by).await?;

@@ -28,6 +28,10 @@ impl Inner {
             let why = "As many projects as may be were deleted by the engine within 24 hours; the next waits.";
             return Ok(Some(Step::Postponed(String::from(why), TOMORROW)));
         }
+        if self.ledger.may_have_forgotten(project.created_at).await? {
+            let why = "It was made before this ledger was found to be old: somebody may have been told its connection since, and has not used it yet. Compare with your platform's records.";
+            return Ok(Some(Step::Handed(String::from(why), None)));
+        }
         if let Some(at) = self.foreign_activity(project, due.probed_at) {
             let why = format!(
                 "It was active at {} UTC, after it had been made: somebody may use it.",
