@@ -109,7 +109,7 @@ async fn claims_of_the_last_moment_before_a_kill_go_to_nobody_else_when_the_ledg
         let backup = back_up(&world).await;
         let held = lose_the_last_moment(&world, server, &backup).await;
         pass_for_the_original(&world, place).await;
-        let server = world.serve_with(marking_every(1)).await;
+        let server = world.serve_with(marking_every(4)).await;
         assert_noticed(&world, &server, &held).await;
         let evidence = world.ledger.safe_mode().await.unwrap().unwrap().evidence;
         assert!(evidence.contains("restored, moved or failed over"), "{place}: {evidence}");
