@@ -365,7 +365,6 @@ async fn a_copy_shows_and_changes_nothing_of_the_original() {
         (Method::POST, "suspend", json!({})),
         (Method::POST, "resume", json!({})),
         (Method::POST, "rotate-password", json!({ "reason": "it leaked" })),
-        (Method::POST, "credentials", json!({ "reason": "they asked" })),
         (Method::POST, "release", json!({})),
     ] {
         let answer = copy.api(method, &format!("/api/v1/databases/{id}/{action}")).json(&body).send().await.unwrap();

@@ -24,10 +24,10 @@ const CALL_DEADLINE: Duration = Duration::from_secs(20);
 const LEASE_SECONDS: f64 = 240.0;
 const OPERATIONS: u32 = 200;
 /// Looks that came to nothing until a person is asked.
-const TRIES: i32 = 6;
+pub(super) const TRIES: i32 = 6;
 /// A compute that was woken sleeps again after five minutes.
 const WHILE_AWAKE: Backoff = Backoff { base_seconds: 30.0, cap_seconds: 30.0, counts: false };
-const AFTER_A_FAILURE: Backoff = Backoff { base_seconds: 15.0, cap_seconds: 300.0, counts: true };
+pub(super) const AFTER_A_FAILURE: Backoff = Backoff { base_seconds: 15.0, cap_seconds: 300.0, counts: true };
 const LATER: Backoff = Backoff { base_seconds: 15.0, cap_seconds: 60.0, counts: false };
 
 enum Verdict {

@@ -8,6 +8,7 @@ use crate::{
     Inner,
     contents::{LookError, contents},
     explain::NEAR,
+    look::{AFTER_A_FAILURE, TRIES},
 };
 use fleet_types::Time;
 use ledger::{Backoff, DueFinding, LedgerError};
@@ -44,6 +45,10 @@ impl Inner {
             Ok(None) => None,
             Ok(Some(what)) => Some(Step::Handed(format!("{what} It may hold somebody's data."), None)),
             Err(LookError::Neon(error)) if error.is_worth_retrying() => Some(Step::Failed(error)),
+            // Slow today is not used: a person is asked when it stays so.
+            Err(error) if error.is_passing() && due.attempts + 1 < TRIES => {
+                Some(Step::Postponed(error.to_string(), AFTER_A_FAILURE))
+            }
             Err(error) => Some(Step::Handed(
                 format!("It could not be looked into, so it is not proven to be empty: {error}"),
                 None,
