@@ -44,7 +44,13 @@ impl Engine {
 
 impl Inner {
     async fn sign_off(&self) -> Result<(), LedgerError> {
+        let signed_off = self.stop_handing_out().await;
+        // It could open what others seal until here.
         self.ledger.unregister_keys(self.replica).await?;
+        signed_off
+    }
+
+    async fn stop_handing_out(&self) -> Result<(), LedgerError> {
         if !self.ledger.give_up_proof().await? {
             return Ok(());
         }

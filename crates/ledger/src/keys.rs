@@ -11,6 +11,8 @@ use fleet_types::{KeyReport, KeyStatus, KeyUse, Problem, StatusLevel, grouped};
 
 /// How long credentials of a deleted database are kept: as long as Neon can recover it, and a day in which that is noticed.
 const KEPT_DAYS: i32 = 8;
+/// A process that goes on tells its keys more often than this.
+const TOLD_LATELY_SECONDS: f64 = 10.0;
 /// Holders that have told nothing for so long are forgotten.
 const FORGOTTEN_AFTER_HOURS: i32 = 24;
 /// Keys that are told of.
@@ -105,6 +107,13 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn renew_keys(&self, held: &HeldKeys<'_>) -> Result<Option<String>, LedgerError> {
         let mut tx = self.db.begin().await?;
+        let was_told_lately = sqlx::query_scalar!(
+            r#"SELECT coalesce((SELECT told_at > now() - make_interval(secs => $2) FROM key_holders WHERE replica = $1), false) AS "was!""#,
+            held.replica,
+            TOLD_LATELY_SECONDS
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         tell_keys(&mut tx, held).await?;
         tx.commit().await?;
         let seen = sqlx::query!(
@@ -112,7 +121,8 @@ impl Ledger {
         )
         .fetch_one(&self.db)
         .await?;
-        if seen.agreed.is_none() || seen.agreed == seen.sealing_key {
+        // After the ledger was away, whoever comes first does not speak for the others.
+        if !was_told_lately || seen.agreed.is_none() || seen.agreed == seen.sealing_key {
             return Ok(seen.sealing_key);
         }
         let mut tx = self.db.begin().await?;
