@@ -26,6 +26,9 @@ pub async fn clear_server() {
     }
 }
 
+/// PostgreSQL's code for one of two statements that wait for each other.
+const DEADLOCK: &str = "40P01";
+
 /// Connections of our own to the ledger.
 #[derive(Clone)]
 pub struct Behind(PgPool);
@@ -46,8 +49,16 @@ impl Behind {
         behind
     }
 
+    /// The engine changes the same rows, in an order of its own: whom PostgreSQL lets go of a deadlock tries again.
     pub async fn run(&self, sql: &str) -> u64 {
-        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.0).await.unwrap().rows_affected()
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.0).await {
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DEADLOCK) && tries < 10 => {}
+                done => return done.unwrap().rows_affected(),
+            }
+        }
     }
 
     pub async fn run_all(&self, sql: &str) {
