@@ -54,7 +54,11 @@ async fn cleaned(state: &AppState, uri: &Uri, is_signed_in: bool) -> Result<Opti
     for (name, value) in pairs(uri) {
         let keeps = match name.as_str() {
             foreign if FOREIGN.contains(&foreign) => None,
-            pasted if TYPED.contains(&pasted) => typed(state, &value, is_signed_in).await?,
+            // A look-up says that it could not read the text; a filter without it would be none.
+            pasted if TYPED.contains(&pasted) => match typed(state, &value, is_signed_in).await? {
+                None if pasted != "q" => Some(String::from(REMOVED)),
+                text => text,
+            },
             "next" if uri.path() == path::SIGN_IN => page_after(state, &value).await?,
             ours if is_word(ours) => Some(if is_word(&value) { value.clone() } else { String::from(REMOVED) }),
             _ => None,

@@ -112,6 +112,7 @@ async fn what_is_the_very_id_of_an_owner_is_found_whatever_it_looks_like() {
         let html = page.text().await.unwrap();
         assert!(location.as_deref() == Some(&record) || html.contains(&record), "{owner}: {location:?}");
     }
+    assert_eq!(world.ledger.violations().await.unwrap(), [], "an id is no credential that stands unsealed");
     server.stop().await;
 }
 
@@ -128,7 +129,7 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
             format!("/databases?state=claimed&text={uri}&sort=size"),
             "/databases?state=claimed&text=ep-cool-lake-12345678&sort=size",
         ),
-        (format!("/databases?text=pgpassword%3D{PASSWORD}"), "/databases"),
+        (format!("/databases?text=pgpassword%3D{PASSWORD}"), "/databases?text=removed"),
         (format!("/databases?pool=password%3D{PASSWORD}&sort=size"), "/databases?pool=removed&sort=size"),
         (format!("/databases?state={uri}&after=-12.00ff"), "/databases?state=removed&after=-12.00ff"),
         (format!("/?password%3A{PASSWORD}=1"), "/"),
@@ -141,7 +142,7 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
         }
     }
     for (next, cleaned) in [
-        (format!("/databases?text=password%3D{PASSWORD}"), "/sign-in?next=%2Fdatabases"),
+        (format!("/databases?text=password%3D{PASSWORD}"), "/sign-in?next=%2Fdatabases%3Ftext%3Dremoved"),
         (format!("/databases?pool={uri}"), "/sign-in?next=%2Fdatabases%3Fpool%3Dremoved"),
         (format!("password:{PASSWORD}"), "/sign-in"),
     ] {

@@ -33,6 +33,7 @@ async fn a_release_that_neon_refuses_is_shown_with_the_reason_and_not_repeated_a
     assert_eq!(detail.events.iter().filter(|event| event.kind == "database.release_refused").count(), 1);
     let deletions = || world.emulator.stats().count("DELETE", "/projects/{project_id}");
     assert_eq!(deletions(), 1, "asked once; asking at once again changes nothing");
+    assert_eq!(world.ledger.violations().await.unwrap(), [], "nothing is broken by that");
 
     let operator = server.sign_in(Role::Operator).await;
     let page = |path: String| {

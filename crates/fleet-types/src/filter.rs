@@ -3,7 +3,7 @@
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseRow, DatabaseState, QueryReader, Time};
+use super::{DatabaseRow, DatabaseState, QueryReader, Time, text::EMAIL_LENGTH};
 
 /// In which order the databases stand. Always descending, ties broken by id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ impl DatabaseQuery {
             pool: query.text(&["pool"], 32),
             plan: query.text(&["plan"], 32),
             region: query.text(&["region"], 64),
-            text: query.text(&["text"], 200),
+            text: query.text(&["text"], *EMAIL_LENGTH.end()),
             blocked: query.flag("blocked"),
             storage_percent: query
                 .number(&["storage_percent", "storage"], 80..=1_000)

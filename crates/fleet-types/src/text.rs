@@ -1,7 +1,8 @@
 //! The rules for texts that people and programs write, the same for console, API and command line, and how such a text is shown.
 //!
 //! Control characters (C0, C1, so ANSI sequences too) and line separators are refused everywhere. What nobody sees is refused where
-//! a text tells one thing from another (ids, e-mail addresses), and made visible where it is only read.
+//! a text tells one thing from another (ids, e-mail addresses), and made visible where it is only read. What has the form of a credential is no
+//! reason: reasons stand in the history, which many may read. (An id may look like one; it is what the platform says it is.)
 
 use std::ops::RangeInclusive;
 
@@ -23,6 +24,10 @@ pub enum TextError {
     Invisible,
     #[error("Write an e-mail address.")]
     NoAddress,
+    #[error(
+        "It holds what looks like a password, a key or a connection string, and would be kept readable. Leave that out."
+    )]
+    Secret,
 }
 
 /// What names one thing: an owner, a project, a pool. Trimmed.
@@ -55,17 +60,18 @@ pub fn label(text: &str, length: RangeInclusive<usize>) -> Result<String, TextEr
 /// Why something is done. Trimmed; may have several lines, which end in `\n` however they came.
 ///
 /// # Errors
-/// Fewer characters than `least`, more than fit, nothing visible, or control characters.
+/// Fewer characters than `least`, more than fit, nothing visible, control characters, or what has the form of a credential.
 pub fn reason(text: &str, least: usize) -> Result<String, TextError> {
     let text = text.replace("\r\n", "\n");
-    checked(&text, &(least..=*REASON_LENGTH.end()), |c| c != '\n' && is_control(c))
+    let text = checked(&text, &(least..=*REASON_LENGTH.end()), |c| c != '\n' && is_control(c))?;
+    if holds_credential(&text) { Err(TextError::Secret) } else { Ok(text) }
 }
 
-/// The text as it can be shown: what is not seen, or would turn round what stands beside it, as its code point.
+/// The text as it can be shown: what is not seen, or would turn round what stands beside it, as its code point. The lines of a reason stay lines.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_control(c) || is_invisible(c) {
+        if c != '\n' && is_control(c) || is_invisible(c) {
             out.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
         } else {
             out.push(c);
@@ -90,6 +96,26 @@ fn checked(text: &str, length: &RangeInclusive<usize>, refused: fn(char) -> bool
     Ok(text.to_owned())
 }
 
+/// A password or an API key as Neon makes them, or an address with a user and a password: what the ledger's check of its own texts looks for, too.
+pub fn holds_credential(text: &str) -> bool {
+    holds_after(text, "npg_", 12, |c| c.is_ascii_alphanumeric())
+        || holds_after(text, "napi_", 40, |c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        || text.match_indices("://").any(|(at, mark)| has_login(&text[at + mark.len()..]))
+}
+
+/// Whether so many characters of a kind follow the prefix anywhere.
+fn holds_after(text: &str, prefix: &str, count: usize, is_part: fn(char) -> bool) -> bool {
+    text.match_indices(prefix)
+        .any(|(at, _)| text[at + prefix.len()..].chars().take_while(|c| is_part(*c)).count() >= count)
+}
+
+/// `user:password@…`, neither of them empty.
+fn has_login(rest: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains([' ', '/', ':', '@']);
+    let Some((login, _)) = rest.split_once('@') else { return false };
+    login.split_once(':').is_some_and(|(user, password)| is_part(user) && is_part(password))
+}
+
 fn seen(text: String) -> Result<String, TextError> {
     if text.contains(is_invisible) { Err(TextError::Invisible) } else { Ok(text) }
 }
@@ -104,7 +130,7 @@ fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{2800}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{2800}' | '\u{FEFF}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{13430}'..='\u{1343F}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -159,6 +185,19 @@ mod tests {
             assert_eq!(id(&format!("a{unseen}")), Err(TextError::Invisible));
             assert_eq!(email(&format!("{unseen}@{unseen}")), Err(TextError::Invisible));
             assert!(label(&format!("a{unseen}"), 1..=20).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_credential_is_no_reason() {
+        let key = format!("napi_{}", "a1".repeat(20));
+        for secret in ["see postgresql://owner:hunter2@h/neondb", "npg_ABCDEFGHIJ12", "x://a:b@c", &key] {
+            assert_eq!(reason(&format!("because {secret}"), 3), Err(TextError::Secret), "{secret}");
+        }
+        for plain in
+            ["https://social.example/@jo", "npg_short", "auth0|a:b@c", "postgres://h:5432/db", "see https://wiki/a:b@c"]
+        {
+            assert!(reason(plain, 3).is_ok(), "{plain}");
         }
     }
 

@@ -13,6 +13,8 @@ const EVIDENCE: i64 = 20;
 const BATCH_OF_DATABASES: i64 = 20_000;
 /// Events read by one statement.
 const BATCH_OF_EVENTS: i64 = 100_000;
+/// Fields of events that hold what a platform calls its owners and programs, whatever that looks like.
+const GIVEN_NAMES: [&str; 4] = ["owner", "email", "organisation", "client"];
 /// A password or key of Neon, or a URL with a password in it.
 const CREDENTIAL: &str = "(npg_[A-Za-z0-9]{12}|napi_[a-z0-9]{40}|://[^ /:@]+:[^ /:@]+@)";
 
@@ -244,6 +246,8 @@ impl Ledger {
                  SELECT d.id, d.state, d.origin, e.before ->> 'state' AS was, e.after ->> 'state' AS became,
                         lag(e.after ->> 'state') OVER history AS came_from, lead(e.id) OVER history IS NULL AS is_last
                  FROM databases AS d LEFT JOIN events AS e ON e.database_id = d.id AND e.after ? 'state'
+                   -- Earlier versions told the state in it, which did not change.
+                   AND e.kind <> 'database.release_refused'
                  WHERE d.id > $1 AND d.id <= $2
                  WINDOW history AS (PARTITION BY d.id ORDER BY e.id))
                SELECT format('database %s: %s, told %s after %s', id, state, coalesce(became, 'nothing'), coalesce(came_from, 'nothing')) AS "text!" FROM told
@@ -310,11 +314,13 @@ impl Ledger {
 
     async fn unsealed_in_events(&self, after: i64, until: i64) -> Result<Vec<String>, LedgerError> {
         let found = sqlx::query_scalar!(
-            r#"SELECT 'event ' || id AS "text!" FROM events WHERE id > $1 AND id <= $2 AND concat_ws(' ', before, after, reason) ~ $3 LIMIT $4"#,
+            r#"SELECT 'event ' || id AS "text!" FROM events WHERE id > $1 AND id <= $2 AND concat_ws(' ', CASE jsonb_typeof(before) WHEN 'object' THEN before - $5::text[] ELSE before END,
+                                                                              CASE jsonb_typeof(after) WHEN 'object' THEN after - $5::text[] ELSE after END, reason) ~ $3 LIMIT $4"#,
             after,
             until,
             CREDENTIAL,
-            EVIDENCE
+            EVIDENCE,
+            &GIVEN_NAMES.map(str::to_owned)
         )
         .fetch_all(&self.db)
         .await?;

@@ -227,7 +227,7 @@ impl Ledger {
                 database_id: Some(row.id),
                 pool_id: Some(row.pool_id),
                 before: None,
-                after: Some(json!({ "state": "releasing", "error": error })),
+                after: Some(json!({ "error": error })),
             };
             insert_event(&mut *tx, &event, by).await?;
         }

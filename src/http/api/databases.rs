@@ -37,8 +37,7 @@ pub struct Release {
     #[schema(pattern = "reason")]
     pub reason: Option<String>,
     /// Of a database that nobody is known to hold (`available`, `withheld`): delete it without looking into it.
-    #[serde(default)]
-    pub anyway: bool,
+    pub anyway: Option<bool>,
 }
 
 /// What came of a change.
@@ -133,7 +132,7 @@ pub async fn release_database(
     Id(id): Id,
     OptionalBody(Release { reason, anyway }): OptionalBody<Release>,
 ) -> Result<Response, Problem> {
-    let outcome = state.engine.release(id, anyway, &token.because(reason.as_deref())?).await?;
+    let outcome = state.engine.release(id, anyway.unwrap_or_default(), &token.because(reason.as_deref())?).await?;
     changed(&state, id, outcome).await
 }
 
