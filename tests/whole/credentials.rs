@@ -1,7 +1,5 @@
 //! Credentials: who is shown them and how often, and whether they are the ones that Neon has.
 
-use std::borrow::Cow;
-
 use fleet_types::Role;
 use flotilla::{
     auth::Scope,
@@ -15,7 +13,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Server, World, postgres_url, until};
+use crate::{
+    older_ledger::with_migrations_before,
+    support::{Server, World, until},
+};
 
 /// Disclosures on request to one actor within an hour.
 const LIMIT: usize = 60;
@@ -249,15 +250,7 @@ async fn a_token_that_is_bound_to_pools_sees_the_credentials_of_no_other() {
 /// A ledger of before, in which support had looked at databases that nobody had claimed yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn databases_that_were_revealed_before_they_were_claimed_are_replaced_by_the_upgrade() {
-    let name = format!("flotilla_{}", Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&postgres_url()).await.unwrap();
-    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).await.unwrap();
-    let mut url = reqwest::Url::parse(&postgres_url()).unwrap();
-    url.set_path(&name);
-    let mut before = sqlx::migrate!("./migrations");
-    before.migrations = Cow::Owned(before.iter().filter(|migration| migration.version < 18).cloned().collect());
-    let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
-    before.run_direct(None, &mut connection, false).await.unwrap();
+    let (url, mut connection) = with_migrations_before(18).await;
     let rows = "INSERT INTO pools (name, region_id, pg_version, birth_plan, target) VALUES ('p', 'r', 17, 'free', 3);
         INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, neon_project_id, sealed_credentials, available_order)
         SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid, pools.id, state::database_state, 'r', 17, 'name-' || n, 'project-' || n, '\\x00', n
@@ -269,7 +262,7 @@ async fn databases_that_were_revealed_before_they_were_claimed_are_replaced_by_t
         WHERE neon_project_id IN ('project-1', 'project-3')";
     connection.execute(rows).await.unwrap();
 
-    let ledger = Ledger::connect(url.as_str(), 2).await.unwrap();
+    let ledger = Ledger::connect(&url, 2).await.unwrap();
     ledger.migrate().await.unwrap();
     let states: Vec<String> =
         sqlx::query_scalar("SELECT state::text FROM databases ORDER BY id").fetch_all(&mut connection).await.unwrap();

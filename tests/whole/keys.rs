@@ -1,9 +1,6 @@
 //! A change of the key that seals credentials: no claim is lost, everything is sealed anew, and the earlier key can go. And how credentials end.
 
-use std::{
-    borrow::Cow,
-    process::{Command, Output},
-};
+use std::process::{Command, Output};
 
 use ledger::{By, HeldKeys, Ledger, MissingKey, Registration, Resealed};
 use reqwest::{Method, StatusCode, header};
@@ -14,7 +11,10 @@ use uuid::Uuid;
 
 use fleet_types::{KeyStatus, Role};
 
-use crate::support::{NEON_KEY, Server, World, postgres_url, until};
+use crate::{
+    older_ledger::with_migrations_before,
+    support::{NEON_KEY, Server, World, until},
+};
 
 async fn number(world: &World, sql: &str) -> i64 {
     let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
@@ -292,22 +292,14 @@ async fn credentials_are_erased_when_a_deleted_database_cannot_be_taken_back_any
 /// A ledger of before, with credentials in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_each_key_seals_is_known_after_the_upgrade() {
-    let name = format!("flotilla_{}", Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&postgres_url()).await.unwrap();
-    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).await.unwrap();
-    let mut url = reqwest::Url::parse(&postgres_url()).unwrap();
-    url.set_path(&name);
-    let mut before = sqlx::migrate!("./migrations");
-    before.migrations = Cow::Owned(before.iter().filter(|migration| migration.version < 26).cloned().collect());
-    let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
-    before.run_direct(None, &mut connection, false).await.unwrap();
+    let (url, mut connection) = with_migrations_before(26).await;
     let rows = "INSERT INTO pools (name, region_id, pg_version, birth_plan, target) VALUES ('p', 'r', 17, 'free', 3);
         INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, neon_project_id, sealed_credentials, available_order)
         SELECT gen_random_uuid(), pools.id, 'available', 'r', 17, 'name-' || n, 'project-' || n, decode(sealed, 'hex'), n
         FROM pools, (VALUES (1, '01aabbccdd00'), (2, '01aabbccdd00'), (3, '01112233440011'), (4, '00')) AS rows (n, sealed)";
     connection.execute(rows).await.unwrap();
 
-    let ledger = Ledger::connect(url.as_str(), 2).await.unwrap();
+    let ledger = Ledger::connect(&url, 2).await.unwrap();
     ledger.migrate().await.unwrap();
     let report = ledger.key_report().await.unwrap();
     let counts: Vec<(&str, i64)> = report.keys.iter().map(|key| (key.id.as_str(), key.sealed)).collect();

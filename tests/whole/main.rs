@@ -25,6 +25,7 @@ mod keys;
 mod markup;
 mod metrics;
 mod modules;
+mod older_ledger;
 mod outage;
 mod pages;
 mod pasted;

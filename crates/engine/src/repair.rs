@@ -14,8 +14,8 @@ use super::{
     Neon,
     owner_tag::{Tag, read_name},
 };
-use fleet_types::DatabaseState;
-use ledger::{By, FoundOwner, KnownRow, Ledger, LedgerError, RebuiltProject, Withheld};
+use fleet_types::{DatabaseState, Time};
+use ledger::{By, FoundOwner, KnownRow, Ledger, LedgerError, RebuiltProject};
 use neon_client::{
     Class, NeonError, ProjectItem,
     project::{self, MAX_PAGE},
@@ -261,7 +261,7 @@ impl Repair {
             if owned.contains(&item.id) {
                 continue;
             }
-            match used_at(&row, item) {
+            match used_at(row.proven_new_at.or(item.created_at), item.last_active_at.max(row.last_active_at)) {
                 Some(at) => report.decide(format!(
                     "Database {} (project {}) was used at {} UTC, and no name tells by whom. {} Or release it.",
                     row.id,
@@ -314,8 +314,7 @@ impl RepairReport {
 
     /// A project of this installation without a row and without an owner in its name.
     fn tell_unknown(&mut self, item: &ProjectItem) {
-        let made = item.created_at.map(|at| at + OWN_ACTIVITY);
-        match item.last_active_at.filter(|at| made.is_none_or(|made| *at > made)) {
+        match used_at(item.created_at, item.last_active_at) {
             Some(at) => self.decide(format!(
                 "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems.",
                 item.id,
@@ -361,11 +360,9 @@ fn refusal(outcome: Result<(), LedgerError>) -> Result<Option<String>, RepairErr
     }
 }
 
-fn used_at(row: &Withheld, item: &ProjectItem) -> Option<fleet_types::Time> {
-    let verified = row.proven_new_at.or(item.created_at);
-    item.last_active_at
-        .max(row.last_active_at)
-        .filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
+/// When somebody used it, if it was active after what making and verifying it explains.
+fn used_at(verified: Option<Time>, last_active: Option<Time>) -> Option<Time> {
+    last_active.filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
 }
 
 #[cfg(test)]
