@@ -111,7 +111,8 @@ impl Behind {
         }))
     }
 
-    /// What is not at rest: rows under way, changes not carried out, claims that wait, pools off their target.
+    /// What is not at rest: rows under way, changes not carried out, claims that wait, pools off their target; and safe mode, in which
+    /// nothing comes to rest.
     pub async fn restless(&self) -> Vec<String> {
         self.texts(
             "SELECT format('%s %s, attempts %s: %s', id, state, attempts, last_error) FROM databases
@@ -120,7 +121,8 @@ impl Behind {
              UNION ALL SELECT format('claim %s waits', id) FROM claims WHERE status = 'waiting'
              UNION ALL SELECT format('pool %s: %s of %s', name, available, target)
              FROM (SELECT *, (SELECT count(*) FROM databases WHERE pool_id = pools.id AND state = 'available') AS available FROM pools) AS pools
-             WHERE available < target",
+             WHERE available < target
+             UNION ALL SELECT format('safe mode: %s', safe_mode_evidence) FROM installation WHERE safe_mode_since IS NOT NULL",
         )
         .await
     }

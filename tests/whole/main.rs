@@ -34,6 +34,7 @@ mod queries;
 mod quotas;
 mod reconcile;
 mod refusals;
+mod repairs;
 mod restores;
 mod runaway;
 mod safety;

@@ -1,28 +1,24 @@
 //! Restores in place: the ledger is put back to a moment that no mark tells from now, stopped or under a running server. Nobody gets what another held, and
 //! who only restarts keeps the pool.
 
-use std::{
-    collections::BTreeSet,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use engine::EngineSettings;
 use neon_emulator::{Cut, Fault, Rule};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use reqwest::StatusCode;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
     backup::{copy, restore},
-    support::{NEON_KEY, Server, World, until},
+    repairs::ledger_command,
+    support::{Server, World, until},
 };
 
 const POOL: i64 = 3;
 
 /// As in production, but for the sweeps' rest and how often the mark is renewed.
-fn marking_every(seconds: u64) -> EngineSettings {
+pub fn marking_every(seconds: u64) -> EngineSettings {
     EngineSettings {
         sweep_rest: Duration::from_millis(300),
         mark_every: Duration::from_secs(seconds),
@@ -30,7 +26,7 @@ fn marking_every(seconds: u64) -> EngineSettings {
     }
 }
 
-async fn marked(settings: EngineSettings) -> (World, Server) {
+pub async fn marked(settings: EngineSettings) -> (World, Server) {
     let world = World::with_pool(POOL as i32).await;
     let server = world.serve_with(settings).await;
     server.until_available(POOL).await;
@@ -38,14 +34,14 @@ async fn marked(settings: EngineSettings) -> (World, Server) {
     (world, server)
 }
 
-async fn back_up(world: &World) -> String {
+pub async fn back_up(world: &World) -> String {
     let name = format!("backup_{}", Uuid::now_v7().simple());
     copy(world, &name).await;
     name
 }
 
 /// Until it is served from the pool or from what is made anew; what PostgreSQL's absence refuses is asked for again.
-async fn project_of(server: &Server, owner: &str) -> String {
+pub async fn project_of(server: &Server, owner: &str) -> String {
     let served = tokio::sync::OnceCell::new();
     until(&format!("{owner} is served"), || async {
         let (_, answer) = server.claim(owner).await;
@@ -60,7 +56,7 @@ async fn claims(server: &Server, owners: [&str; 2]) -> BTreeSet<String> {
     BTreeSet::from([project_of(server, first).await, project_of(server, second).await])
 }
 
-async fn until_told(world: &World, projects: &BTreeSet<String>) {
+pub async fn until_told(world: &World, projects: &BTreeSet<String>) {
     until("Neon is told who holds them", || async {
         let living = world.living_on_neon().await;
         projects.iter().all(|id| living.iter().any(|one| one.id == *id && one.name.contains("-o")))
@@ -68,7 +64,7 @@ async fn until_told(world: &World, projects: &BTreeSet<String>) {
     .await;
 }
 
-async fn is_in_safe_mode(world: &World) -> bool {
+pub async fn is_in_safe_mode(world: &World) -> bool {
     world.ledger.safe_mode().await.unwrap().is_some()
 }
 
@@ -250,6 +246,24 @@ async fn a_process_that_was_killed_comes_back_to_its_pool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_before_it_learns_of_its_first_mark_comes_back_to_its_pool() {
+    let world = World::with_pool(POOL as i32).await;
+    world.emulator.faults().add(Rule::new(Fault::AnswerLost).on("POST", "/projects"));
+    let server = world.serve_with(marking_every(30)).await;
+    server.until_available(POOL).await;
+    let is_mark_made =
+        || async { world.emulator.projects().await.unwrap().iter().any(|one| one.name.starts_with("flotilla-mark-")) };
+    until("Neon has made the mark", is_mark_made).await;
+    assert!(!world.ledger.installation().await.unwrap().was_marked, "its answer is lost");
+    server.end_without_signing_off().await;
+    world.emulator.faults().clear();
+    let server = world.serve_with(marking_every(30)).await;
+    until("it hands out", || async { server.claim("ada").await.0.is_success() }).await;
+    assert!(!is_in_safe_mode(&world).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_for_neon_unless_another_process_goes_on() {
     let (world, server) = marked(marking_every(30)).await;
     world.emulator.faults().cut(Cut { api: true, proxy: false });
@@ -291,127 +305,4 @@ async fn tables_that_change_under_a_running_server_do_not_fail_calls_for_good() 
     }
     assert!(failed.len() <= 1, "whoever meets it first makes all connections new: {failed:#?}");
     server.stop().await;
-}
-
-/// `flotilla ledger …` with a server's settings.
-async fn ledger_command(world: &World, arguments: &[&str]) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
-    command.arg("ledger").args(arguments).env_clear();
-    command.env("DATABASE_URL", &world.database_url).env("FLOTILLA_SECRET_KEY", &world.secret_key);
-    command.env("NEON_API_KEY", NEON_KEY).env("NEON_API_HOST", &world.neon_url);
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    (status.success(), [stdout, stderr].map(|words| String::from_utf8(words).unwrap()).concat())
-}
-
-/// A ledger that has forgotten the claim of this owner, knows that, and serves again.
-async fn with_a_forgotten_claim(owner: &str) -> (World, Server, String) {
-    let (world, server) = marked(marking_every(1)).await;
-    let backup = back_up(&world).await;
-    let project = project_of(&server, owner).await;
-    until_told(&world, &BTreeSet::from([project.clone()])).await;
-    server.stop().await;
-    restore(&world, &backup).await;
-    let server = world.serve_with(marking_every(1)).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
-    (world, server, project)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn safe_mode_does_not_end_with_work_left_unless_it_shall_all_the_same() {
-    let (world, server, project) = with_a_forgotten_claim("ada").await;
-    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
-    assert!(!is_done && words.contains(&project) && words.contains("Safe mode goes on"), "{words}");
-    assert!(is_in_safe_mode(&world).await);
-    let (is_done, words) = ledger_command(&world, &["repair", "--end", "--anyway"]).await;
-    assert!(is_done && words.contains("Safe mode is over"), "{words}");
-    assert!(!is_in_safe_mode(&world).await);
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_its_owner_gives_up_in_safe_mode_is_settled() {
-    let (world, server, project) = with_a_forgotten_claim("ada").await;
-    assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
-    assert_eq!(project_of(&server, "ada").await, project);
-    let (_, claim) = server.claim("ada").await;
-    let path = format!("/api/v1/databases/{}/release", claim["database"]["id"].as_str().unwrap());
-    assert!(server.api(Method::POST, &path).json(&json!({})).send().await.unwrap().status().is_success());
-    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
-    assert!(is_done && words.contains("Safe mode is over") && !words.contains("Nothing was changed"), "{words}");
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_shows_and_changes_nothing_of_the_original() {
-    let (world, server) = marked(marking_every(1)).await;
-    let (_, claim) = server.claim("ada").await;
-    let id = claim["database"]["id"].as_str().unwrap().to_owned();
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
-    assert!(!is_done && words.contains("a process of this ledger is running"), "{words}");
-    server.stop().await;
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
-    assert!(is_done, "{words}");
-    let copy = world.serve_with(marking_every(1)).await;
-    let (status, again) = copy.claim("ada").await;
-    assert_eq!((status, &again["connection_omitted"]), (StatusCode::OK, &json!("copied")), "{again}");
-    assert!(again["connection"].is_null(), "{again}");
-    let quota = json!({ "logical_size_bytes": 1_073_741_824_i64, "reason": "bigger" });
-    for (method, action, body) in [
-        (Method::PATCH, "quota", quota),
-        (Method::POST, "suspend", json!({})),
-        (Method::POST, "resume", json!({})),
-        (Method::POST, "rotate-password", json!({ "reason": "it leaked" })),
-        (Method::POST, "release", json!({})),
-    ] {
-        let answer = copy.api(method, &format!("/api/v1/databases/{id}/{action}")).json(&body).send().await.unwrap();
-        let (status, words) = (answer.status(), answer.text().await.unwrap());
-        assert!(
-            status == StatusCode::CONFLICT && words.contains("this ledger was copied"),
-            "{action}: {status} {words}"
-        );
-    }
-    copy.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_whose_name_does_not_tell_its_owner_is_given_to_who_is_named() {
-    let long = "x".repeat(200);
-    let (world, server, project) = with_a_forgotten_claim(&long).await;
-    let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
-    assert!(words.contains(&format!("flotilla ledger give-back {project} --owner ID")), "{words}");
-    let (is_done, words) = ledger_command(&world, &["give-back", &project, "--owner", &long]).await;
-    assert!(!is_done && words.contains("--plan"), "whose plan nobody knows: {words}");
-    let named = ["give-back", &project, "--owner", &long, "--plan", "free", "--email", "x@mail.example"];
-    let (is_done, words) = ledger_command(&world, &named).await;
-    assert!(is_done, "{words}");
-    let (is_done, words) = ledger_command(&world, &named).await;
-    assert!(!is_done && words.contains("only what is withheld can be given"), "{words}");
-    assert_eq!(project_of(&server, &long).await, project);
-    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
-    assert!(is_done && words.contains("Safe mode is over"), "{words}");
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_new_identity_does_not_abandon_what_was_made_under_the_first() {
-    let world = World::with_pool(2).await;
-    let give_id = || ledger_command(&world, &["new-identity", "--yes"]);
-    assert!(give_id().await.0 && give_id().await.0, "nothing was made in between");
-    let server = world.serve_with(marking_every(1)).await;
-    server.until_available(2).await;
-    let id = world.ledger.installation().await.unwrap().id;
-    let (is_done, words) = give_id().await;
-    assert!(!is_done && words.contains("--again"), "{words}");
-    assert_eq!(world.ledger.installation().await.unwrap().id, id);
-    let (status, claim) = server.claim("ada").await;
-    assert_eq!(status, StatusCode::CREATED, "what was made is still handed out: {claim}");
-    assert_ne!(claim["database"]["neon_project_id"], Value::Null);
-    server.stop().await;
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes", "--again"]).await;
-    assert!(is_done, "{words}");
-    assert_ne!(world.ledger.installation().await.unwrap().id, id);
 }

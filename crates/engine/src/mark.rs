@@ -77,9 +77,14 @@ impl Inner {
     }
 
     /// A ledger with databases that was never marked is one from before marks, or a backup from then: that has another id than the ledger that it was
-    /// taken of, so any mark on Neon may be its successor's.
-    pub(super) async fn look_for_successor(&self, neon: &NeonClient) -> Result<(), Setback> {
-        match neon.find_projects_by_prefix(ANY_MARK).await?.first() {
+    /// taken of, so any mark on Neon may be its successor's. One of this id is a process's that starts at the same time, or ended a moment ago.
+    pub(super) async fn look_for_successor(
+        &self,
+        neon: &NeonClient,
+        installation: &Installation,
+    ) -> Result<(), Setback> {
+        let (marks, ours) = (neon.find_projects_by_prefix(ANY_MARK).await?, prefix(&installation.id));
+        match marks.iter().find(|project| !project.name.starts_with(&ours)) {
             None => Ok(()),
             Some(project) => Ok(self
                 .notice(&format!(

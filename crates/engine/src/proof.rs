@@ -128,7 +128,7 @@ impl Inner {
             }
             Seen::Nothing if !self.ledger.has_databases().await? => return Ok(()),
             Seen::Nothing => {
-                self.look_for_successor(&neon).await?;
+                self.look_for_successor(&neon, &installation).await?;
                 None
             }
             Seen::Ours(mark) => {

@@ -110,9 +110,14 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn next_mark(&self, seen: i64) -> Result<(i64, String), LedgerError> {
         let nonce = Uuid::new_v4().simple().to_string()[..12].to_owned();
-        // A copy from before this moment, in which everything had stopped in order, will not know the mark; this ledger is not stopped any more.
+        // A copy from before this moment, in which everything had stopped in order, will not know the mark; this ledger is not stopped any more. The first
+        // mark is this ledger's, here and now, though the process may end before it learns that Neon has it.
         let counter = sqlx::query_scalar!(
-            "WITH begun AS (UPDATE installation SET stopped_at = NULL WHERE stopped_at IS NOT NULL)
+            "WITH begun AS (
+               UPDATE installation
+               SET stopped_at = NULL, mark_place = coalesce(mark_place, ledger_place()),
+                   mark_incarnation = CASE WHEN mark_place IS NULL THEN ledger_incarnation() ELSE mark_incarnation END
+               WHERE stopped_at IS NOT NULL OR mark_place IS NULL)
              INSERT INTO marks (counter, nonce) SELECT greatest($1, (SELECT coalesce(max(counter), 0) FROM marks)) + 1, $2 RETURNING counter",
             seen,
             nonce
