@@ -12,7 +12,7 @@ use axum::{
 };
 use tower_http::services::fs::{Backend, ServeDir, TokioBackend};
 
-use super::embedded::Embedded;
+use super::embedded_files::EmbeddedFiles;
 use crate::{config::Config, site::Site};
 
 /// Files that stand at the root; whatever else lies there is not served.
@@ -25,7 +25,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(config: &Config) -> Router<S> {
     let site = config.site();
     let pkg_policy = if site.is_hashed() { FOR_EVER } else { ASK_AGAIN };
     match site {
-        Site::Embedded(files) => routes(Path::new(""), Embedded(files), pkg_policy),
+        Site::Embedded(files) => routes(Path::new(""), EmbeddedFiles(files), pkg_policy),
         Site::Folder(folder) => routes(&folder, TokioBackend, pkg_policy),
     }
 }

@@ -10,7 +10,7 @@ mod assets;
 mod clean_url;
 mod connections;
 mod cross_site;
-mod embedded;
+mod embedded_files;
 mod error_answers;
 mod headers;
 mod health;

@@ -4,6 +4,7 @@
 //! are, their plan too, unless the claim says that they are to be updated: that is a step of its own before it. The scan for an available database
 //! starts behind the last one that this replica took (a watermark), because an old snapshot elsewhere keeps dead rows in front of it;
 //! when nothing is found, the whole index is asked, three times, since rows locked by others are no proof of emptiness.
+//! Claims that found nothing wait; `waiting.rs` serves them.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 

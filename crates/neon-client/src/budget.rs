@@ -1,6 +1,6 @@
 //! The budget of calls: stands in front of every call, so that the limits of the account are never reached by our own doing.
 //!
-//! Two gates, one for each [`Bucket`] that Neon counts: all calls pass the account's. Whoever wants to call stands in the [`FairQueue`](super::queue) of the
+//! Two gates, one for each [`Bucket`] that Neon counts: all calls pass the account's. Whoever wants to call stands in the [`FairQueue`](super::fair_queue) of the
 //! gate; while somebody does, one task of the gate asks the [`RateLimiter`] for permits, for those who wait and no more, and hands
 //! them out. The limiter is shared by all replicas, so the limits hold over all of them; the shares by class are those of
 //! each replica's own queue. A 429, or any answer with `Retry-After`, makes everybody pause.

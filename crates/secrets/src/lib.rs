@@ -1,9 +1,11 @@
-//! Sealing of database credentials, and the tokens of API clients.
+//! Sealing of database credentials, and (`token`) what tokens are made of.
 //!
 //! A sealed credential is bound to its database: copied to another row it does not open. Layout:
 //! `version (1) | key id (4) | nonce (24) | ciphertext and tag`, XChaCha20-Poly1305, associated data = database id and purpose.
 //! The key id picks the key that opens. Which one seals is a choice of its own, so that a new key can be held before it is used. No error or `Debug` text
 //! holds a key or what was sealed.
+
+mod token;
 
 use std::{
     fmt,
@@ -21,6 +23,8 @@ use uuid::Uuid;
 
 use fleet_types::{AppError, Connection};
 
+pub use token::{hash_token, is_well_formed, random_token};
+
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
@@ -29,11 +33,6 @@ const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 /// Part of the associated data: a credential sealed for one purpose does not open for another.
 const PURPOSE: &[u8] = b"connection";
 const OWNER: &[u8] = b"owner";
-
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// 43 characters of 62 carry 256 bits.
-const TOKEN_CHARS: usize = 43;
-const CHECKSUM_CHARS: usize = 6;
 
 type KeyId = [u8; KEY_ID_BYTES];
 
@@ -198,37 +197,6 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What of a token is stored: enough to recognise it, not to use it. Tokens carry 256 random bits, so no slow hash is needed.
-pub fn hash_token(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
-}
-
-/// A new token: `prefix` (such as `flt_`), 256 random bits, and a checksum by which a mistyped or foreign one is told without a look-up.
-pub fn random_token(prefix: &str) -> String {
-    let mut random = rand::rng();
-    let secret = (0..TOKEN_CHARS).map(|_| char::from(BASE62[random.random_range(0..BASE62.len())]));
-    let token: String = prefix.chars().chain(secret).collect();
-    let checksum = checksum(&token);
-    token + &checksum
-}
-
-/// Whether the text can be a token of ours: its length and its checksum are right.
-pub fn is_well_formed(token: &str) -> bool {
-    let Some((body, sum)) = token.len().checked_sub(CHECKSUM_CHARS).and_then(|at| token.split_at_checked(at)) else {
-        return false;
-    };
-    let secret = body.rsplit('_').next().unwrap_or_default();
-    secret.len() == TOKEN_CHARS && secret.bytes().all(|b| b.is_ascii_alphanumeric()) && checksum(body) == sum
-}
-
-/// Six characters of the hash.
-fn checksum(text: &str) -> String {
-    hash_token(text)[..CHECKSUM_CHARS]
-        .iter()
-        .map(|byte| char::from(BASE62[usize::from(*byte) % BASE62.len()]))
-        .collect()
-}
-
 fn read_key(text: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, SecretsError> {
     let text = text.trim();
     let bytes = if text.len() == KEY_BYTES * 2 { unhex(text) } else { STANDARD.decode(text).ok() };
@@ -368,20 +336,5 @@ mod tests {
         let key = Secrets::generate_key();
         let text = format!("{:?}", Secrets::from_keys(&key, &NONE).unwrap());
         assert!(!text.contains(&key) && !text.contains(&hex(&*read_key(&key).unwrap())), "{text}");
-    }
-
-    #[test]
-    fn tokens_differ_and_mistakes_in_them_are_seen() {
-        let token = random_token("flt_");
-        assert_eq!(token.len(), 4 + TOKEN_CHARS + CHECKSUM_CHARS);
-        assert_ne!(token, random_token("flt_"));
-        assert!(is_well_formed(&token) && is_well_formed(&random_token("")));
-        assert_ne!(hash_token(&token), hash_token(&token[1..]));
-        let mistyped =
-            format!("{}{}", &token[..20], if token.as_bytes()[20] == b'a' { "b" } else { "a" }) + &token[21..];
-        for wrong in ["", "flt_", "flt_short", &token[1..], &token[..token.len() - 1], &mistyped, &format!("{token}é")]
-        {
-            assert!(!is_well_formed(wrong), "{wrong}");
-        }
     }
 }

@@ -2,18 +2,18 @@
 //!
 //! - `detect`: hooks of the sweep. Each page and each complete sweep is compared with the ledger, without a call of its own
 //! - `remediate`: the duty. Acts on findings that are due, each looked at once more on Neon before anything changes there
-//! - `proof`: what must be shown before something is deleted without a person
-//! - `decide`: what an operator asks for
+//! - `unattended`: what must be shown before something is deleted without a person
+//! - `operator`: what an operator asks for
 //!
 //! Nothing is deleted in the pass that confirms it, nothing that is not named by us, nothing that a row of the ledger knows. Owners' databases are never touched.
 //! When more is due in one pass than the cap allows, nothing is done about anything: the brake is for an operator to lift.
 
-mod decide;
 mod detect;
-mod proof;
+mod operator;
 mod remediate;
+mod unattended;
 
-pub use decide::FindingError;
+pub use operator::FindingError;
 
 /// Whether the name looks like one of an installation of Flotilla. Whose it is, the ledger has decided when it was found.
 fn bears_our_prefix(name: &str) -> bool {

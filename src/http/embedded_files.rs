@@ -1,4 +1,4 @@
-//! Files inside the program, for the service that also serves folders: ranges, conditions, lengths and compressed variants work alike.
+//! Serves the files that `main.rs` puts into the program, by the service that also serves folders: ranges, conditions, lengths and compressed variants work alike.
 
 use std::{
     future::{Ready, ready},
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File, Metadata};
 
 #[derive(Clone, Copy, Debug)]
-pub struct Embedded(pub &'static Dir<'static>);
+pub struct EmbeddedFiles(pub &'static Dir<'static>);
 
 /// A file that is being read.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct About {
     modified: SystemTime,
 }
 
-impl Embedded {
+impl EmbeddedFiles {
     fn find(&self, path: &Path) -> io::Result<Open> {
         // Asked for below the folder in which we stand.
         let path = path.strip_prefix(".").unwrap_or(path);
@@ -53,7 +53,7 @@ impl Embedded {
     }
 }
 
-impl Backend for Embedded {
+impl Backend for EmbeddedFiles {
     type File = Open;
     type Metadata = About;
     type OpenFuture = Ready<io::Result<Open>>;
