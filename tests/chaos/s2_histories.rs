@@ -1,7 +1,11 @@
 //! S2: random histories of claims, changes, releases, lost answers, refusals, crashes and restarts. What must always hold is checked after every step, and
 //! after the last one, when faults have ended, that ledger and Neon agree.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ledger::By;
 use neon_emulator::{Fault, Rule};
@@ -22,6 +26,8 @@ use crate::{
 
 const OWNERS: usize = 4;
 const POOL: i32 = 2;
+/// A few calls that fail, one after another, and the tries that follow.
+const NOT_PROVEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -174,6 +180,18 @@ async fn dead_leases_run_out(behind: &Behind) {
     behind.leases_run_out().await;
 }
 
+/// After a crash a start asks Neon before it hands out, and tells claims to come back meanwhile: for as long as calls fail, and the next try takes.
+async fn claim_until_heard(server: &Server, owner: usize) -> (StatusCode, serde_json::Value) {
+    let end = Instant::now() + NOT_PROVEN_TIMEOUT;
+    loop {
+        let (status, claim) = server.claim(&format!("owner-{owner}")).await;
+        if status != StatusCode::SERVICE_UNAVAILABLE || Instant::now() > end {
+            return (status, claim);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 impl Platform {
     async fn take(&mut self, step: Step, server: &Server, world: &World, behind: &Behind) -> anyhow::Result<()> {
         let faults = world.emulator.faults();
@@ -220,7 +238,7 @@ impl Platform {
 
     /// The same owner is told the same database until it is given up, and nobody is told one that somebody else was told.
     async fn claim(&mut self, owner: usize, server: &Server) -> anyhow::Result<()> {
-        let (status, claim) = server.claim(&format!("owner-{owner}")).await;
+        let (status, claim) = claim_until_heard(server, owner).await;
         anyhow::ensure!(status.is_success(), "claim of {owner}: {status} {claim}");
         let Some(id) = claim["database"]["id"].as_str() else { return Ok(()) };
         if let Some(before) = self.held.get(&owner) {
