@@ -2,13 +2,11 @@
 
 use leptos::prelude::*;
 
+use super::changes::Changes;
 use super::path;
 use super::user_text::UserText;
 use crate::components::{EmptyState, Glyph, Icon, Timestamp, Tone};
-use fleet_types::{Event, PoolRange, bytes, duration, grouped};
-
-/// How an event writes a side that holds nothing.
-const NOTHING: &str = "–";
+use fleet_types::{Event, PoolRange, grouped};
 
 /// Newest first.
 #[component]
@@ -28,12 +26,7 @@ pub fn History(
 #[component]
 fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
     let (tone, glyph) = mark(&event.kind);
-    let changes = event
-        .changes()
-        .into_iter()
-        .take(8)
-        .map(|(name, before, after)| view! { <Change before=readable(&name, before) after=readable(&name, after) name=name.replace('_', " ") /> })
-        .collect_view();
+    let changes = view! { <Changes event=event.clone() /> };
     let subject = with_subject.then(|| subject(&event));
     view! {
         <li class="flex gap-3 px-4 py-2.5">
@@ -55,19 +48,8 @@ fn EventLine(event: Event, with_subject: bool) -> impl IntoView {
                 {(event.times > 1)
                     .then(|| view! { <p class="text-xs text-muted">{grouped(event.times)} " times since " <Timestamp at=event.first_at /></p> })}
                 {event.reason.map(|reason| view! { <p class="mt-1 text-sm break-words">"“" <UserText text=reason /> "”"</p> })}
-                <ul class="mt-0.5 text-xs">{changes}</ul>
+                {changes}
             </div>
-        </li>
-    }
-}
-
-#[component]
-fn Change(name: String, before: String, after: String) -> impl IntoView {
-    view! {
-        <li class="break-words tabular-nums">
-            <span class="text-muted">{name} ": "</span>
-            {(before != NOTHING).then(|| view! { <UserText text=before /> " → " })}
-            <span class="font-medium"><UserText text=after /></span>
         </li>
     }
 }
@@ -99,6 +81,7 @@ fn words(kind: &str) -> String {
             return String::from("Credentials shown");
         }
         "database.credentials_changed" => return String::from("Password changed on Neon"),
+        "database.taken_back" => return String::from("Given back to its owner"),
         "database.rotate_password" => return String::from("Password rotation asked for"),
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "owner.changed" => return String::from("Owner changed"),
@@ -172,16 +155,6 @@ fn via(via: &str) -> &str {
     }
 }
 
-/// Sizes and durations in units that people read; everything else as it is.
-fn readable(name: &str, value: String) -> String {
-    match value.parse::<i64>() {
-        Ok(n) if name.ends_with("_bytes") => bytes(n),
-        Ok(n) if name.ends_with("_seconds") && n >= 0 => duration(n),
-        _ if value == NOTHING && (name.ends_with("_bytes") || name.ends_with("_seconds")) => String::from("unlimited"),
-        _ => value,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,13 +165,5 @@ mod tests {
         assert_eq!(words("operator.signed_in"), "Signed in");
         assert_eq!(words("database.quota"), "Quota changed");
         assert_eq!(words(""), "");
-    }
-
-    #[test]
-    fn values_become_readable() {
-        assert_eq!(readable("logical_size_bytes", String::from("536870912")), "512 MiB");
-        assert_eq!(readable("active_time_seconds", String::from("3600")), "1 h");
-        assert_eq!(readable("logical_size_bytes", String::from("–")), "unlimited");
-        assert_eq!(readable("state", String::from("claimed")), "claimed");
     }
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod budget;
+mod changes;
 mod checks;
 mod database;
 mod databases;

@@ -1,7 +1,10 @@
 //! History: who did what to what, before and after.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// A line of a history: an event, or several that differ in nothing but time and request.
@@ -24,9 +27,9 @@ pub struct Event {
     pub via: String,
     pub reason: Option<String>,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    pub before: Option<serde_json::Value>,
+    pub before: Option<Value>,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    pub after: Option<serde_json::Value>,
+    pub after: Option<Value>,
     pub request_id: Option<String>,
 }
 
@@ -45,27 +48,30 @@ pub struct Denial {
     pub last_at: DateTime<Utc>,
 }
 
+/// One field of an event that differs: a side without a value, or with null, is absent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FieldChange<'a> {
+    pub name: &'a str,
+    pub before: Option<&'a Value>,
+    pub after: Option<&'a Value>,
+}
+
 impl Event {
-    /// `before → after` in words, field by field: `state: creating → verifying`.
-    pub fn changes(&self) -> Vec<(String, String, String)> {
-        let field = |side: &Option<serde_json::Value>, name: &str| match side.as_ref().and_then(|value| value.get(name))
-        {
-            None | Some(serde_json::Value::Null) => String::from("–"),
-            Some(serde_json::Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        let mut names: Vec<&String> = [&self.before, &self.after]
-            .into_iter()
-            .flatten()
-            .filter_map(|value| value.as_object())
-            .flat_map(|object| object.keys())
-            .collect();
-        names.sort();
-        names.dedup();
+    /// What differs between before and after, field by field, by name.
+    pub fn changes(&self) -> Vec<FieldChange<'_>> {
+        let names: BTreeSet<&str> = names(&self.before).chain(names(&self.after)).collect();
         names
             .into_iter()
-            .map(|name| (name.clone(), field(&self.before, name), field(&self.after, name)))
-            .filter(|(_, before, after)| before != after)
+            .map(|name| FieldChange { name, before: field(&self.before, name), after: field(&self.after, name) })
+            .filter(|change| change.before != change.after)
             .collect()
     }
+}
+
+fn names(side: &Option<Value>) -> impl Iterator<Item = &str> {
+    side.as_ref().and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str())
+}
+
+fn field<'a>(side: &'a Option<Value>, name: &str) -> Option<&'a Value> {
+    side.as_ref()?.get(name).filter(|value| !value.is_null())
 }
