@@ -149,12 +149,20 @@ pub fn of_share(used: f64, limit: Option<f64>) -> Tone {
     }
 }
 
-/// The storage used in words.
-pub fn storage_text(storage: Storage) -> String {
+/// The storage used, and of what: `98.4 GiB`, `of 100 GiB`. What data and history take together is no size of the storage: where that is all that is
+/// known, it bounds the share of the quota and stands as itself elsewhere.
+pub fn storage_text(storage: Storage, quota: Option<i64>) -> (String, String) {
+    let not_measured = || String::from("not measured");
+    let Some(quota) = quota else {
+        let used = if let Storage::Used(size) = storage { bytes(size) } else { not_measured() };
+        return (used, String::from("(no limit)"));
+    };
     match storage {
-        Storage::Used(size) => bytes(size),
-        Storage::AtMost(size) => format!("at most {}", bytes(size)),
-        Storage::Unknown => String::from("not measured"),
+        Storage::Used(size) => (bytes(size), format!("of {}", bytes(quota))),
+        Storage::AtMost(size) => {
+            (format!("under {} %", size.max(0) * 100 / quota.max(1) + 1), format!("of {}", bytes(quota)))
+        }
+        Storage::Unknown => (not_measured(), format!("(quota {})", bytes(quota))),
     }
 }
 
@@ -168,5 +176,18 @@ mod tests {
         assert_eq!(of_share(80.0, Some(100.0)), Tone::Warning);
         assert_eq!(of_share(100.0, Some(100.0)), Tone::Bad);
         assert_eq!(of_share(1e12, None), Tone::Neutral);
+    }
+
+    #[test]
+    fn a_size_with_history_is_never_told_as_the_storage_used() {
+        let text = |storage, quota| {
+            let (used, of) = storage_text(storage, quota);
+            format!("{used} {of}")
+        };
+        assert_eq!(text(Storage::Used(512), Some(1_024)), "512 B of 1 KiB");
+        assert_eq!(text(Storage::AtMost(512), Some(1_024)), "under 51 % of 1 KiB");
+        assert_eq!(text(Storage::AtMost(0), Some(1_024)), "under 1 % of 1 KiB");
+        assert_eq!(text(Storage::AtMost(512), None), "not measured (no limit)");
+        assert_eq!(text(Storage::Unknown, Some(1_024)), "not measured (quota 1 KiB)");
     }
 }

@@ -84,7 +84,7 @@ fn Hits(answer: LookupAnswer) -> impl IntoView {
 fn Hit(hit: LookupHit) -> impl IntoView {
     let row = hit.database;
     let href = path::database(row.id);
-    let size = storage_text(row.storage());
+    let (used, of) = storage_text(row.storage(), row.quota_logical_size_bytes);
     let name =
         row.owner.as_ref().map_or_else(|| format!("Unclaimed, in pool {}", row.pool), |owner| owner.email.clone());
     let about = row.owner.as_ref().and_then(|owner| owner.organisation.clone());
@@ -98,7 +98,7 @@ fn Hit(hit: LookupHit) -> impl IntoView {
                     </span>
                 </span>
                 <span class="flex flex-wrap items-center gap-3">
-                    <span class="text-xs text-muted tabular-nums">{size}</span>
+                    <span class="text-xs text-muted tabular-nums">{used} " " {of}</span>
                     <RowBadges row />
                 </span>
             </a>

@@ -104,11 +104,8 @@ async fn what_is_not_measured_is_shown_as_not_known_and_never_as_zero() {
         let request = server.anonymous(Method::GET, &path).header(header::COOKIE, &cookie);
         async move { request.send().await.unwrap().text().await.unwrap() }
     };
-    let expected = [
-        (json!(FREE_QUOTA), "not measured"),
-        (json!(FREE_QUOTA / 2), "at most 256 MiB"),
-        (Value::Null, "not measured"),
-    ];
+    let expected =
+        [(json!(FREE_QUOTA), "not measured"), (json!(FREE_QUOTA / 2), "under 51 %"), (Value::Null, "not measured")];
     for ((id, _), (synthetic, text)) in found.iter().zip(expected) {
         let row = read(&server, &id.to_string()).await;
         assert_eq!((&row["logical_size_bytes"], &row["usage"]["logical_size_bytes"]), (&Value::Null, &Value::Null));
@@ -116,9 +113,13 @@ async fn what_is_not_measured_is_shown_as_not_known_and_never_as_zero() {
         let shown = page(format!("/databases/{id}")).await;
         assert!(shown.contains(text) && shown.contains("Storage not measured yet."), "{shown}");
         assert!(!shown.contains("Storage used"), "no bar at zero");
+        assert!(!shown.contains("at most"), "data and history are not told as the storage used");
     }
     let list = page(String::from("/databases")).await;
-    assert!(list.contains("not measured") && list.contains("at most 256 MiB") && list.contains("512 MiB with history"));
+    for shown in ["not measured", "quota 512 MiB", "512 MiB with history", "under 51 %", "256 MiB with history"] {
+        assert!(list.contains(shown), "{shown} is missing");
+    }
+    assert!(!list.contains("at most"), "one size is not told twice");
     assert!(page(String::from("/")).await.contains("full ones included; 1 not measured yet"));
     assert!(page(String::from("/engine")).await.contains("1 to be measured, 1 of them never yet"));
     let sorted = server.get("/api/v1/databases?sort=size").await;

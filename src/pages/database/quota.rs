@@ -21,6 +21,12 @@ impl Limit {
     pub fn limit_text(self) -> String {
         self.limit.map_or_else(|| String::from("unlimited"), self.write)
     }
+
+    /// What is used, `–` while not known, and of what.
+    fn texts(self) -> (String, String) {
+        let of = self.limit.map_or_else(|| String::from("(no limit)"), |limit| format!("of {}", (self.write)(limit)));
+        (self.used.map_or_else(|| String::from("–"), self.write), of)
+    }
 }
 
 /// All five, the storage quota first.
@@ -57,27 +63,27 @@ fn rows(detail: &DatabaseDetail) -> impl IntoView + use<> {
     let others = others
         .into_iter()
         .map(|limit| Limit { used: limit.used.filter(|_| has_usage), ..limit })
-        .map(|limit| view! { <Row limit unknown="–" /> })
+        .map(|limit| view! { <Row limit text=limit.texts() /> })
         .collect_view();
-    view! { <Row limit=storage unknown=look::storage_text(detail.row.storage()) /> {others} }
+    view! { <Row limit=storage text=look::storage_text(detail.row.storage(), detail.quota.logical_size_bytes) /> {others} }
 }
 
-/// `unknown` stands where it is not known what is used.
+/// `text` is what is used, and of what.
 #[component]
-fn Row(limit: Limit, #[prop(into)] unknown: String) -> impl IntoView {
-    let Limit { name, used, write, .. } = limit;
+fn Row(limit: Limit, text: (String, String)) -> impl IntoView {
+    let Limit { name, used, .. } = limit;
     let most = limit.limit.map(|limit| limit as f64);
     let tone = look::of_share(used.unwrap_or(0) as f64, most);
     let share = used.zip(limit.limit.filter(|limit| *limit > 0));
     let share = share.map(|(used, limit)| format!("{:.0} %", used as f64 * 100.0 / limit as f64));
-    let used_text = used.map_or(unknown, write);
+    let (used_text, of) = text;
     view! {
         <li>
             <p class="mb-1 flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
                 <span>{name}</span>
                 <span class="tabular-nums">
                     <span class="font-medium">{used_text}</span>
-                    <span class="text-muted">{format!(" of {}", limit.limit_text())}</span>
+                    <span class="text-muted">" " {of}</span>
                     <span class=format!("ml-2 inline-block min-w-10 text-right font-medium {}", tone.text())>{share}</span>
                 </span>
             </p>
@@ -97,10 +103,9 @@ fn Period(detail: DatabaseDetail) -> impl IntoView {
         Some(at) => view! { " Storage measured " <Timestamp at /> "." }.into_any(),
         None => view! { " Storage not measured yet." }.into_any(),
     };
-    let history = detail
-        .row
-        .synthetic_size_bytes
-        .map(|size| format!(" With the history of all branches it takes {}, which no quota limits.", bytes(size)));
+    let history = detail.row.synthetic_size_bytes.map(|size| {
+        format!(" Data and history of all branches take {}, which is what Neon bills and no quota limits.", bytes(size))
+    });
     view! {
         <p class="mt-4 text-xs text-muted">
             {read} {size} {history}

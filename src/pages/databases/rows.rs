@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::components::{Badge, Meter, SortLink, Table, Timestamp, Tone};
+use crate::components::{Meter, SortLink, Table, Timestamp};
 use crate::pages::history::short;
 use crate::pages::look::{self, RowBadges};
 use crate::pages::path;
@@ -37,7 +37,7 @@ pub fn Rows(rows: Vec<DatabaseRow>, filter: DatabaseFilter) -> impl IntoView {
 fn Row(row: DatabaseRow) -> impl IntoView {
     view! {
         <tr class="row-link">
-            <td class="max-w-72 min-w-48">
+            <td class="max-w-72 min-w-64">
                 <Who row=row.clone() />
             </td>
             <td data-label="State" class="min-w-40">
@@ -50,8 +50,10 @@ fn Row(row: DatabaseRow) -> impl IntoView {
                 </span>
             </td>
             <td data-label="Size" class="min-w-32">
-                <Size row=row.clone() />
-                <UsageAsOf at=row.usage_observed_at />
+                <div class="max-w-56 flex-1 text-left md:max-w-none">
+                    <Size row=row.clone() />
+                    <UsageAsOf at=row.usage_observed_at />
+                </div>
             </td>
             <When label="Created" at=Some(row.requested_at) />
             <When label="Claimed" at=row.claimed_at />
@@ -72,17 +74,14 @@ fn Who(row: DatabaseRow) -> impl IntoView {
         None => (String::from("No owner"), row.neon_project_id.unwrap_or_else(|| format!("id {id}"))),
     };
     view! {
-        <span class="flex items-center gap-2">
-            <a class="row-target wrap-anywhere font-medium" href=path::database(row.id)>
-                <UserText text=name />
-            </a>
-            {row.simulated.then(|| view! { <Badge tone=Tone::Neutral text="simulated" /> })}
-        </span>
-        <span class="block wrap-anywhere text-xs text-muted"><UserText text=about /></span>
+        <a class="row-target block wrap-anywhere font-medium" href=path::database(row.id)>
+            <UserText text=name />
+        </a>
+        <span class="block wrap-anywhere text-xs text-muted"><UserText text=about /> {row.simulated.then_some(" · simulated")}</span>
     }
 }
 
-/// The storage used, against its quota, and beside it what data and history take, which no quota limits.
+/// The storage used, against its quota, and below it what data and history take, which no quota limits.
 #[component]
 fn Size(row: DatabaseRow) -> impl IntoView {
     let limit = row.quota_logical_size_bytes;
@@ -90,11 +89,12 @@ fn Size(row: DatabaseRow) -> impl IntoView {
         let tone = look::of_share(used as f64, limit.map(|limit| limit as f64));
         view! { <Meter used=used as f64 limit=limit.map(|limit| limit as f64) tone label="Storage used" /> }
     });
+    let (used, of) = look::storage_text(row.storage(), limit);
     let history = row.synthetic_size_bytes.map(|size| format!("{} with history", bytes(size)));
     view! {
         <span class="flex items-baseline justify-between gap-2 whitespace-nowrap tabular-nums">
-            <span>{look::storage_text(row.storage())}</span>
-            <span class="text-xs text-muted">{limit.map_or_else(|| String::from("no limit"), |limit| format!("of {}", bytes(limit)))}</span>
+            <span>{used}</span>
+            <span class="text-xs text-muted">{of}</span>
         </span>
         {meter}
         <span class="block text-xs whitespace-nowrap text-muted tabular-nums">{history}</span>
@@ -111,8 +111,10 @@ fn UsageAsOf(at: Option<Time>) -> impl IntoView {
 
 #[component]
 fn When(label: &'static str, at: Option<Time>) -> impl IntoView {
+    // A card has no column that must be kept.
+    let class = if at.is_some() { "when" } else { "when max-md:hidden" };
     view! {
-        <td data-label=label class="when">
+        <td data-label=label class=class>
             {match at {
                 Some(at) => view! { <Timestamp at /> }.into_any(),
                 None => view! { <span class="text-muted">"–"</span> }.into_any(),
