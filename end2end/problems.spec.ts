@@ -12,9 +12,12 @@ async function openFinding(page: Page, kind: string): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Evidence' })).toBeVisible()
 }
 
-test("an owner's project that somebody deleted on Neon is named, and brought back", async ({ page }) => {
+test("an owner's project that somebody deleted on Neon is named, and brought back on the page of its database", async ({ page }) => {
   await openFinding(page, 'Ghost')
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Ghost')
+  await page.locator('main a[href^="/databases/"]').click()
+  await expect(page.getByRole('region', { name: 'Quotas' })).toBeVisible()
+  await expect(page.locator('main .notice'), 'one answer to how it is').toHaveCount(1)
   await page.getByRole('button', { name: 'Recover on Neon' }).click()
   const dialog = page.getByRole('dialog', { name: 'Recover the project on Neon?' })
   await dialog.getByLabel('Reason').fill('journey: deleted by mistake')

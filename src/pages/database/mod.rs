@@ -4,6 +4,7 @@ mod actions;
 mod connection;
 mod endpoint;
 mod facts;
+mod finding;
 mod quota;
 mod quota_draft;
 mod quota_form;
@@ -27,6 +28,7 @@ use self::verdict::VerdictNotice;
 use super::failure::Failure;
 use super::history::History;
 use super::look::RowBadges;
+use super::problems::{FindingActions, WaysOut};
 use crate::components::{Badge, Freshness, Live, PageHead, Panel, Skeleton, Tone};
 use crate::rpc::database::database;
 use fleet_types::{AppError, DatabaseDetail, DatabaseState, text};
@@ -56,6 +58,8 @@ fn OneDatabase(id: Uuid) -> impl IntoView {
         live.refresh().set_every(if moving { UNDER_WAY } else { AT_REST });
     });
     let actions = Actions::new(id, live.refresh());
+    let finding = Signal::derive(move || live.with(finding_id).flatten().unwrap_or_default());
+    let decisions = FindingActions::new(finding, live.refresh());
     Effect::new(move || {
         live.with(|detail| actions.draft.follow(detail));
     });
@@ -66,7 +70,7 @@ fn OneDatabase(id: Uuid) -> impl IntoView {
                     Ok(detail) => {
                         actions.fill(&detail);
                         live.start_with(detail);
-                        view! { <Database live actions /> }.into_any()
+                        view! { <Database live actions decisions /> }.into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }
@@ -81,6 +85,10 @@ fn is_moving(detail: &DatabaseDetail) -> bool {
     detail.row.pending || detail.wanted_endpoint.is_some() || state.is_in_flight() || state == DatabaseState::Releasing
 }
 
+fn finding_id(detail: &DatabaseDetail) -> Option<i64> {
+    detail.finding.as_ref().map(|finding| finding.id)
+}
+
 /// By whom it is known: the owner's address, else where it stands.
 fn title(detail: &DatabaseDetail) -> String {
     match &detail.row.owner {
@@ -90,7 +98,7 @@ fn title(detail: &DatabaseDetail) -> String {
 }
 
 #[component]
-fn Database(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
+fn Database(live: Live<DatabaseDetail>, actions: Actions, decisions: FindingActions) -> impl IntoView {
     // Owner and id of a row stay as they are while it is looked at, but for the claim of an available one: then the title follows with the next visit.
     let name = live.with_untracked(title).unwrap_or_default();
     let id = live.with_untracked(|detail| detail.row.id).unwrap_or_default();
@@ -124,5 +132,6 @@ fn Database(live: Live<DatabaseDetail>, actions: Actions) -> impl IntoView {
         </div>
         <QuotaDialog live actions />
         <EndpointDialogs live actions />
+        <WaysOut actions=decisions />
     }
 }

@@ -3,11 +3,11 @@
 
 use leptos::prelude::*;
 
+use super::finding::{Decisive, Found, decisive};
 use crate::components::{Glyph, Icon, Timestamp, Tone};
-use crate::pages::{look, path, user_text::UserText};
+use crate::pages::user_text::UserText;
 use fleet_types::{
-    BlockReason, DatabaseDetail, DatabaseState, EndpointAction, EndpointState, Finding, FindingKind, FindingStatus,
-    Storage, bytes, duration,
+    BlockReason, DatabaseDetail, DatabaseState, EndpointAction, EndpointState, Storage, bytes, duration,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -23,16 +23,6 @@ fn verdict(tone: Tone, glyph: Glyph, sentence: &'static str, why: impl Into<Stri
 }
 
 fn judge(detail: &DatabaseDetail) -> Verdict {
-    let is_lost =
-        |finding: &Finding| finding.kind == FindingKind::Ghost && finding.status == FindingStatus::NeedsOperator;
-    if detail.row.state == DatabaseState::Claimed && detail.finding.as_ref().is_some_and(is_lost) {
-        return verdict(
-            Tone::Bad,
-            Glyph::Alert,
-            "Its project is gone from Neon: nobody can connect.",
-            "Nobody here has released it. The finding below says what can be done while Neon still keeps it.",
-        );
-    }
     match detail.row.state {
         DatabaseState::Requested => {
             verdict(Tone::Accent, Glyph::Clock, "It is about to be created.", "The engine asks Neon for it next.")
@@ -168,7 +158,10 @@ fn storage_percent(detail: &DatabaseDetail) -> Option<i64> {
 
 fn recoverable(detail: &DatabaseDetail) -> String {
     match detail.recoverable_until {
-        Some(until) => format!("Neon can recover it until {}.", crate::components::utc_text(until)),
+        Some(until) => format!(
+            "Neon keeps it until {}. Recover its project there, and the next complete sweep sees it: then it can be given back to its owner here.",
+            crate::components::utc_text(until)
+        ),
         None => String::from("It can no longer be recovered."),
     }
 }
@@ -179,6 +172,18 @@ fn last_error(detail: &DatabaseDetail) -> &str {
 
 #[component]
 pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
+    let answer = match decisive(&detail) {
+        Some(finding) => view! { <Decisive finding state=detail.row.state /> }.into_any(),
+        None => view! { <Judged detail=detail.clone() /> }.into_any(),
+    };
+    view! {
+        {answer}
+        <Pending detail />
+    }
+}
+
+#[component]
+fn Judged(detail: DatabaseDetail) -> impl IntoView {
     let Verdict { tone, glyph, sentence, why } = judge(&detail);
     let period_end = detail.period_end.filter(|_| {
         detail.row.block.is_some_and(|reason| !matches!(reason, BlockReason::Storage | BlockReason::EndpointDisabled))
@@ -195,34 +200,8 @@ pub fn VerdictNotice(detail: DatabaseDetail) -> impl IntoView {
                 </p>
             </div>
         </div>
-        <Found finding=detail.finding.clone() />
-        <Pending detail />
+        {detail.finding.map(|finding| view! { <Found finding /> })}
     }
-}
-
-/// What the comparison with Neon's list has found about it.
-#[component]
-fn Found(finding: Option<Finding>) -> impl IntoView {
-    finding.map(|finding| {
-        let tone = match finding.status {
-            FindingStatus::Suspected => Tone::Neutral,
-            _ => look::of_kind(finding.kind).tone,
-        };
-        view! {
-            <div class=format!("{} items-start", tone.alert())>
-                <Icon glyph=look::of_kind(finding.kind).glyph class="mt-0.5 size-5 shrink-0" />
-                <div class="min-w-0 text-base-content">
-                    <p class="font-semibold">
-                        <a class="link link-hover" href=path::finding(finding.id)>{finding.kind.meaning()}</a>
-                    </p>
-                    <p class="text-sm break-words">
-                        "Since " <Timestamp at=finding.first_seen_at /> ". " {finding.doing()}
-                        {finding.next_at().map(|at| view! { " Due " <Timestamp at /> "." })}
-                    </p>
-                </div>
-            </div>
-        }
-    })
 }
 
 /// A change that Neon has not confirmed yet, and what stands in its way.

@@ -19,7 +19,8 @@ const TAKE_BACK: &str = "take-back-finding";
 /// Belongs to the page, so that it outlives a refresh.
 #[derive(Clone, Copy)]
 pub struct FindingActions {
-    id: i64,
+    /// What is decided about; a database's page finds out while it is looked at.
+    id: Signal<i64>,
     answers: Answers,
     confirmation: RwSignal<String>,
     adopt: ServerAction<rpc::AdoptFinding>,
@@ -33,7 +34,7 @@ pub struct FindingActions {
 }
 
 impl FindingActions {
-    pub fn new(id: i64, refresh: Refresh) -> Self {
+    pub fn new(id: Signal<i64>, refresh: Refresh) -> Self {
         let actions = Self {
             id,
             answers: Answers::new(refresh),
@@ -62,10 +63,9 @@ impl FindingActions {
 
 /// What is possible now; what the operator may not do is off and says why.
 #[component]
-pub fn Buttons(finding: Finding) -> impl IntoView {
+pub fn Buttons(actions: Vec<FindingAction>) -> impl IntoView {
     let why_not = session::why_not(Permission::ManageDatabases);
-    finding
-        .actions()
+    actions
         .into_iter()
         .map(|action| {
             let why_not = why_not.clone();
@@ -86,7 +86,7 @@ pub fn Buttons(finding: Finding) -> impl IntoView {
 
 #[component]
 pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
-    let about = move || ("id", actions.id.to_string());
+    let about = move || ("id", actions.id.get_untracked().to_string());
     let refusal = actions.answers.refusal;
     view! {
         <Dialog id=ADOPT refusal title="Adopt this project into the pool?">
@@ -110,13 +110,6 @@ pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                 </Decision>
             </ActionForm>
         </Dialog>
-        <Dialog id=RECOVER refusal title="Recover the project on Neon?">
-            <ActionForm action=actions.recover>
-                <Decision dialog=RECOVER about=about() button="Recover" pending=actions.recover.pending()>
-                    <p class="text-sm">"Neon brings it back with its data, its endpoint and its connection strings, if it was deleted less than 7 days ago. A project that the engine had deleted is ignored afterwards, so that it stays."</p>
-                </Decision>
-            </ActionForm>
-        </Dialog>
         <Dialog id=REAPPLY refusal title="Send the ledger's quota to Neon again?">
             <ActionForm action=actions.reapply>
                 <Decision dialog=REAPPLY about=about() button="Send ours again" pending=actions.reapply.pending()>
@@ -131,14 +124,33 @@ pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                 </Decision>
             </ActionForm>
         </Dialog>
+        <WaysOut actions />
+        <DeleteDialog live actions />
+    }
+}
+
+/// Bringing a project back, and giving a database back: also on the page of the database itself.
+#[component]
+pub fn WaysOut(actions: FindingActions) -> impl IntoView {
+    let refusal = actions.answers.refusal;
+    let id = move || actions.id.try_get().map(|id| id.to_string());
+    view! {
+        <Dialog id=RECOVER refusal title="Recover the project on Neon?">
+            <ActionForm action=actions.recover>
+                <Decision dialog=RECOVER button="Recover" pending=actions.recover.pending()>
+                    <input type="hidden" name="id" value=id />
+                    <p class="text-sm">"Neon brings it back with its data, its endpoint and its connection strings, if it was deleted less than 7 days ago. A project that the engine had deleted is ignored afterwards, so that it stays."</p>
+                </Decision>
+            </ActionForm>
+        </Dialog>
         <Dialog id=TAKE_BACK refusal title="Give this database back to its owner?">
             <ActionForm action=actions.take_back>
-                <Decision dialog=TAKE_BACK about=about() button="Give back" pending=actions.take_back.pending()>
+                <Decision dialog=TAKE_BACK button="Give back" pending=actions.take_back.pending()>
+                    <input type="hidden" name="id" value=id />
                     <p class="text-sm">"It counts as claimed again by the owner who held it last, with the connection string that it had. That is refused if the owner holds another database in this pool by now."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
-        <DeleteDialog live actions />
     }
 }
 
@@ -157,7 +169,7 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
         <Dialog id=DELETE refusal=actions.answers.refusal title="Delete this project on Neon?">
             <ActionForm action=actions.delete>
                 <div class="flex flex-col gap-4">
-                    <input type="hidden" name="id" value=actions.id.to_string() />
+                    <input type="hidden" name="id" value=actions.id.get_untracked().to_string() />
                     <ul class="list-disc pl-5 text-sm">
                         <li>"Neon is asked once more; it is deleted only if it still bears this name and no row of the ledger knows it."</li>
                         <li>"Neon keeps it recoverable for 7 days; this page has the button for it."</li>

@@ -6,7 +6,7 @@ use leptos_router::hooks::use_params_map;
 use super::actions::{Buttons, Dialogs, FindingActions};
 use super::evidence::{Evidence, Timeline};
 use super::findings::confidence;
-use crate::components::{Badge, Fact, Freshness, Icon, Live, PageHead, Panel, Skeleton, Timestamp, Tone};
+use crate::components::{Badge, Fact, Freshness, Icon, Live, PageHead, Panel, Skeleton, Timestamp, Tone, utc_text};
 use crate::pages::failure::Failure;
 use crate::pages::history::short;
 use crate::pages::look::{self, LookBadge, StateBadge};
@@ -33,7 +33,7 @@ fn OneFinding(id: i64) -> impl IntoView {
     let live = Live::<Finding>::new(EVERY);
     let first = Resource::new(|| (), move |()| finding(id));
     live.keep_asking(move || finding(id));
-    let actions = FindingActions::new(id, live.refresh());
+    let actions = FindingActions::new(Signal::stored(id), live.refresh());
     view! {
         <Transition fallback=|| view! { <Skeleton what="the finding" /> }>
             {move || Suspend::new(async move {
@@ -57,7 +57,7 @@ fn Shown(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
     view! {
         <PageHead title>
             <Freshness as_of=Signal::derive(move || live.with(|finding| finding.as_of)) refresh=live.refresh() />
-            {move || live.with(|finding| view! { <Buttons finding=finding.clone() /> })}
+            {move || live.with(|finding| view! { <Buttons actions=finding.actions() /> })}
         </PageHead>
         <div class="-mt-3 mb-4 flex flex-wrap items-center gap-1.5">
             {move || live.with(|finding| view! {
@@ -101,7 +101,7 @@ fn Sentence(finding: Finding) -> impl IntoView {
                 <p class="text-sm break-words">
                     {finding.doing()}
                     {finding.next_at().map(|at| view! { " Due " <Timestamp at /> "." })}
-                    {recoverable.map(|at| view! { " Neon can bring the project back until " <Timestamp at /> "." })}
+                    {recoverable.map(|at| format!(" Neon can bring the project back until {}.", utc_text(at)))}
                 </p>
                 {finding.last_error.map(|error| view! {
                     <p class="text-sm break-words">

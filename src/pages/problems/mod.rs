@@ -24,6 +24,7 @@ use crate::components::{Freshness, Live, PageHead, Skeleton};
 use crate::rpc::problems::{findings, problems};
 use fleet_types::{AppError, FindingFilter, FindingPage as Page, Problems, QueryReader, Unreadable};
 
+pub use actions::{Buttons, FindingActions, WaysOut};
 pub use finding::FindingPage;
 
 /// Seconds between two refreshes of the first page; further pages stand still while they are read.

@@ -39,7 +39,12 @@ async fn a_ghost_in_the_pool_is_replaced_and_an_owners_is_shown_and_brought_back
     let status = world.ledger.status().await.unwrap();
     assert!(status.level == StatusLevel::Bad && status.problems[0].text.contains("ghost"), "{:?}", status.problems);
     let operator = server.sign_in(Role::Operator).await;
-    assert!(page(&server, &operator, &format!("/databases/{database}")).await.contains("gone from Neon"));
+    let shown = page(&server, &operator, &format!("/databases/{database}")).await;
+    assert!(
+        shown.contains("gone from Neon") && shown.contains("Recover on Neon") && !shown.contains("healthy"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("notice notice-").count(), 1, "one answer to how it is, and one way out: {shown}");
     assert!(page(&server, &operator, "/problems").await.contains("ada@mail.example"));
 
     let form = [("id", lost.id.to_string()), ("reason", String::from("ticket 4711"))];

@@ -90,6 +90,10 @@ async fn a_twin_is_deleted_and_what_was_brought_back_on_neon_goes_back_to_its_ow
     sweeps_pass(&world, 4).await;
     assert!(lives(&world, project).await, "what was recovered in Neon's console is deleted again");
     let operator = server.sign_in(Role::Operator).await;
+    let shown = page(&server, &operator, &format!("/databases/{database}")).await;
+    for text in ["its project lives on Neon", "Give back to its owner"] {
+        assert!(shown.contains(text), "{text} is missing: {shown}");
+    }
     let form = [("id", zombie.id.to_string()), ("reason", String::from("it was released by mistake"))];
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (status, answer) = decide(&server, &operator, "take-back-finding", &form).await;
