@@ -70,11 +70,42 @@ test.describe('on a phone', () => {
     }
   })
 
+  test('no text is cut, and no table has to be scrolled', async ({ page, request }) => {
+    test.setTimeout(120_000)
+    for (const [name, path] of Object.entries(await screens(request))) {
+      await open(page, path)
+      // What stands in closed details is not seen, and what is for screen readers alone is one pixel wide.
+      const cut = await page.locator('main *').evaluateAll((elements) =>
+        elements
+          .filter((element) => element.clientWidth > 1 && element.scrollWidth > element.clientWidth + 1 && !element.closest('details'))
+          .filter((element) => getComputedStyle(element).overflowX !== 'visible')
+          .map((element) => element.getAttribute('aria-label') ?? element.textContent),
+      )
+      expect.soft(cut, name).toEqual([])
+    }
+  })
+
   test('the menu leads to every screen', async ({ page }) => {
     await open(page, '/')
     await page.getByLabel('Menu').click()
     await page.getByRole('link', { name: 'Pools' }).filter({ visible: true }).click()
     await expect(page.getByRole('heading', { level: 1, name: 'Pools' })).toBeVisible()
+  })
+})
+
+test.describe('on a desk', () => {
+  test('the filters stand in one line', async ({ page }) => {
+    await open(page, '/databases')
+    const fields = page.getByRole('form', { name: 'Filters' }).locator('select, input[type=search], input[type=date]')
+    const bottoms = await fields.evaluateAll((elements) => elements.map((element) => Math.round(element.getBoundingClientRect().bottom)))
+    expect(bottoms).toHaveLength(6)
+    expect(new Set(bottoms).size).toBe(1)
+  })
+
+  test('events have room beside the numbers', async ({ page }) => {
+    await open(page, '/')
+    const events = await page.getByRole('region', { name: 'Latest events' }).boundingBox()
+    expect(events?.width).toBeGreaterThan(420)
   })
 })
 

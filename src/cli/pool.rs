@@ -54,7 +54,7 @@ pub enum PolicyCommand {
     Set {
         /// The pool
         name: String,
-        /// How long claims shall go on if Neon stops creating
+        /// How long claims go on if Neon stops creating
         #[arg(long, value_name = "HOURS")]
         cover_hours: f64,
         /// The claim rate that the cover is computed from: current, p95 or worst

@@ -196,8 +196,7 @@ pub fn Freshness(
     view! {
         <span class="inline-flex items-center gap-1.5 text-xs text-muted" title=move || refresh.failed.try_get().flatten()>
             <span class=("text-warning", is_stale)>
-                {move || if is_stale() { "Not refreshed since " } else { "As of " }}
-                {move || as_of.try_get().flatten().map(|at| view! { <Timestamp at /> })}
+                {move || as_of.try_get().flatten().map(|at| view! { {move || if is_stale() { "Not refreshed since " } else { "As of " }} <Timestamp at /> })}
             </span>
             <button
                 type="button"

@@ -16,7 +16,7 @@ pub fn PageHead(
         <Title text=title.clone() />
         <header class="mb-5 flex flex-wrap items-end justify-between gap-x-6 gap-y-3">
             <div class="min-w-0">
-                <h1 class="wrap-anywhere text-2xl font-semibold tracking-tight"><bdi>{title}</bdi></h1>
+                <h1 class="wrap-anywhere text-xl font-semibold tracking-tight sm:text-2xl"><bdi>{title}</bdi></h1>
                 {note.map(|note| view! { <p class="mt-0.5 text-sm text-muted">{note}</p> })}
             </div>
             {children.map(|children| view! { <div class="flex flex-wrap items-center gap-2">{children()}</div> })}

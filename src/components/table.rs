@@ -12,14 +12,22 @@ pub fn Table(
     /// Rows become cards on a phone; each cell needs a `data-label`.
     #[prop(default = false)]
     cards: bool,
+    /// In a card the cells stand side by side, each below its label: for short numbers.
+    #[prop(default = false)]
+    numbers: bool,
     /// The cells of the head.
     head: AnyView,
     /// The rows.
     children: Children,
 ) -> impl IntoView {
+    let class = match (cards, numbers) {
+        (true, true) => "table table-sm table-cards table-numbers",
+        (true, false) => "table table-sm table-cards",
+        (false, _) => "table table-sm",
+    };
     view! {
-        <div class="overflow-x-auto" role="region" aria-label=label tabindex="0">
-            <table class=if cards { "table table-sm table-cards" } else { "table table-sm" }>
+        <div class="scroll-hint overflow-x-auto" role="region" aria-label=label tabindex="0">
+            <table class=class>
                 <thead>
                     <tr>{head}</tr>
                 </thead>

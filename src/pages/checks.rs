@@ -75,20 +75,20 @@ fn CheckLine(check: Check) -> impl IntoView {
     let evidence = (!check.evidence.is_empty()).then(|| {
         let lines = check.evidence.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
         view! {
-            <ul class="mt-1 max-h-48 overflow-y-auto font-mono text-xs break-all" tabindex="0" aria-label="Evidence">
+            <ul class="mt-1 max-h-48 overflow-y-auto font-mono text-xs wrap-anywhere" tabindex="0" aria-label="Evidence">
                 {lines}
             </ul>
         }
     });
     view! {
-        <li class="flex items-start gap-3 px-4 py-2 text-sm">
-            <span class="w-24 shrink-0"><look::LookBadge look /></span>
-            <div class="min-w-0 flex-1">
+        <li class="flex flex-wrap items-start gap-x-3 gap-y-1 px-4 py-2 text-sm md:flex-nowrap">
+            <span class="shrink-0 md:w-24"><look::LookBadge look /></span>
+            <div class="order-last min-w-0 basis-full md:order-none md:flex-1 md:basis-0">
                 <p>{check.statement} {since}</p>
                 {check.note.map(|note| view! { <p class="text-xs text-muted">{note}</p> })}
                 {evidence}
             </div>
-            <span class="shrink-0 text-xs text-muted"><Timestamp at=check.checked_at /></span>
+            <span class="ml-auto shrink-0 text-xs text-muted"><Timestamp at=check.checked_at /></span>
         </li>
     }
 }

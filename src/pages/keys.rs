@@ -41,12 +41,12 @@ fn Keys(report: KeyReport) -> impl IntoView {
             let replicas = format!("{} of {}", key.held_by, report.replicas);
             view! {
                 <tr>
-                    <th scope="row" class="font-mono font-normal">
+                    <th scope="row" class="font-mono font-normal text-base-content">
                         {key.id.clone()}
                     </th>
-                    <td class="text-right tabular-nums">{grouped(key.sealed)}</td>
-                    <td class="text-right tabular-nums">{replicas}</td>
-                    <td class="min-w-64">{report.sentence(key)}</td>
+                    <td data-label="Credentials" class="text-right tabular-nums">{grouped(key.sealed)}</td>
+                    <td data-label="Replicas" class="text-right tabular-nums">{replicas}</td>
+                    <td data-label="What it does" class="text-cell md:min-w-64">{report.sentence(key)}</td>
                 </tr>
             }
         })
@@ -58,7 +58,7 @@ fn Keys(report: KeyReport) -> impl IntoView {
         <th scope="col">"What it does"</th>
     };
     view! {
-        <Table label="Keys" head=head.into_any()>
+        <Table label="Keys" cards=true head=head.into_any()>
             {rows}
         </Table>
     }

@@ -50,7 +50,7 @@ impl SizingRate {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// How long claims shall go on if Neon stops creating.
+    /// How long claims go on if Neon stops creating.
     pub cover_hours: f64,
     pub rate: SizingRate,
     pub floor: i32,

@@ -6,7 +6,7 @@
 mod plot;
 mod scale;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use leptos::prelude::*;
 
 use self::plot::Plot;
@@ -117,11 +117,12 @@ fn axis(scale: &Scale, write: fn(f64) -> String) -> impl IntoView + use<> {
 
 /// Moments below, evenly spaced.
 fn moments(data: &ChartData) -> impl IntoView + use<> {
-    let hours = hours(&data.at);
+    let is_one_day = |at: &DateTime<Utc>| data.at.len() == 1 && at.time() == NaiveTime::MIN;
+    let hours = if data.at.iter().any(is_one_day) { i64::MAX } else { hours(&data.at) };
     let ends = data.at.first().copied().zip(data.at.last().copied());
     let ticks = ends.map(|(first, last)| {
         let at = |quarter| tick_text(first + (last - first) / 4 * quarter, hours);
-        // A single value stands in the middle.
+        // A single value stands in the middle; one of a whole day has no time.
         let quarters = if first == last { 2..=2 } else { 0..=4 };
         quarters.map(|quarter| view! { <span class="first:last:mx-auto">{at(quarter)}</span> }).collect_view()
     });
@@ -149,7 +150,7 @@ fn numbers(data: &ChartData, label: &'static str, write: fn(f64) -> String) -> i
     view! {
         <details class="text-xs">
             <summary class="w-fit cursor-pointer text-muted hover:text-base-content">"Show as a table"</summary>
-            <div class="mt-2 max-h-72 overflow-auto" tabindex="0" role="region" aria-label=label>
+            <div class="scroll-hint mt-2 max-h-72 overflow-auto" tabindex="0" role="region" aria-label=label>
                 <table class="table table-xs table-pin-rows">
                     <thead>
                         <tr>

@@ -7,6 +7,9 @@ use leptos::prelude::*;
 use super::scale::{HEIGHT, Scale, WIDTH, position};
 use super::{ChartData, Mark, Series};
 
+/// How wide a single value is drawn.
+const LEVEL: f64 = 160.0;
+
 #[component]
 pub fn Plot(data: ChartData, label: &'static str, pointed: RwSignal<Option<usize>>) -> impl IntoView {
     let scale = Scale::of(&data);
@@ -40,10 +43,11 @@ fn gridline(y: f64) -> impl IntoView {
 }
 
 fn curve(series: &Series, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
-    let mut path = String::with_capacity(x.len() * 12);
-    for (i, (x, value)) in x.iter().zip(&series.values).enumerate() {
-        let _ = write!(path, "{}{x:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, scale.y(*value));
-    }
+    let path = match (x, series.values.as_slice()) {
+        // A line of one point would not be seen: it is drawn as a level.
+        ([x], [value, ..]) => format!("M{:.1} {:.1}h{LEVEL}", x - LEVEL / 2.0, scale.y(*value)),
+        (x, values) => polyline(x, values, scale),
+    };
     let area = (series.mark == Mark::Area && x.len() > 1).then(|| format!("{path}V{HEIGHT}H0Z"));
     view! {
         <g class=series.class>
@@ -51,6 +55,14 @@ fn curve(series: &Series, x: &[f64], scale: &Scale) -> impl IntoView + use<> {
             <path class=if series.mark == Mark::Dashes { "curve curve-dashed" } else { "curve" } d=path />
         </g>
     }
+}
+
+fn polyline(x: &[f64], values: &[f64], scale: &Scale) -> String {
+    let mut path = String::with_capacity(x.len() * 12);
+    for (i, (x, value)) in x.iter().zip(values).enumerate() {
+        let _ = write!(path, "{}{x:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, scale.y(*value));
+    }
+    path
 }
 
 /// All bars of one series are one path, each stacked on those of the series before it.

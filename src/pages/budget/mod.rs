@@ -77,14 +77,12 @@ fn Budget(live: Live<ApiBudget>) -> impl IntoView {
                 {move || live.with(|budget| view! { <Jobs jobs=budget.jobs.clone() /> })}
             </Panel>
             <Past live />
-            <div class="grid items-start gap-4 xl:grid-cols-2">
-                <Panel title="By class" flush=true class="min-w-0">
-                    {move || live.with(|budget| view! { <Classes classes=budget.classes.clone() /> })}
-                </Panel>
-                <Panel title="By route" flush=true class="min-w-0">
-                    {move || live.with(|budget| view! { <Routes routes=budget.routes.clone() /> })}
-                </Panel>
-            </div>
+            <Panel title="By class" flush=true class="min-w-0">
+                {move || live.with(|budget| view! { <Classes classes=budget.classes.clone() /> })}
+            </Panel>
+            <Panel title="By route" flush=true class="min-w-0">
+                {move || live.with(|budget| view! { <Routes routes=budget.routes.clone() /> })}
+            </Panel>
         </div>
     }
 }
@@ -92,14 +90,14 @@ fn Budget(live: Live<ApiBudget>) -> impl IntoView {
 #[component]
 fn Gauges(buckets: Vec<BucketUse>, replicas: i64) -> impl IntoView {
     let gauges = buckets.into_iter().map(|bucket| view! { <Gauge bucket /> }).collect_view();
-    let told = match replicas {
-        0 => String::from("No replica has told within the last 10 seconds how it stands, so nothing is counted here."),
-        1 => String::from("Told by 1 replica."),
-        n => format!("Told by {n} replicas."),
+    let reported = match replicas {
+        0 => String::from("No replica has reported in the last 10 seconds, so nothing is counted here."),
+        1 => String::from("Reported by 1 replica."),
+        n => format!("Reported by {n} replicas."),
     };
     view! {
         <div class="grid gap-3 md:grid-cols-2 2xl:gap-4">{gauges}</div>
-        <p class="-mt-2 text-xs text-muted">{told}</p>
+        <p class="-mt-2 text-xs text-muted">{reported}</p>
     }
 }
 
@@ -108,14 +106,14 @@ fn Gauges(buckets: Vec<BucketUse>, replicas: i64) -> impl IntoView {
 fn Gauge(bucket: BucketUse) -> impl IntoView {
     let name = match bucket.name.as_str() {
         "consumption" => "Calls for usage history",
-        _ => "Calls to the account",
+        _ => "Calls to Neon",
     };
     let limit = f64::from(bucket.limit_per_minute);
     // To use all of it is no trouble; to be refused is.
     let tone = if bucket.pause.is_some() { Tone::Warning } else { Tone::Accent };
     let reserve = match bucket.reserve {
         0 => String::new(),
-        reserve => format!(", {reserve} of them for urgent calls"),
+        reserve => format!(", {reserve} of them kept for urgent calls"),
     };
     view! {
         <section class="panel p-4" aria-label=name>

@@ -32,7 +32,7 @@ pub fn Classes(classes: Vec<ClassUse>) -> impl IntoView {
         <th scope="col" class="text-right">"Failed"</th>
     };
     view! {
-        <Table label="Calls by class" cards=true head=head.into_any()>
+        <Table label="Calls by class" cards=true numbers=true head=head.into_any()>
             {rows}
         </Table>
         <p class="border-t border-base-300 px-4 py-2 text-xs text-muted">
@@ -81,7 +81,7 @@ pub fn Routes(routes: Vec<RouteUse>) -> impl IntoView {
         <th scope="col" class="text-right">"95 % within"</th>
     };
     view! {
-        <Table label="Calls by route" cards=true head=head.into_any()>
+        <Table label="Calls by route" cards=true numbers=true head=head.into_any()>
             {rows}
         </Table>
         <p class="border-t border-base-300 px-4 py-2 text-xs text-muted">

@@ -28,8 +28,8 @@ fn Pause(what: &'static str, pause: BucketPause) -> impl IntoView {
         <div class="notice notice-warning">
             <Icon glyph=Glyph::Pause class="size-5 shrink-0" />
             <p class="text-sm break-words">
-                {what} " since " <Timestamp at=pause.since /> ", until " <Timestamp at=pause.until />
-                {format!(": Neon asked for fewer calls ({}).{row} Claims go on from the pool.", pause.reason)}
+                {what} " since " <Timestamp at=pause.since /> "; they go on " <Timestamp at=pause.until />
+                {format!(". Neon asked for fewer calls ({}).{row} Claims go on from the pool.", pause.reason)}
             </p>
         </div>
     }

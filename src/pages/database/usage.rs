@@ -96,7 +96,7 @@ fn Nothing(history: UsageHistory) -> impl IntoView {
         .into_any(),
         None => view! {
             <EmptyState glyph=Glyph::Clock title="Neon has not yet been asked">
-                "Usage by day appears once Neon's history of consumption has answered. That a page is looked at is a reason to ask."
+                "Usage by day appears once Neon's history of consumption has answered. It is asked soon after somebody opens this page."
             </EmptyState>
         }
         .into_any(),

@@ -58,26 +58,48 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
     };
     let states = DatabaseState::ALL.iter().map(|state| state.as_str().to_owned()).collect();
     view! {
-        <form class="panel mb-4 flex flex-wrap items-end gap-x-3 gap-y-2 p-3" method="get" action=path::DATABASES aria-label="Filters" on:submit=submit on:change=change>
+        <form class="panel mb-4 flex flex-col gap-2.5 p-3" method="get" action=path::DATABASES aria-label="Filters" on:submit=submit on:change=change>
             <input type="hidden" name="sort" value=move || query.try_with(|query| query.filter.sort.as_str()).unwrap_or_default() />
-            <label class="flex min-w-48 flex-1 flex-col gap-1 text-xs text-muted">
-                "Text"
-                <input
-                    class="input input-sm w-full text-base-content"
-                    type="search"
-                    name="text"
-                    placeholder="E-mail, owner id, organisation, project"
-                    autocomplete="off"
-                    maxlength="200"
-                    value=of(|filter| filter.text.clone()).get_untracked()
-                    prop:value=of(|filter| filter.text.clone())
-                    on:input=typed
-                />
-            </label>
-            <Choice name="state" label="State" options=states current=of(|filter| filter.state.map(|state| state.as_str().to_owned())) />
-            <Choice name="pool" label="Pool" options=choices.pools current=of(|filter| filter.pool.clone()) />
-            <Choice name="plan" label="Plan" options=choices.plans current=of(|filter| filter.plan.clone()) />
-            <Choice name="region" label="Region" options=choices.regions current=of(|filter| filter.region.clone()) />
+            <div class="grid grid-cols-2 gap-x-3 gap-y-2 md:grid-cols-3 xl:grid-cols-[minmax(0,2fr)_repeat(5,minmax(0,1fr))]">
+                <label class="col-span-2 flex min-w-0 flex-col gap-1 text-xs text-muted md:col-span-1">
+                    "Text"
+                    <input
+                        class="input input-sm w-full text-base-content"
+                        type="search"
+                        name="text"
+                        placeholder="E-mail, owner id, organisation, project"
+                        autocomplete="off"
+                        maxlength="200"
+                        value=of(|filter| filter.text.clone()).get_untracked()
+                        prop:value=of(|filter| filter.text.clone())
+                        on:input=typed
+                    />
+                </label>
+                <Choice name="state" label="State" options=states current=of(|filter| filter.state.map(|state| state.as_str().to_owned())) />
+                <Choice name="pool" label="Pool" options=choices.pools current=of(|filter| filter.pool.clone()) />
+                <Choice name="plan" label="Plan" options=choices.plans current=of(|filter| filter.plan.clone()) />
+                <Choice name="region" label="Region" options=choices.regions current=of(|filter| filter.region.clone()) />
+                <label class="col-span-2 flex min-w-0 flex-col gap-1 text-xs text-muted md:col-span-1">
+                    "Claimed since"
+                    <input
+                        class="input input-sm w-full text-base-content"
+                        type="date"
+                        name="claimed_since"
+                        value=of(|filter| filter.claimed_since.map(|day| day.to_string())).get_untracked()
+                        prop:value=of(|filter| filter.claimed_since.map(|day| day.to_string()))
+                    />
+                </label>
+            </div>
+            <Switches query />
+        </form>
+    }
+}
+
+/// The filters that are on or off, and the way back to all databases.
+#[component]
+fn Switches(query: Memo<DatabaseQuery>) -> impl IntoView {
+    view! {
+        <div class="flex flex-wrap items-center gap-x-4">
             <Tick name="blocked" value="1" label="Blocked" ticked=Signal::derive(move || query.try_with(|query| query.filter.blocked).unwrap_or(false)) />
             <Tick
                 name="storage"
@@ -85,22 +107,12 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
                 label="Storage ≥ 80 %"
                 ticked=Signal::derive(move || query.try_with(|query| query.filter.storage_percent.is_some()).unwrap_or(false))
             />
-            <label class="flex flex-col gap-1 text-xs text-muted">
-                "Claimed since"
-                <input
-                    class="input input-sm text-base-content"
-                    type="date"
-                    name="claimed_since"
-                    value=of(|filter| filter.claimed_since.map(|day| day.to_string())).get_untracked()
-                    prop:value=of(|filter| filter.claimed_since.map(|day| day.to_string()))
-                />
-            </label>
             <noscript inner_html=APPLY></noscript>
-            <a class="btn btn-ghost btn-sm" href=path::DATABASES>
+            <a class="btn btn-ghost btn-sm ml-auto px-2" href=path::DATABASES>
                 <Icon glyph=Glyph::Cross class="size-3.5" />
                 "Clear"
             </a>
-        </form>
+        </div>
     }
 }
 
@@ -126,9 +138,9 @@ fn Choice(name: &'static str, label: &'static str, options: Vec<String>, current
     });
     let is_any = move || current.try_with(String::is_empty).unwrap_or(true);
     view! {
-        <label class="flex min-w-32 flex-1 flex-col gap-1 text-xs text-muted sm:flex-none">
+        <label class="flex min-w-0 flex-col gap-1 text-xs text-muted">
             {label}
-            <select class="select select-sm w-full text-base-content sm:w-32" name=name>
+            <select class="select select-sm w-full text-base-content" name=name>
                 <option value="" selected=is_any prop:selected=is_any>
                     "Any"
                 </option>

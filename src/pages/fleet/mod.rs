@@ -47,15 +47,15 @@ fn Health(live: Live<FleetHealth>) -> impl IntoView {
         </PageHead>
         <div class="flex flex-col gap-4">
             {move || live.with(|health| view! { <Tiles health=health.clone() /> })}
-            <div class="grid items-start gap-4 xl:grid-cols-3">
-                <div class="flex min-w-0 flex-col gap-4 xl:col-span-2">
+            <div class="grid items-start gap-4 xl:grid-cols-5">
+                <div class="flex min-w-0 flex-col gap-4 xl:col-span-3">
                     {move || live.with(|health| view! { <States states=health.states.clone() /> })}
                     <Day live />
                     <Panel title="Pools" flush=true>
                         {move || live.with(|health| health.pools.iter().map(|pool| view! { <PoolStrip pool=pool.clone() /> }).collect_view())}
                     </Panel>
                 </div>
-                <div class="flex min-w-0 flex-col gap-4">
+                <div class="flex min-w-0 flex-col gap-4 xl:col-span-2">
                     {move || live.with(|health| view! { <Denials denials=health.denials.clone() /> })}
                     <Panel title="Latest events" flush=true>
                         {move || live.with(|health| view! { <History events=health.events.clone() with_subject=true /> })}

@@ -49,15 +49,17 @@ fn Row(decision: SizingDecision) -> impl IntoView {
     view! {
         <tr>
             <td data-label="When" class="align-top whitespace-nowrap">
-                <Timestamp at=decision.at />
-                {again
-                    .then(|| {
-                        view! {
-                            <span class="block text-xs text-muted">
-                                "the same until " <Timestamp at=decision.last_checked_at />
-                            </span>
-                        }
-                    })}
+                <span class="inline-block">
+                    <Timestamp at=decision.at />
+                    {again
+                        .then(|| {
+                            view! {
+                                <span class="block text-xs text-muted">
+                                    "the same until " <Timestamp at=decision.last_checked_at />
+                                </span>
+                            }
+                        })}
+                </span>
             </td>
             <td data-label="Target" class="text-right align-top font-medium whitespace-nowrap tabular-nums">
                 <span class="inline-flex items-center gap-1.5">
@@ -67,10 +69,10 @@ fn Row(decision: SizingDecision) -> impl IntoView {
                     {target}
                 </span>
             </td>
-            <td data-label="Why" class="min-w-64 align-top break-words">
+            <td data-label="Why" class="text-cell min-w-64 align-top break-words">
                 {decision.reason}
             </td>
-            <td data-label="Decided from" class="min-w-48 align-top text-xs text-muted tabular-nums">
+            <td data-label="Decided from" class="text-cell min-w-48 align-top text-xs text-muted tabular-nums">
                 {decision.inputs.map(|inputs| inputs_text(&inputs))}
             </td>
         </tr>

@@ -57,7 +57,7 @@ pub fn ScheduleButtons(live: Live<PoolDetail>, actions: PoolActions, why_not: Op
 #[component]
 fn AddDialog(name: String, actions: PoolActions) -> impl IntoView {
     let form = actions.peak;
-    let kinds = [("at_least", "at least so many databases"), ("factor", "so many times the rate")];
+    let kinds = [("at_least", "at least this many databases"), ("factor", "a multiple of the rate")];
     let kinds = kinds.map(|(kind, text)| (kind.to_owned(), text.to_owned())).to_vec();
     let meaning = move || {
         let draft = form.draft();
@@ -74,7 +74,7 @@ fn AddDialog(name: String, actions: PoolActions) -> impl IntoView {
             <ActionForm action=actions.add_schedule>
                 <input type="hidden" name="name" value=name.clone() />
                 <div class="grid gap-4 sm:grid-cols-2">
-                    <TextField name="label" id="schedule-label" label="Name" value=form.label required=true hint="As it shall read in decisions: Newsletter." />
+                    <TextField name="label" id="schedule-label" label="Name" value=form.label required=true hint="What decisions call it, such as Newsletter." />
                     <TextField name="days" id="schedule-days" label="Days" value=form.days required=true hint="Mon-Fri, or Sat, Sun, or daily; or 2026-11-27; or two dates with “to” between." />
                     <TextField name="from" id="schedule-from" label="From, in UTC" value=form.from required=true hint="Early enough for the pool to fill." />
                     <TextField name="to" id="schedule-to" label="To, in UTC" value=form.to required=true hint="Not after “from”: on the next day." />

@@ -21,8 +21,8 @@ pub fn PoolStrip(pool: PoolSummary) -> impl IntoView {
                 </span>
                 <span class="text-xs text-muted">{format!("{} · Postgres {} · {}", pool.region, pool.pg_version, compute(pool.min_cu, pool.max_cu))}</span>
             </div>
-            <div class="mt-2 grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-2 sm:grid-cols-[minmax(8rem,1fr)_repeat(4,minmax(5.5rem,auto))]">
-                <div class="flex flex-col gap-1">
+            <div class="mt-2 grid grid-cols-2 items-center gap-x-6 gap-y-1.5 sm:grid-cols-[minmax(8rem,1fr)_repeat(4,minmax(5.5rem,auto))] sm:gap-x-4">
+                <div class="col-span-2 flex flex-col gap-1 sm:col-span-1">
                     <span class="text-sm tabular-nums">
                         <span class="font-semibold">{grouped(pool.available)}</span>
                         <span class="text-muted">{format!(" of {} available", grouped(pool.target.into()))}</span>
@@ -41,7 +41,7 @@ pub fn PoolStrip(pool: PoolSummary) -> impl IntoView {
 #[component]
 fn Number(name: &'static str, #[prop(into)] value: String) -> impl IntoView {
     view! {
-        <span class="flex flex-col text-right leading-tight">
+        <span class="flex items-baseline justify-between gap-2 leading-tight sm:flex-col sm:items-stretch sm:gap-0 sm:text-right">
             <span class="text-xs text-muted">{name}</span>
             <span class="text-sm font-medium tabular-nums">{value}</span>
         </span>

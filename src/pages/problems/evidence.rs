@@ -26,9 +26,9 @@ pub fn Evidence(finding: Finding) -> impl IntoView {
             let differs = !neon.is_empty() && name.starts_with("quota ") && left != right;
             view! {
                 <tr class=("font-semibold", differs)>
-                    <th scope="row" class="font-normal text-muted">{name.replace('_', " ")}</th>
-                    <td data-label="Neon's list" class="break-all tabular-nums"><UserText text=left /></td>
-                    <td data-label="The ledger" class="break-all tabular-nums"><UserText text=right /></td>
+                    <th scope="row" class="font-normal">{name.replace('_', " ")}</th>
+                    <td data-label="Neon's list" class="wrap-anywhere tabular-nums"><UserText text=left /></td>
+                    <td data-label="The ledger" class="wrap-anywhere tabular-nums"><UserText text=right /></td>
                 </tr>
             }
         })
@@ -39,7 +39,7 @@ pub fn Evidence(finding: Finding) -> impl IntoView {
         <th scope="col">"The ledger"</th>
     }
     .into_any();
-    view! { <Table label="Fields, as Neon lists them and as the ledger has them" head>{rows}</Table> }
+    view! { <Table label="Fields, as Neon lists them and as the ledger has them" cards=true head>{rows}</Table> }
 }
 
 /// The fields of one side; the limits of a quota each for itself.

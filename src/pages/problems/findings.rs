@@ -112,15 +112,17 @@ fn Row(finding: Finding) -> impl IntoView {
     view! {
         <tr class="row-link">
             <td class="max-w-72">
-                <span class="flex items-center gap-2">
+                <span class="flex flex-wrap items-center gap-x-2">
                     <LookBadge look=look::of_kind(finding.kind) />
-                    <a class="row-target truncate font-medium" href=path::finding(finding.id)><UserText text=finding.title() /></a>
+                    <a class="row-target wrap-anywhere font-medium" href=path::finding(finding.id)><UserText text=finding.title() /></a>
                 </span>
                 <span class="block wrap-anywhere text-xs text-muted"><UserText text=about /></span>
             </td>
             <td data-label="Status">
-                <LookBadge look=look::of_finding(&finding) />
-                <span class="block text-xs text-muted">{confidence}</span>
+                <span class="inline-flex flex-col items-end md:items-start">
+                    <LookBadge look=look::of_finding(&finding) />
+                    <span class="text-xs text-muted">{confidence}</span>
+                </span>
             </td>
             <td data-label="Why" class="text-cell max-w-80 text-sm">{finding.kind.meaning()}</td>
             <td data-label="Since" class="when"><Timestamp at=finding.first_seen_at /></td>

@@ -101,7 +101,7 @@ pub fn PolicyForm(page: PolicyPage, signals: PolicySignals, set: ServerAction<Se
                             label="Hours of cover"
                             value=signals.cover
                             required=true
-                            hint="How long claims shall go on if Neon stops creating. 0.5 is half an hour."
+                            hint="How long claims go on if Neon stops creating. 0.5 is half an hour."
                         />
                         <SelectField name="rate" id="policy-rate" label="Claim rate" options=rates value=signals.rate />
                         <TextField name="floor" id="policy-floor" label="Floor" value=signals.floor required=true hint="The target is never below this." />
