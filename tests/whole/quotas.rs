@@ -1,6 +1,7 @@
 //! Forms that several people have open: nobody's change is undone unseen.
 
-use fleet_types::Role;
+use fleet_types::{PoolRange, Role};
+use ledger::{By, NewOperator};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -125,6 +126,41 @@ async fn a_size_without_its_unit_is_refused_and_changes_nothing() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
     assert!(text.contains("10 MiB or 10 GiB"), "{text}");
     assert_eq!(server.get(&format!("/api/v1/databases/{id}")).await["quota"], read["quota"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_to_the_value_that_it_has_is_no_event() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let cookie = server.sign_in(Role::Operator).await;
+    let pool = ("name", "standard");
+    let policy = [("cover", "2"), ("rate", "p95"), ("floor", "1"), ("ceiling", "40"), ("step", "5"), ("wait", "60")];
+    for (path, kind, fields) in [
+        ("/rpc/set-creation-limit", "pool.creation_limit", vec![("limit", "9")]),
+        ("/rpc/set-target", "pool.target", vec![("target", "7")]),
+        ("/rpc/pause-pool", "pool.paused", vec![]),
+        ("/rpc/resume-pool", "pool.resumed", vec![]),
+        ("/rpc/set-policy", "pool.policy", policy.to_vec()),
+    ] {
+        for _ in 0..2 {
+            let in_force = world.ledger.policy_page("standard").await.unwrap().read().0.to_string();
+            let mut form = vec![pool, ("read", in_force.as_str())];
+            form.extend(fields.iter().copied());
+            let (status, text) = send(&server, &cookie, path, &form).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        }
+        let events = world.ledger.pool("standard", PoolRange::Hour).await.unwrap().events;
+        assert_eq!(events.iter().filter(|event| event.kind == kind).count(), 1, "{path}: {events:?}");
+    }
+    let email = "role@staff.example";
+    let new = NewOperator { email, name: "Test", role: Role::Viewer, password_hash: None };
+    world.ledger.create_operator(&new, &By::cli()).await.unwrap();
+    for _ in 0..2 {
+        world.ledger.set_role(email, Role::Support, &By::cli()).await.unwrap();
+    }
+    let events = world.ledger.fleet_health().await.unwrap().events;
+    assert_eq!(events.iter().filter(|event| event.kind == "operator.role").count(), 1, "{events:?}");
     server.stop().await;
 }
 

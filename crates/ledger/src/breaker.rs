@@ -147,8 +147,8 @@ pub(super) async fn close_by_probe(
 }
 
 /// Somebody resumes the pool, whose event says so.
-pub(super) async fn close_by_operator(tx: &mut PgTransaction<'_>, pool_id: i32) -> Result<(), sqlx::Error> {
-    close(tx, pool_id, None, "operator").await.map(drop)
+pub(super) async fn close_by_operator(tx: &mut PgTransaction<'_>, pool_id: i32) -> Result<bool, sqlx::Error> {
+    close(tx, pool_id, None, "operator").await
 }
 
 /// Forgets the failures of this step, or of all. Whether that closed a trip. Touches nothing in a pool without such failures, because every creation asks.

@@ -122,6 +122,9 @@ impl Ledger {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| no_such_operator(email))?;
+        if before == role.as_str() {
+            return Ok(());
+        }
         sqlx::query!("UPDATE operators SET role = $2 WHERE email = lower($1)", email, role.as_str())
             .execute(&mut *tx)
             .await?;

@@ -31,6 +31,9 @@ impl Ledger {
                 return Err(changed_meanwhile(&mut *tx, id, "pool.policy", "The policy").await?);
             }
         }
+        if before.as_ref() == Some(policy) {
+            return Ok(());
+        }
         sqlx::query!(
             "INSERT INTO pool_policies (pool_id, cover_hours, rate, floor, ceiling, largest_step, decrease_after_minutes, set_by)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -1,6 +1,7 @@
 //! Pools: how they stand, and running them.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::PgTransaction;
 
 use super::{By, Ledger, LedgerError, breaker, pool_events::tell, refill::cancel_surplus_of};
 use fleet_types::{CreationFailure, LARGEST_TARGET, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
@@ -218,6 +219,9 @@ impl Ledger {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
+        if pool.creations_per_hour == limit {
+            return Ok(());
+        }
         sqlx::query!("UPDATE pools SET creations_per_hour = $2 WHERE id = $1", pool.id, limit)
             .execute(&mut *tx)
             .await?;
@@ -251,6 +255,9 @@ impl Ledger {
                 "The policy of this pool sets its target. Change the policy, or remove it and then set a target.",
             )));
         }
+        if pool.target == target {
+            return Ok(());
+        }
         sqlx::query!("UPDATE pools SET target = $2 WHERE id = $1", pool.id, target).execute(&mut *tx).await?;
         cancel_surplus_of(&mut tx, Some(pool.id), by).await?;
         tell(&mut tx, "pool.target", pool.id, json!({ "target": pool.target }), json!({ "target": target }), by)
@@ -264,15 +271,18 @@ impl Ledger {
     /// `NotFound`.
     pub async fn pause_pool(&self, name: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let id = sqlx::query_scalar!(
+        let pool = lock_pause(&mut tx, name).await?;
+        if pool.is_paused && pool.paused_reason == by.reason {
+            return Ok(());
+        }
+        sqlx::query_scalar!(
             "UPDATE pools SET paused_at = coalesce(paused_at, now()), paused_reason = $2 WHERE name = $1 RETURNING id",
             name,
             by.reason
         )
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
-        tell(&mut tx, "pool.paused", id, json!({ "creating": "yes" }), json!({ "creating": "paused" }), by).await?;
+        .fetch_one(&mut *tx)
+        .await?;
+        tell(&mut tx, "pool.paused", pool.id, pool.told(), json!({ "creating": "paused" }), by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -282,17 +292,43 @@ impl Ledger {
     /// `NotFound`.
     pub async fn resume_pool(&self, name: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let id = sqlx::query_scalar!(
+        let pool = lock_pause(&mut tx, name).await?;
+        sqlx::query_scalar!(
             "UPDATE pools SET paused_at = NULL, paused_reason = NULL WHERE name = $1 RETURNING id",
             name
         )
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))?;
-        breaker::close_by_operator(&mut tx, id).await?;
-        tell(&mut tx, "pool.resumed", id, json!({ "creating": "paused" }), json!({ "creating": "yes" }), by).await?;
+        .fetch_one(&mut *tx)
+        .await?;
+        let has_closed = breaker::close_by_operator(&mut tx, pool.id).await?;
+        if pool.is_paused || has_closed {
+            tell(&mut tx, "pool.resumed", pool.id, pool.told(), json!({ "creating": "yes" }), by).await?;
+        }
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether a pool is paused, as it is before a change.
+struct Pause {
+    id: i32,
+    is_paused: bool,
+    paused_reason: Option<String>,
+}
+
+impl Pause {
+    fn told(&self) -> Value {
+        json!({ "creating": if self.is_paused { "paused" } else { "yes" } })
+    }
+}
+
+async fn lock_pause(tx: &mut PgTransaction<'_>, name: &str) -> Result<Pause, LedgerError> {
+    sqlx::query_as!(
+        Pause,
+        r#"SELECT id, paused_at IS NOT NULL AS "is_paused!", paused_reason FROM pools WHERE name = $1 FOR NO KEY UPDATE"#,
+        name
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or_else(|| LedgerError::NotFound(format!("The pool {name}")))
 }
 
 fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
