@@ -255,6 +255,18 @@ async fn whatever_an_identity_provider_allows_as_id_is_an_owner() {
     assert_eq!(first["owner"]["email"], "ada@example.com");
     world.ledger.confirm_release(id_of(&first), "ada@example.com").await.unwrap();
     world.ledger.release(id_of(&first), &By::cli()).await.unwrap();
+    let claim_of =
+        |name: &str| json!({ "owner": { "id": format!("user-{name}"), "email": format!("{name}@example.com") } });
+    let (composed, decomposed) = ("zo\u{eb}", "zoe\u{308}");
+    world.stock(2).await;
+    let (_, one) = server.claim_with(claim_of(decomposed), None).await;
+    let (_, same) = server.claim_with(claim_of(composed), None).await;
+    assert_eq!((&one["owner"], id_of(&one)), (&same["owner"], id_of(&same)), "what looks the same is one owner");
+    for written in [format!("user-{decomposed}"), format!("{decomposed}@example.com"), format!("user-{composed}")] {
+        let found = world.ledger.look_up(&written).await.unwrap().hits;
+        assert_eq!(found.iter().map(|hit| hit.database.id).collect::<Vec<_>>(), [id_of(&one)], "{written}");
+    }
+    world.ledger.confirm_release(id_of(&one), &format!("{decomposed}@example.com")).await.unwrap();
     let url = json!({ "owner": { "id": "https://social.example/@jo", "email": "jo@example.com" } });
     assert_eq!(server.claim_with(url, None).await.0, StatusCode::CREATED);
     let patch = json!({ "email": "jo@new.example" });

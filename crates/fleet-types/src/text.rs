@@ -6,8 +6,12 @@
 
 use std::ops::RangeInclusive;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Characters of an id: OpenID Connect allows a `sub` of 255.
 pub const ID_LENGTH: usize = 255;
+/// Characters of an organisation's name.
+pub const ORGANISATION_LENGTH: usize = 200;
 /// Characters of an e-mail address.
 pub const EMAIL_LENGTH: RangeInclusive<usize> = 3..=320;
 /// Characters of a reason: it stays in the history.
@@ -16,7 +20,7 @@ pub const REASON_LENGTH: RangeInclusive<usize> = 3..=500;
 /// Why a text is refused, and what to write instead. Never quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    #[error("Write {least} to {most} characters; spaces at the ends do not count, and one must be visible.")]
+    #[error("{}", length_wanted(*least, *most))]
     Length { least: usize, most: usize },
     #[error("Control characters are not allowed. Write plain text.")]
     Control,
@@ -30,20 +34,40 @@ pub enum TextError {
     Secret,
 }
 
-/// What names one thing: an owner, a project, a pool. Trimmed.
+fn length_wanted(least: usize, most: usize) -> String {
+    match least {
+        0 => format!("Write at most {most} characters, one of them visible, or leave it empty."),
+        _ => format!("Write {least} to {most} characters; spaces at the ends do not count, and one must be visible."),
+    }
+}
+
+/// The text in Unicode's composed form (NFC). `é` can be written in two ways that look the same; what tells one thing from another is kept in this one.
+pub fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// What names one thing: an owner, a project, a pool. Trimmed, composed.
 ///
 /// # Errors
 /// Blank, longer than [`ID_LENGTH`], or with characters that are not seen.
 pub fn id(text: &str) -> Result<String, TextError> {
-    seen(line(text, &(1..=ID_LENGTH))?)
+    seen(line(&composed(text), &(1..=ID_LENGTH))?)
 }
 
-/// An e-mail address. Trimmed; its case is kept.
+/// What several owners have in common: an organisation. Trimmed, composed; may be empty.
+///
+/// # Errors
+/// Longer than `most` characters, of nothing visible, or with control characters.
+pub fn group(text: &str, most: usize) -> Result<String, TextError> {
+    line(&composed(text), &(0..=most))
+}
+
+/// An e-mail address. Trimmed, composed; its case is kept.
 ///
 /// # Errors
 /// What is none, or has characters that are not seen.
 pub fn email(text: &str) -> Result<String, TextError> {
-    let text = seen(line(text, &EMAIL_LENGTH)?)?;
+    let text = seen(line(&composed(text), &EMAIL_LENGTH)?)?;
     let is_address = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !text.contains(char::is_whitespace);
     if is_address { Ok(text) } else { Err(TextError::NoAddress) }
@@ -153,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn two_spellings_that_look_the_same_are_one() {
+        let (one, other) = ("zo\u{eb}@mail.example", "zoe\u{308}@mail.example");
+        assert_ne!(one, other);
+        assert_eq!((id(one), email(one), group(one, 99)), (id(other), email(other), group(other, 99)));
+        assert_eq!(id(other).as_deref(), Ok(one));
+    }
+
+    #[test]
     fn an_address_has_two_sides_and_no_room() {
         assert_eq!(email(" Ada@Example.com "), Ok(String::from("Ada@Example.com")));
         assert!(email("ü@example.com").is_ok() && email("<b>@x").is_ok(), "odd names are names");
@@ -167,6 +199,8 @@ mod tests {
         assert!(label("\u{200f}שלום", 1..=20).is_ok());
         assert!(CONTROLS.iter().all(|text| label(text, 0..=20) == Err(TextError::Control)));
         assert_eq!(label("  ", 1..=20), Err(TextError::Length { least: 1, most: 20 }));
+        let optional = label(&"x".repeat(21), 0..=20).expect_err("too long").to_string();
+        assert_eq!(optional, "Write at most 20 characters, one of them visible, or leave it empty.");
     }
 
     #[test]

@@ -176,7 +176,7 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DatabaseF
         query.push(" AND d.region_id = ").push_bind(region.clone());
     }
     if let Some(text) = searched(filter) {
-        query.push(" AND ").push(CONTAINS).push_bind(like_pattern(text)).push(")");
+        query.push(" AND ").push(CONTAINS).push_bind(like_pattern(&text::composed(text))).push(")");
     }
     if filter.blocked {
         query.push(" AND d.block_reason IS NOT NULL AND d.state = 'claimed'");

@@ -20,13 +20,10 @@ impl Ledger {
     /// # Errors
     /// `Invalid` when there is too little to search for.
     pub async fn look_up(&self, pasted: &str) -> Result<LookupAnswer, LedgerError> {
-        if let Ok(id) = text::label(pasted, 1..=text::ID_LENGTH) {
-            let rows = self.exact_hits(&id).await?;
-            if !rows.is_empty() {
-                return Ok(answer(Some(id), rows));
-            }
+        if let Some((id, rows)) = self.named(pasted).await? {
+            return Ok(answer(Some(id), rows));
         }
-        let paste = Paste::read(pasted);
+        let paste = Paste::read(&text::composed(pasted));
         for identifier in &paste.identifiers {
             let mut rows = self.exact_hits(identifier).await?;
             if rows.is_empty() {
@@ -55,8 +52,20 @@ impl Ledger {
     /// # Errors
     /// PostgreSQL's.
     pub async fn is_identifier(&self, text: &str) -> Result<bool, LedgerError> {
-        let Ok(id) = text::label(text, 1..=text::ID_LENGTH) else { return Ok(false) };
-        Ok(!self.exact_hits(&id).await?.is_empty())
+        Ok(self.named(text).await?.is_some())
+    }
+
+    /// What has this text as its very id, as it stands or in Unicode's composed form, in which ids are kept.
+    async fn named(&self, text: &str) -> Result<Option<(String, Vec<RowRecord>)>, LedgerError> {
+        let Ok(written) = text::label(text, 1..=text::ID_LENGTH) else { return Ok(None) };
+        let composed = text::composed(&written);
+        for id in [(composed != written).then(|| written.clone()), Some(composed)].into_iter().flatten() {
+            let rows = self.exact_hits(&id).await?;
+            if !rows.is_empty() {
+                return Ok(Some((id, rows)));
+            }
+        }
+        Ok(None)
     }
 
     async fn exact_hits(&self, text: &str) -> Result<Vec<RowRecord>, LedgerError> {

@@ -136,7 +136,8 @@ impl Ledger {
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let wanted = email.unwrap_or_else(|| id.to_string());
         let wanted = text::visible(wanted.trim());
-        if !text::visible(confirmation.trim()).eq_ignore_ascii_case(&wanted) {
+        let as_compared = |text: &str| text::composed(text).to_lowercase();
+        if as_compared(&text::visible(confirmation.trim())) != as_compared(&wanted) {
             return Err(LedgerError::Invalid { field: "confirmation", message: format!("Type {wanted} to confirm.") });
         }
         Ok(())

@@ -201,8 +201,8 @@ fn read(request: ClaimRequest, idempotency_key: Option<String>) -> Result<NewCla
     let mut validation = Validation::default();
     let id = validation.read("owner.id", text::id(&owner.id));
     let email = validation.read("owner.email", text::email(&owner.email));
-    let organisation =
-        validation.read("owner.organisation", text::label(&owner.organisation.unwrap_or_default(), 0..=200));
+    let organisation = validation
+        .read("owner.organisation", text::group(&owner.organisation.unwrap_or_default(), text::ORGANISATION_LENGTH));
     let mut name = |field, name: Option<String>| name.map(|name| validation.read(field, text::label(&name, 1..=32)));
     let (plan, pool) = (name("owner.plan", owner.plan), name("pool", pool));
     if wait_seconds.is_some_and(|Whole(seconds)| !(0..=LONGEST_WAIT_SECONDS).contains(&seconds)) {

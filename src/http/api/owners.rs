@@ -47,7 +47,8 @@ pub async fn change_owner(
     let by = token.because(patch.reason.as_deref())?;
     let mut validation = Validation::default();
     let email = patch.email.map(|email| validation.read("email", text::email(&email)));
-    let organisation = patch.organisation.map(|name| validation.read("organisation", text::label(&name, 0..=200)));
+    let organisation =
+        patch.organisation.map(|name| validation.read("organisation", text::group(&name, text::ORGANISATION_LENGTH)));
     validation.finish()?;
     let change = OwnerChange { email, organisation, plan: None };
     Ok(Json(state.ledger.change_owner(&id, &change, &by).await?))
