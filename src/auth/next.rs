@@ -1,6 +1,6 @@
 //! Where to go after signing in: a page of ours and nothing else, so that a link cannot send anybody elsewhere.
 
-use fleet_types::AppError;
+use fleet_types::{AppError, Paste};
 
 /// The home page, when nothing better was asked for.
 pub const HOME: &str = "/";
@@ -38,12 +38,36 @@ pub fn with_notice(page: &str, error: &AppError) -> String {
     format!("{page}{separator}error={}{field}", error.code())
 }
 
-/// Visible ASCII with single slashes: no other host (`//host`, `/\host`, `/.//host`), no header of its own, none of the
-/// addresses that are no pages.
+/// A path as it is meant; `None` for what is no text. What only looks percent-encoded stands for itself.
+pub fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let encoded = match (first, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high * 16 + low),
+            _ => None,
+        };
+        bytes.push(encoded.unwrap_or(*first));
+        rest = if encoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| digit.try_into().ok())
+}
+
+/// Whether a part of the path may be a secret, such as a connection string that was pasted behind `/databases/`.
+pub fn holds_secret(path: &str) -> bool {
+    path.split('/').any(|part| !part.is_empty() && !decoded(part).is_some_and(|part| Paste::is_harmless(&part)))
+}
+
+/// Visible ASCII with single slashes: no other host (`//host`, `/\host`, `/.//host`), no header of its own, no
+/// secret, none of the addresses that are no pages.
 fn is_page(path: &str) -> bool {
-    let has_one_slash_at_a_time = path.split('?').next().is_some_and(|route| !route.contains("//"));
-    let is_local = path.starts_with('/') && has_one_slash_at_a_time && path.len() <= 2_000;
-    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_route = path.split('?').next().is_some_and(|route| !route.contains("//") && !holds_secret(route));
+    let is_local = path.starts_with('/') && is_route && path.len() <= 2_000;
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\#".contains(&byte));
     let is_other = ["/sign-in", "/sign-out", "/rpc", "/pkg"].iter().any(|other| path.starts_with(other));
     is_local && is_plain && !is_other
 }
@@ -87,9 +111,25 @@ mod tests {
             "/sign-in",
             "/sign-out",
             "/rpc/suspend",
+            "/databases/postgres:%2F%2Fu:hunter2%40h%2Fdb",
+            "/databases/npg_hunter2",
+            "/databases#postgres://u:hunter2@h/db",
             &long,
         ] {
             assert_eq!(page_or_home(elsewhere), HOME, "{elsewhere:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        for (path, text) in [
+            ("/a%20b", Some("/a b")),
+            ("/%C3%BC", Some("/ü")),
+            ("/a%2", Some("/a%2")),
+            ("/%zz", Some("/%zz")),
+            ("/%FF", None),
+        ] {
+            assert_eq!(decoded(path).as_deref(), text, "{path}");
         }
     }
 

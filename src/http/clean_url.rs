@@ -5,14 +5,17 @@
 use axum::{
     extract::{Request, State},
     http::{Method, StatusCode, Uri},
-    middleware::Next,
+    middleware,
     response::{IntoResponse, Redirect, Response},
 };
 use reqwest::Url;
 
 use super::session;
 use crate::{
-    auth::{SignedIn, next::page_or_home},
+    auth::{
+        SignedIn,
+        next::{self, page_or_home},
+    },
     pages::path,
     state::AppState,
 };
@@ -24,16 +27,20 @@ const TYPED: [&str; 2] = ["q", "text"];
 /// Parameters by which the framework would show an error in the words of whoever wrote the address.
 const FOREIGN: [&str; 2] = ["__err", "__path"];
 
+/// One-time links to sign in: the only secrets that belong into a path.
+const LINKS: &str = "/sign-in/link/";
+
 /// Stands for what must not stand in an address, so that a filter stays one that nothing fits instead of becoming none.
 const REMOVED: &str = "removed";
 
 /// Refuses control characters, and leads to the same page without what must not stand in its address.
-pub async fn demand(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if has_controls(request.uri()) {
+pub async fn demand(State(state): State<AppState>, request: Request, rest: middleware::Next) -> Response {
+    if is_unreadable(request.uri()) {
         return StatusCode::BAD_REQUEST.into_response();
     }
-    // No page of ours; as the target of a redirect it would be another host.
-    if request.uri().path().contains("//") {
+    // No page of ours; as the target of a redirect it would be another host. What it holds is not repeated by whatever comes after this.
+    let path = request.uri().path();
+    if path.contains("//") || !path.starts_with(LINKS) && next::holds_secret(path) {
         return StatusCode::NOT_FOUND.into_response();
     }
     if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -44,7 +51,7 @@ pub async fn demand(State(state): State<AppState>, request: Request, next: Next)
             Err(error) => return session::unavailable(error),
         }
     }
-    next.run(request).await
+    rest.run(request).await
 }
 
 /// The address without secrets and foreign words; `None` when it has none.
@@ -60,7 +67,9 @@ async fn cleaned(state: &AppState, uri: &Uri, is_signed_in: bool) -> Result<Opti
                 text => text,
             },
             "next" if uri.path() == path::SIGN_IN => page_after(state, &value).await?,
-            ours if is_word(ours) => Some(if is_word(&value) { value.clone() } else { String::from(REMOVED) }),
+            ours if Paste::is_harmless(ours) => {
+                Some(if Paste::is_harmless(&value) { value.clone() } else { String::from(REMOVED) })
+            }
             _ => None,
         };
         is_clean &= keeps.as_ref() == Some(&value);
@@ -87,17 +96,11 @@ async fn typed(state: &AppState, value: &str, is_signed_in: bool) -> Result<Opti
 }
 
 /// The page to go to after signing in, itself an address that must be clean; nothing for what is no page of ours.
-async fn page_after(state: &AppState, page: &str) -> Result<Option<String>, LedgerError> {
+pub async fn page_after(state: &AppState, page: &str) -> Result<Option<String>, LedgerError> {
     let Some(uri) = Some(page_or_home(page)).filter(|home| *home == page).and_then(|page| page.parse().ok()) else {
         return Ok(None);
     };
     Ok(Some(Box::pin(cleaned(state, &uri, false)).await?.unwrap_or_else(|| page.to_owned())))
-}
-
-/// A name, a number, a day or a cursor; or plain words that announce no secret.
-fn is_word(text: &str) -> bool {
-    let is_one = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_one && !Paste::is_marked(text) || !Paste::read(text).may_hold_secret
 }
 
 fn pairs(uri: &Uri) -> Vec<(String, String)> {
@@ -106,21 +109,11 @@ fn pairs(uri: &Uri) -> Vec<(String, String)> {
     url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
-/// C0 and C1, written as they are or percent-encoded. No page has a name with one.
-fn has_controls(uri: &Uri) -> bool {
-    let mut path = uri.path().bytes();
-    let mut bytes = Vec::with_capacity(uri.path().len());
-    while let Some(byte) = path.next() {
-        let digits = (byte == b'%').then(|| [path.next(), path.next()]);
-        let decoded = digits.and_then(|[high, low]| {
-            let digits = [high?, low?];
-            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()
-        });
-        bytes.push(decoded.unwrap_or(byte));
-    }
-    let path = String::from_utf8_lossy(&bytes);
-    path.contains(char::is_control)
-        || pairs(uri).iter().any(|(name, value)| [name, value].iter().any(|text| text.contains(char::is_control)))
+/// Whether there is something in the address that no page has in its own: C0 and C1, written as they are or percent-encoded, or a path that is no text.
+fn is_unreadable(uri: &Uri) -> bool {
+    let has_controls = |text: &str| text.contains(char::is_control);
+    next::decoded(uri.path()).is_none_or(|path| has_controls(&path))
+        || pairs(uri).iter().any(|(name, value)| [name, value].iter().any(|text| has_controls(text)))
 }
 
 #[cfg(test)]
@@ -128,12 +121,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_are_seen_however_they_are_written() {
-        for address in ["/pools/a%00b", "/databases?text=a%00b", "/databases?%1b=x", "/pools/%C2%9B31m", "/x?y=a%0Ab"] {
-            assert!(has_controls(&address.parse().expect("an address")), "{address}");
+    fn what_no_page_is_called_is_seen_however_it_is_written() {
+        for address in [
+            "/pools/a%00b",
+            "/databases?text=a%00b",
+            "/databases?%1b=x",
+            "/pools/%C2%9B31m",
+            "/x?y=a%0Ab",
+            "/pools/%FF",
+            "/a%C3",
+        ] {
+            assert!(is_unreadable(&address.parse().expect("an address")), "{address}");
         }
         for address in ["/", "/pools/%C3%BC", "/databases?text=50%25&x=%zz", "/a%2", "/a%"] {
-            assert!(!has_controls(&address.parse().expect("an address")), "{address}");
+            assert!(!is_unreadable(&address.parse().expect("an address")), "{address}");
         }
     }
 }

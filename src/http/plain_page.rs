@@ -52,7 +52,7 @@ fn answer(status: StatusCode, title: &'static str, text: &str, below: &str) -> R
 /// What a status means to a person. Also the words of a problem document that has none of its own.
 pub fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
-        400 => ("Bad request", "The request could not be read."),
+        400 => ("Bad request", "The address, or what was sent to it, cannot be read. Nothing was done."),
         401 => ("Not signed in", "Sign in and try again."),
         403 => (
             "Refused",

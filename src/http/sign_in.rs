@@ -18,7 +18,7 @@ use axum_extra::extract::cookie::CookieJar;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{connections, limits::NotBefore, plain_page, request_id::RequestId, session};
+use super::{clean_url, connections, limits::NotBefore, plain_page, request_id::RequestId, session};
 use crate::{
     auth::{
         SignedIn, cookie,
@@ -83,6 +83,10 @@ async fn sign_in(
 ) -> Response {
     let Credentials { email, password: SecretPassword(password), next } = form;
     let held = NotBefore::after(HOLD);
+    let next = match clean_url::page_after(&state, &next).await {
+        Ok(next) => next.unwrap_or_default(),
+        Err(error) => return session::unavailable(error),
+    };
     match let_in(&state, &parts, &email, password, &request_id).await {
         Ok(jar) => (jar, Redirect::to(page_or_home(&next))).into_response(),
         Err(refusal) => refuse(refusal, &next, held),

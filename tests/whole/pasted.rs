@@ -1,6 +1,7 @@
 //! What is pasted into the look-up box: led to the record that it names, without its password in any address, page or row.
 
 use fleet_types::Role;
+use ledger::{By, NewOperator};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -150,6 +151,41 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
         let answer = server.anonymous(Method::GET, &format!("/sign-in?next={next}")).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{next}");
         assert_eq!(answer.headers()[header::LOCATION], cleaned, "{next}");
+    }
+    for path in [
+        format!("/databases/{uri}"),
+        format!("/databases/postgresql://u:{PASSWORD}@h/db"),
+        format!("/databases/postgresql:%2F%2Fu:{PASSWORD}@h/db"),
+        format!("/pools/password={PASSWORD}"),
+        format!("/no-such-page/npg_{PASSWORD}"),
+        format!("/api/v1/nothing/{uri}"),
+    ] {
+        for cookie in [&cookie, ""] {
+            let request = server.anonymous(Method::GET, &path).header(header::COOKIE, cookie);
+            let answer = request.header(header::ACCEPT, "text/html").send().await.unwrap();
+            assert_eq!(
+                (answer.status(), answer.headers().get(header::LOCATION)),
+                (StatusCode::NOT_FOUND, None),
+                "{path}"
+            );
+            let page = answer.text().await.unwrap();
+            assert!(!page.contains(PASSWORD), "{path}: {page}");
+        }
+    }
+    let email = "pasted@staff.example";
+    let password_hash = flotilla::auth::password::hash("a long password".into()).await.unwrap();
+    let new = NewOperator { email, name: "Test", role: Role::Viewer, password_hash: Some(&password_hash) };
+    world.ledger.create_operator(&new, &By::cli()).await.unwrap();
+    for (next, led) in [
+        (format!("/lookup?q=postgres://u:{PASSWORD}@h/db"), "/lookup?error=unread"),
+        (format!("/databases?text=password={PASSWORD}&sort=size"), "/databases?text=removed&sort=size"),
+        (format!("/databases/postgres:%2F%2Fu:{PASSWORD}%40h%2Fdb"), "/"),
+        (format!("/databases#password={PASSWORD}"), "/"),
+        (String::from("/databases?text=ada"), "/databases?text=ada"),
+    ] {
+        let form = [("email", email), ("password", "a long password"), ("next", next.as_str())];
+        let answer = server.anonymous(Method::POST, "/sign-in").form(&form).send().await.unwrap();
+        assert_eq!(answer.headers()[header::LOCATION], led, "{next}");
     }
     let page = server.anonymous(Method::GET, "/sign-in?next=/databases%3Fstate%3Dclaimed%26text%3Dada").send().await;
     assert_eq!(page.unwrap().status(), StatusCode::OK, "what is clean stays");

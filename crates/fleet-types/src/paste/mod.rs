@@ -43,6 +43,12 @@ impl Paste {
         innocence::is_marked(&text.to_lowercase())
     }
 
+    /// Whether a text can stand in an address: a name, a number, a day or a cursor; or plain words that announce no secret.
+    pub fn is_harmless(text: &str) -> bool {
+        let is_one = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        is_one && !Self::is_marked(text) || !Self::read(text).may_hold_secret
+    }
+
     /// What stands for it in an address: its first identifier, else the text; nothing where it names nothing.
     pub fn searched(&self) -> Option<&str> {
         self.identifiers.first().or(self.text.as_ref()).map(String::as_str)
