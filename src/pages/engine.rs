@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::{checks::Checks, failure::Failure, keys::KeysPanel, look, tiers::TiersPanel, unreadable::UnreadablePanel};
+use super::{
+    checks::Checks, failure::Failure, keys::KeysPanel, look, query::NoParameters, tiers::TiersPanel,
+    unreadable::UnreadablePanel,
+};
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Skeleton, Timestamp};
 use crate::rpc::engine::duties;
 use fleet_types::{DutyRun, DutyStatus, Time};
@@ -13,6 +16,7 @@ pub fn EnginePage() -> impl IntoView {
     let first = Resource::new(|| (), |()| duties());
     live.keep_asking(duties);
     view! {
+        <NoParameters />
         <Transition fallback=|| view! { <Skeleton what="the engine" /> }>
             {move || Suspend::new(async move {
                 match first.await {

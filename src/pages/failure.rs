@@ -136,7 +136,7 @@ fn explain_field(field: &str) -> &'static str {
 }
 
 /// Sets the HTTP status of the page that is being rendered; does nothing in the browser.
-fn set_status(code: u16) {
+pub fn set_status(code: u16) {
     #[cfg(feature = "ssr")]
     if let (Some(response), Ok(code)) =
         (use_context::<leptos_axum::ResponseOptions>(), axum::http::StatusCode::from_u16(code))

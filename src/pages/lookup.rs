@@ -5,23 +5,30 @@ use leptos::prelude::*;
 use leptos_router::{NavigateOptions, components::Redirect, hooks::use_query_map};
 
 use super::{
-    failure::Failure,
+    failure::{Failure, UnreadableFilter},
     look::{RowBadges, storage_text},
     path,
+    query::use_asked,
     user_text::UserText,
 };
 use crate::components::{EmptyState, Glyph, PageHead, Panel, Skeleton};
 use crate::rpc::lookup::look_up;
-use fleet_types::{LookupAnswer, LookupHit, text};
+use fleet_types::{AppError, LookupAnswer, LookupHit, text};
+
+/// Characters, as the look-up box takes them.
+const LONGEST_PASTE: usize = 8_000;
 
 #[component]
 pub fn LookupPage() -> impl IntoView {
     let query = use_query_map();
-    let text = Memo::new(move |_| query.with(|query| query.get("q")).unwrap_or_default().trim().to_owned());
+    let asked = use_asked(|query| query.text(&["q"], LONGEST_PASTE).unwrap_or_default());
     let is_unread = query.with_untracked(|query| query.get_str("error").is_some());
     let answer = Resource::new(
-        move || text.get(),
-        |text| async move { if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) } },
+        move || asked.get(),
+        |asked| async move {
+            let text = asked?;
+            if text.is_empty() { Ok(None) } else { look_up(text).await.map(Some) }
+        },
     );
     view! {
         <Transition fallback=|| view! { <Skeleton what="what was found" /> }>
@@ -29,6 +36,13 @@ pub fn LookupPage() -> impl IntoView {
                 match answer.await {
                     Ok(None) => view! { <NothingAsked is_unread /> }.into_any(),
                     Ok(Some(answer)) => found(answer),
+                    Err(AppError::Invalid { message, .. }) if asked.with_untracked(Result::is_err) => {
+                        view! {
+                            <PageHead title="Look-up" />
+                            <UnreadableFilter message everything=path::LOOKUP text="Look up something else" />
+                        }
+                        .into_any()
+                    }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }
             })}

@@ -22,6 +22,7 @@ mod lookup;
 pub mod path;
 mod pools;
 mod problems;
+mod query;
 mod session;
 mod sign_in;
 mod status;

@@ -95,11 +95,39 @@ async fn what_the_console_cannot_read_lists_nothing_and_says_so() {
         "/databases?sort=colour",
         "/problems?kind=unicorn",
         "/problems?after=x",
+        "/databases?colour=red",
+        "/databases?state=&state=claimed",
+        "/databases?call+555=now",
+        "/problems?kind=ghost&kind=ghost",
+        "/problems?zz=1",
+        "/lookup?q=stocked&zz=1",
+        "/lookup?q=stocked&q=other",
     ] {
         let (status, text) = page(path).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
         assert!(text.contains("cannot be read, so nothing is listed"), "{path}");
         assert!(!text.contains("stocked-"), "{path} shows databases");
+        assert!(!text.contains("555"), "nobody puts words into our mouth");
+    }
+    let (_, claim) = server.claim("ada").await;
+    let record = format!("/databases/{}", claim["database"]["id"].as_str().unwrap());
+    for (path, shown) in [
+        (String::from("/"), "This page has no parameters."),
+        (String::from("/pools"), "This page has no parameters."),
+        (String::from("/engine"), "This page has no parameters."),
+        (String::from("/budget"), "The last hour is shown."),
+        (String::from("/pools/standard"), "The last hour is shown."),
+        (String::from("/pools/standard/policy"), "The form begins with what is in force."),
+        (record, "The last 30 days are shown."),
+    ] {
+        for query in ["range=zz", "range=day&range=day", "usage=zz", "cover=1&cover=1", "zz=1"] {
+            let (status, text) = page(&format!("{path}?{query}")).await;
+            let says = text.contains("in the address cannot be read") || text.contains("The address cannot be read.");
+            assert_eq!((status, says), (StatusCode::UNPROCESSABLE_ENTITY, true), "{path}?{query}");
+            assert!(text.contains(shown), "{path}?{query}");
+        }
+        let (status, text) = page(&format!("{path}?error=busy&field=x")).await;
+        assert_eq!((status, text.contains("cannot be read")), (StatusCode::OK, false), "{path}: a form's error");
     }
     server.stop().await;
 }

@@ -20,6 +20,8 @@ async fn a_control_character_in_an_address_of_the_console_is_refused_and_never_f
         "/databases/a%00b",
         "/problems/a%00b",
         "/no-such%00page",
+        "/no-such%FFpage",
+        "/pools/%FF",
         "/databases?text=a%00b",
         "/databases?pool=a%00b",
         "/databases?plan=a%C2%9Bb",
@@ -38,6 +40,8 @@ async fn a_control_character_in_an_address_of_the_console_is_refused_and_never_f
             .await
             .unwrap();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{address}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains("/plain.css") && page.contains("cannot be read"), "{address}: {page}");
     }
     for address in ["/api/v1/databases?text=a%00b", "/api/v1/databases?pool=a%00b", "/api/v1/databases/a%00b"] {
         assert_eq!(
@@ -144,6 +148,75 @@ async fn a_control_character_in_a_form_is_refused_and_never_fails() {
         .unwrap();
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     server.stop().await;
+}
+
+/// Neither the console nor the API fails at such a body, or repeats the words of whatever has read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_read_is_refused_in_plain_words_and_never_fails() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    let cookie = server.sign_in(Role::Admin).await;
+    let functions: Vec<String> = leptos::server_fn::axum::server_fn_paths()
+        .filter(|(path, method)| method.as_str() == "POST" && *path != "/rpc/run-checks")
+        .map(|(path, _)| path.to_owned())
+        .collect();
+    let (form, json) = ("application/x-www-form-urlencoded", "application/json");
+    let raw: [(&str, &[u8]); 6] =
+        [(form, b"\xff\xfe"), (form, b"%ff=%fe"), (form, b"a[b=1"), (json, b"{"), (json, b"[\xff"), (form, b"")];
+    for path in functions {
+        for (content_type, body) in raw {
+            let answer = server
+                .anonymous(Method::POST, &path)
+                .header(header::COOKIE, &cookie)
+                .header("sec-fetch-site", "same-origin")
+                .header(header::CONTENT_TYPE, content_type)
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert!(status.is_client_error(), "{path} with {body:?}: {status} {text}");
+            assert_plain(&text);
+        }
+    }
+    let call = async |content_type: &str, body: &str| {
+        let request = server.api(Method::POST, "/api/v1/claims").header(header::CONTENT_TYPE, content_type);
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    for (body, field, message) in [
+        ("{}", "owner", "It is missing."),
+        (r#"{"owner":{"id":"a"}}"#, "owner.email", "It is missing."),
+        (r#"{"owner":{"id":5,"email":"a@b.example"}}"#, "owner.id", "Write a string."),
+        (r#"{"owner":7}"#, "owner", "Write an object with named fields."),
+        (r#"{"owner":{"id":"a","email":"a@b.example"},"wait_seconds":1.5}"#, "wait_seconds", "Write a whole number."),
+        (r#"{"owner":{"id":"a","email":"a@b.example"},"update_owner":1}"#, "update_owner", "Write true or false."),
+        (r#""claim""#, "request", "Write an object with named fields."),
+    ] {
+        let (status, problem) = call(json, body).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{body}: {problem}");
+        assert_eq!(problem["errors"][0]["message"], message, "{body}");
+        assert_plain(&problem.to_string());
+    }
+    let (status, problem) = call(json, r#"{"owner":{"id":"a","email":"a@b.example","colour":1}}"#).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("owner.colour")), "{problem}");
+    assert!(problem.to_string().contains("Those that are: id, email"), "{problem}");
+    let (status, problem) = call(json, "{\"owner\":").await;
+    assert_eq!(status, 400, "{problem}");
+    assert_plain(&problem.to_string());
+    for charset in ["application/json; charset=utf-16", "application/json;charset=\"ISO-8859-1\""] {
+        assert_eq!(call(charset, "{}").await.0, 415, "{charset}");
+    }
+    assert_eq!(call("application/json; charset=UTF-8", "{}").await.0, 422);
+    server.stop().await;
+}
+
+fn assert_plain(text: &str) {
+    for foreign in
+        ["missing field", "invalid type", "unknown field", "expected ", "struct ", "EOF", "ServerFn", "utf-8"]
+    {
+        assert!(!text.contains(foreign), "{foreign:?} in {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,8 +72,22 @@ impl server_fn::error::FromServerFnError for AppError {
     fn from_server_fn_error(error: server_fn::error::ServerFnErrorErr) -> Self {
         use server_fn::error::ServerFnErrorErr;
         match error {
-            ServerFnErrorErr::Args(message) | ServerFnErrorErr::MissingArg(message) => Self::invalid("form", message),
+            ServerFnErrorErr::Args(text) | ServerFnErrorErr::MissingArg(text) => unreadable_form(&text),
+            // On the server only a request is read so far; in the browser it is the answer.
+            ServerFnErrorErr::Deserialization(text) if cfg!(not(target_family = "wasm")) => unreadable_form(&text),
             _ => Self::Unreachable,
         }
+    }
+}
+
+#[cfg(feature = "server-fn")]
+fn unreadable_form(text: &str) -> AppError {
+    let super::Misread { field, message } = super::Misread::of(text);
+    match field {
+        Some(field) => AppError::invalid(field.clone(), format!("“{field}” in the form: {message}")),
+        None => AppError::invalid(
+            "form",
+            format!("What was sent cannot be read. {message} Load the page again and repeat what you did there."),
+        ),
     }
 }

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppError, Time, duration, grouped};
+use super::{AppError, QueryReader, Time, duration, grouped};
 
 /// The largest target a pool may have.
 pub const LARGEST_TARGET: i32 = 100_000;
 /// 30 days.
 const LONGEST_COVER_HOURS: f64 = 720.0;
 const LONGEST_WAIT_MINUTES: i32 = 43_200;
+/// Characters of a field of the form.
+const LONGEST_FIELD: usize = 40;
 
 /// The rate of claims that the cover is computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -143,6 +145,19 @@ impl PolicyDraft {
             ("step", &self.step),
             ("wait", &self.wait),
         ]
+    }
+
+    /// From the query of a URL, as it was written: [`PolicyDraft::parse`] tells what is wrong with a value.
+    pub fn read(query: &mut QueryReader<'_>) -> Self {
+        let mut text = |name| query.text(&[name], LONGEST_FIELD).unwrap_or_default();
+        Self {
+            cover: text("cover"),
+            rate: text("rate"),
+            floor: text("floor"),
+            ceiling: text("ceiling"),
+            step: text("step"),
+            wait: text("wait"),
+        }
     }
 
     pub fn is_empty(&self) -> bool {

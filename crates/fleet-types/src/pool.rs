@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Event, PoolSizing, TemplateStatus, Time};
+use super::{Event, PoolSizing, QueryReader, TemplateStatus, Time};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -83,8 +83,9 @@ impl PoolRange {
         }
     }
 
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|range| range.as_str() == text)
+    /// From the query of a URL.
+    pub fn read(query: &mut QueryReader<'_>) -> Self {
+        query.choice("range", &Self::ALL, Self::as_str).unwrap_or_default()
     }
 
     pub fn seconds(self) -> i64 {

@@ -1,7 +1,12 @@
 //! Reading queries of URLs, the same way for console and API: each field by the names that it goes by, what is empty as absent,
-//! and what cannot be read as an error, so that it is never taken for a request to see everything.
+//! and what cannot be read, stands there twice or means nothing as an error, so that it is never taken for a request to see everything.
 
 use super::{AppError, text};
+
+/// More than any page or route has.
+const MOST_PARAMETERS: usize = 50;
+/// The field of what is wrong with a query as a whole.
+const WHOLE: &str = "query";
 
 /// What stands in the query under this name, if it is there.
 type Field<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -15,8 +20,19 @@ pub struct Unreadable {
 }
 
 impl From<Unreadable> for AppError {
-    fn from(Unreadable { field, message }: Unreadable) -> Self {
-        Self::invalid(field, format!("“{field}” in the address cannot be read. {message}"))
+    fn from(unreadable: Unreadable) -> Self {
+        Self::invalid(unreadable.field, unreadable.in_words())
+    }
+}
+
+impl Unreadable {
+    /// For a person who has opened the address.
+    pub fn in_words(&self) -> String {
+        let Self { field, message } = self;
+        match *field {
+            WHOLE => format!("The address cannot be read. {message}"),
+            field => format!("“{field}” in the address cannot be read. {message}"),
+        }
     }
 }
 
@@ -30,6 +46,36 @@ pub struct QueryReader<'a> {
 impl<'a> QueryReader<'a> {
     pub fn new(field: Field<'a>) -> Self {
         Self { field, names: Vec::new(), unreadable: Vec::new() }
+    }
+
+    /// What `read` makes of a whole query, and everything in it that cannot be read. Names in `elsewhere` mean something to others.
+    pub fn read_all<T>(
+        pairs: &[(String, String)],
+        elsewhere: &[&str],
+        read: impl FnOnce(&mut QueryReader<'_>) -> T,
+    ) -> (T, Vec<Unreadable>) {
+        let field = |name: &str| pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let mut query = QueryReader::new(&field);
+        let value = read(&mut query);
+        query.check_names(pairs, elsewhere);
+        (value, query.unreadable)
+    }
+
+    /// What stands there twice or means nothing here. Only a name that is a word is repeated: anybody can write an address.
+    fn check_names(&mut self, pairs: &[(String, String)], elsewhere: &[&str]) {
+        if pairs.len() > MOST_PARAMETERS {
+            return self.wrong(WHOLE, format!("Write at most {MOST_PARAMETERS} parameters."));
+        }
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            let is_repeated = pairs[..at].iter().any(|(other, _)| other == name);
+            match self.names.iter().copied().find(|known| known == name) {
+                Some(known) if is_repeated => self.wrong(known, "Write it once."),
+                Some(_) => {}
+                None if elsewhere.contains(&name.as_str()) || is_repeated => {}
+                None if is_word(name) => self.wrong(WHOLE, format!("There is no parameter “{name}” here.")),
+                None => self.wrong(WHOLE, "One of its parameters means nothing here."),
+            }
+        }
     }
 
     /// A text of at most so many characters. The first name is the field's own; others mean the same.
@@ -95,15 +141,6 @@ impl<'a> QueryReader<'a> {
         self.unreadable.push(Unreadable { field, message: message.into() });
     }
 
-    /// The names that mean something here.
-    pub fn names(&self) -> &[&'static str] {
-        &self.names
-    }
-
-    pub fn into_unreadable(self) -> Vec<Unreadable> {
-        self.unreadable
-    }
-
     /// What was read, if all of it could be read.
     ///
     /// # Errors
@@ -111,6 +148,10 @@ impl<'a> QueryReader<'a> {
     pub fn finish<T>(self, read: T) -> Result<T, Unreadable> {
         self.unreadable.into_iter().next().map_or(Ok(read), Err)
     }
+}
+
+fn is_word(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn given(value: Option<String>) -> Option<String> {
@@ -130,7 +171,28 @@ mod tests {
         assert_eq!((query.text(&["other", "b"], 9), query.flag("c")), (Some(String::from("x")), true));
         assert_eq!((query.flag("b"), query.text(&["d"], 9), query.number(&["e"], 1..=9)), (false, None, None));
         assert_eq!(query.text(&["b", "c"], 9), Some(String::from("x")));
-        let fields: Vec<&str> = query.into_unreadable().into_iter().map(|wrong| wrong.field).collect();
+        let fields: Vec<&str> = query.unreadable.into_iter().map(|wrong| wrong.field).collect();
         assert_eq!(fields, ["b", "d", "e", "c"]);
+    }
+
+    #[test]
+    fn a_query_is_read_whole_or_refused() {
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            QueryReader::read_all(&pairs, &["error"], |query| (query.flag("blocked"), query.number(&["limit"], 1..=9)))
+        };
+        assert_eq!(read(&[("blocked", "1"), ("limit", ""), ("error", "x")]), ((true, None), vec![]));
+        for (pairs, field) in [
+            ([("blocked", "1"), ("blocked", "1")], "blocked"),
+            ([("limit", "0"), ("blocked", "")], "limit"),
+            ([("colour", "1"), ("limit", "")], WHOLE),
+        ] {
+            let (_, unreadable) = read(&pairs);
+            assert_eq!(unreadable.iter().map(|wrong| wrong.field).collect::<Vec<_>>(), [field], "{pairs:?}");
+        }
+        let (_, foreign) = read(&[("call 555 now", "1")]);
+        assert!(!foreign[0].in_words().contains("555"), "nobody puts words into our mouth");
+        let many: Vec<_> = (0..51).map(|_| ("limit", "1")).collect();
+        assert_eq!(read(&many).1.len(), 1);
     }
 }

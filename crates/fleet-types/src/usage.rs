@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{QueryReader, Time};
 
 /// What one database used on one day (in UTC). `None` is a figure that Neon has not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +65,9 @@ impl UsageRange {
         }
     }
 
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|range| range.as_str() == text)
+    /// From the query of a URL.
+    pub fn read(query: &mut QueryReader<'_>) -> Self {
+        query.choice("usage", &Self::ALL, Self::as_str).unwrap_or_default()
     }
 }
 

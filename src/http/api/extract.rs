@@ -7,22 +7,20 @@ use axum::{
         FromRequest, FromRequestParts, Path, Query, Request,
         rejection::{JsonRejection, QueryRejection},
     },
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error},
+    de::{DeserializeOwned, Error, Unexpected},
 };
 use uuid::Uuid;
 
 use super::{problem::Problem, validate::Validation};
 use crate::state::AppState;
-use fleet_types::{QueryReader, Unreadable, text};
+use fleet_types::{Misread, QueryReader, Unreadable, is_name, text};
 
 /// Up to here a floating-point number holds every whole number.
 const EXACT_IN_FLOATS: f64 = 9_007_199_254_740_992.0;
-/// More than any route has.
-const MOST_PARAMETERS: usize = 50;
 
 /// A whole number. JSON does not tell `5.0` from `5`, so neither does this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +33,11 @@ impl<'de> Deserialize<'de> for Whole {
             let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT_IN_FLOATS)?;
             Some(float as i64)
         };
-        number.as_i64().or_else(from_float).map(Self).ok_or_else(|| D::Error::custom("expected a whole number"))
+        number
+            .as_i64()
+            .or_else(from_float)
+            .map(Self)
+            .ok_or_else(|| D::Error::invalid_value(Unexpected::Other("number"), &"a whole number"))
     }
 }
 
@@ -58,6 +60,9 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if is_in_another_charset(request.headers()) {
+            return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
         let Json(value) = Json::from_request(request, state).await.map_err(refused_body)?;
         Ok(Self(value))
     }
@@ -98,21 +103,9 @@ impl Pairs {
     /// # Errors
     /// A problem that names everything that cannot be read, stands there twice, or means nothing here.
     pub fn read<T>(&self, read: impl FnOnce(&mut QueryReader<'_>) -> T) -> Result<T, Problem> {
-        let field = |name: &str| self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-        let mut query = QueryReader::new(&field);
-        let value = read(&mut query);
+        let (value, unreadable) = QueryReader::read_all(&self.0, &[], read);
         let mut validation = Validation::default();
-        if self.0.len() > MOST_PARAMETERS {
-            return Err(Problem::invalid("query", format!("Send at most {MOST_PARAMETERS} parameters.")));
-        }
-        for (at, (name, _)) in self.0.iter().enumerate() {
-            if !query.names().contains(&name.as_str()) {
-                validation.wrong("query", format!("There is no parameter “{}” here.", text::visible(name)));
-            } else if self.0[..at].iter().any(|(other, _)| other == name) {
-                validation.wrong(name, "Write it once.");
-            }
-        }
-        for Unreadable { field, message } in query.into_unreadable() {
+        for Unreadable { field, message } in unreadable {
             validation.wrong(field, message);
         }
         validation.finish()?;
@@ -144,7 +137,7 @@ impl FromRequestParts<AppState> for Id {
 fn refused_body(rejection: JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(error) => field_at_fault(&error.body_text()),
-        JsonRejection::JsonSyntaxError(error) => Problem::malformed(without_preamble(&error.body_text())),
+        JsonRejection::JsonSyntaxError(error) => Problem::malformed(no_json(&error.body_text())),
         other => refused(other.status(), &other.body_text()),
     }
 }
@@ -153,21 +146,35 @@ fn refused(status: StatusCode, text: &str) -> Problem {
     if status == StatusCode::BAD_REQUEST { Problem::malformed(text) } else { Problem::of_status(status) }
 }
 
+/// JSON is UTF-8; nothing else is read, whatever a header says.
+fn is_in_another_charset(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    parameters.any(|(name, value)| {
+        let value = value.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("charset")
+            && !["utf-8", "utf8", "us-ascii"].iter().any(|read| value.eq_ignore_ascii_case(read))
+    })
+}
+
+/// Where reading stopped.
+fn no_json(text: &str) -> String {
+    let at = text.rsplit_once(" at line ").map_or(String::new(), |(_, at)| format!(": reading stopped at line {at}"));
+    format!("The body is no JSON{at}. Nothing was done.")
+}
+
 /// axum's text is `<what failed>: <path of the field>: <why>`, without the path at the root.
 fn field_at_fault(text: &str) -> Problem {
-    let text = without_preamble(text);
-    match text.split_once(": ") {
-        Some((field, why)) if is_field(field) => Problem::invalid(field, why),
-        _ => Problem::invalid("request", text),
-    }
-}
-
-fn without_preamble(text: &str) -> &str {
-    text.split_once(": ").map_or(text, |(_, rest)| rest)
-}
-
-fn is_field(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte))
+    let text = text.split_once(": ").map_or(text, |(_, rest)| rest);
+    let (path, why) = text.split_once(": ").filter(|(path, _)| is_name(path)).unwrap_or(("", text));
+    let Misread { field, message } = Misread::of(why);
+    let field = match (path, field) {
+        ("", None) => String::from("request"),
+        ("", Some(field)) => field,
+        (path, Some(field)) if path.rsplit('.').next() != Some(&field) => format!("{path}.{field}"),
+        (path, _) => path.to_owned(),
+    };
+    Problem::invalid(field, message)
 }
 
 #[cfg(test)]
@@ -179,7 +186,15 @@ mod tests {
         let text = "Failed to deserialize the JSON body into the target type: owner.email: invalid type: integer `5`, expected a string at line 1";
         let problem = serde_json::to_value(field_at_fault(text)).expect("JSON");
         assert_eq!(problem["errors"][0]["field"], "owner.email");
-        assert_eq!(problem["errors"][0]["message"], "invalid type: integer `5`, expected a string at line 1");
+        assert_eq!(problem["errors"][0]["message"], "Write a string.");
+        for (text, field) in [
+            ("x: owner: missing field `email` at line 1 column 14", "owner.email"),
+            ("x: owner.colour: unknown field `colour`, expected `id` or `email` at line 1", "owner.colour"),
+            ("x: missing field `owner` at line 1 column 2", "owner"),
+        ] {
+            let problem = serde_json::to_value(field_at_fault(text)).expect("JSON");
+            assert_eq!(problem["errors"][0]["field"], field, "{text}");
+        }
     }
 
     #[test]
@@ -191,20 +206,6 @@ mod tests {
         );
         for wrong in ["5.5", "1e300", "18446744073709551615", "\"5\"", "null"] {
             assert_eq!(whole(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_query_is_read_whole_or_refused() {
-        let read = |pairs: &[(&str, &str)]| {
-            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            Pairs(pairs).read(|query| (query.flag("blocked"), query.number(&["limit"], 1..=200)))
-        };
-        assert_eq!(read(&[("blocked", "1"), ("limit", "")]).expect("readable"), (true, None));
-        for wrong in
-            [[("blocked", "1"), ("blocked", "1")], [("limit", "0"), ("blocked", "")], [("colour", "1"), ("limit", "")]]
-        {
-            assert!(read(&wrong).is_err(), "{wrong:?}");
         }
     }
 

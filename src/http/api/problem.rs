@@ -76,7 +76,7 @@ pub const KINDS: [(&str, u16, &str, &str); 14] = [
     ),
     ("/api/docs#too-large", 413, "Too large", "A body has at most 64 KiB."),
     ("/api/docs#address-too-long", 414, "Address too long", "Path and query have at most 8 KiB."),
-    ("/api/docs#content-type", 415, "Wrong content type", "Send bodies as application/json."),
+    ("/api/docs#content-type", 415, "Wrong content type", "Send bodies as application/json, in UTF-8."),
     (
         "/api/docs#invalid",
         422,

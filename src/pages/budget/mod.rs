@@ -6,7 +6,6 @@ mod tables;
 mod trouble;
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 use self::{
     jobs::Jobs,
@@ -14,7 +13,10 @@ use self::{
     tables::{Classes, Routes},
     trouble::Trouble,
 };
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    query::{UnreadableNotice, use_asked},
+};
 use crate::components::{Freshness, Live, Meter, PageHead, Panel, Skeleton, Tone};
 use crate::rpc::budget::api_budget;
 use fleet_types::{ApiBudget, BucketUse, PoolRange, grouped};
@@ -26,13 +28,13 @@ fn pace_of(range: PoolRange) -> u32 {
 
 #[component]
 pub fn BudgetPage() -> impl IntoView {
-    let query = use_query_map();
-    let range =
-        Memo::new(move |_| query.with(|query| query.get_str("range").and_then(PoolRange::parse)).unwrap_or_default());
+    let asked = use_asked(PoolRange::read);
+    let range = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<ApiBudget>::new(pace_of(PoolRange::default()));
     let first = Resource::new(move || range.get(), api_budget);
     live.keep_asking(move || api_budget(range.try_get_untracked().unwrap_or_default()));
     view! {
+        <UnreadableNotice asked instead="The last hour is shown." />
         <Transition fallback=|| view! { <Skeleton what="the API budget" /> }>
             {move || Suspend::new(async move {
                 match first.await {

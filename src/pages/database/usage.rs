@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 use uuid::Uuid;
 
 use crate::components::{Chart, ChartData, EmptyState, Glyph, Live, Mark, Panel, Series, Skeleton, Timestamp};
 use crate::pages::failure::Failure;
 use crate::pages::path;
+use crate::pages::query::{UnreadableNotice, use_asked};
 use crate::rpc::database::database_usage;
 use fleet_types::{UsageDay, UsageHistory, UsageRange, bytes, duration};
 
@@ -17,15 +17,15 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 #[component]
 pub fn UsagePanel(id: Uuid) -> impl IntoView {
-    let query = use_query_map();
-    let range =
-        Memo::new(move |_| query.with(|query| query.get_str("usage").and_then(UsageRange::parse)).unwrap_or_default());
+    let asked = use_asked(UsageRange::read);
+    let range = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<UsageHistory>::new(EVERY_SECONDS);
     let first = Resource::new(move || range.get(), move |range| database_usage(id, range));
     live.keep_asking(move || database_usage(id, range.try_get_untracked().unwrap_or_default()));
     let ranges = move || view! { <Ranges id current=range.get() /> };
     view! {
         <Panel title="Usage by day" aside=ViewFn::from(ranges)>
+            <UnreadableNotice asked instead="The last 30 days are shown." />
             <Transition fallback=|| view! { <Skeleton what="the usage" /> }>
                 {move || Suspend::new(async move {
                     match first.await {

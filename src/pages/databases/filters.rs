@@ -6,10 +6,9 @@ use leptos::{ev, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use web_sys::HtmlFormElement;
 
-use super::read;
 use crate::components::{Glyph, Icon, browser};
 use crate::pages::path;
-use fleet_types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition, Paste};
+use fleet_types::{DatabaseFilter, DatabaseQuery, DatabaseState, FilterChoices, PagePosition, Paste, QueryReader};
 
 /// Only where no script runs. As a text, because that is what a browser that runs scripts makes of it.
 const APPLY: &str = r#"<button class="btn btn-sm" type="submit">Apply</button>"#;
@@ -21,7 +20,7 @@ pub fn Filters(choices: FilterChoices, query: Memo<DatabaseQuery>) -> impl IntoV
     let navigate = use_navigate();
     let apply = move |form: HtmlFormElement, replace: bool| {
         // What the form itself offers can be read; only a pasted text may hold what cannot.
-        let Ok(DatabaseQuery { filter: wanted, .. }) = read(|name| Some(browser::field_of(&form, name))) else {
+        let Some(wanted) = filled(&form) else {
             return;
         };
         let wanted = DatabaseFilter { text: wanted.text.and_then(without_secret), ..wanted };
@@ -114,6 +113,13 @@ fn Switches(query: Memo<DatabaseQuery>) -> impl IntoView {
             </a>
         </div>
     }
+}
+
+fn filled(form: &HtmlFormElement) -> Option<DatabaseFilter> {
+    let field = |name: &str| Some(browser::field_of(form, name));
+    let mut query = QueryReader::new(&field);
+    let read = DatabaseQuery::read(&mut query);
+    query.finish(read).ok().map(|query| query.filter)
 }
 
 /// What may stand in the address for a text that was typed or pasted.

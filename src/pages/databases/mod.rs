@@ -4,29 +4,20 @@ mod filters;
 mod rows;
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 use self::filters::Filters;
 use self::rows::Rows;
 use super::{
     failure::{Failure, UnreadableFilter},
     path,
+    query::use_asked,
 };
 use crate::components::{EmptyState, Freshness, Glyph, Live, PageHead, Pagination, Skeleton};
 use crate::rpc::databases::{filter_choices, list_databases};
-use fleet_types::{
-    AppError, DatabaseFilter, DatabasePage, DatabaseQuery, PagePosition, QueryReader, Total, Unreadable, grouped,
-};
+use fleet_types::{AppError, DatabaseFilter, DatabasePage, DatabaseQuery, PagePosition, Total, Unreadable, grouped};
 
 /// Seconds between two refreshes of the first page; further pages stand still while they are read.
 const EVERY: u32 = 5;
-
-/// From the URL, or from the form that will become one.
-fn read(field: impl Fn(&str) -> Option<String>) -> Result<DatabaseQuery, Unreadable> {
-    let mut query = QueryReader::new(&field);
-    let read = DatabaseQuery::read(&mut query);
-    query.finish(read)
-}
 
 async fn ask(query: Result<DatabaseQuery, Unreadable>) -> Result<DatabasePage, AppError> {
     let DatabaseQuery { filter, position } = query?;
@@ -35,8 +26,7 @@ async fn ask(query: Result<DatabaseQuery, Unreadable>) -> Result<DatabasePage, A
 
 #[component]
 pub fn DatabasesPage() -> impl IntoView {
-    let url = use_query_map();
-    let asked = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let asked = use_asked(DatabaseQuery::read);
     let query = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<DatabasePage>::new(EVERY);
     let page = Resource::new(move || asked.get(), ask);

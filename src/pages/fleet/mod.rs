@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::figures::whole;
 use super::history::History;
 use super::pools::PoolStrip;
+use super::query::NoParameters;
 use crate::components::{
     Chart, ChartData, EmptyState, Freshness, Glyph, Live, Mark, PageHead, Panel, Series, Skeleton,
 };
@@ -25,6 +26,7 @@ pub fn FleetPage() -> impl IntoView {
     let first = Resource::new(|| (), |()| fleet_health());
     live.keep_asking(fleet_health);
     view! {
+        <NoParameters />
         <Transition fallback=|| view! { <Skeleton what="the fleet" /> }>
             {move || Suspend::new(async move {
                 match first.await {

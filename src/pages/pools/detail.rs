@@ -1,7 +1,7 @@
 //! One pool: its numbers, its past hour, day or week, what failed, and running it.
 
 use leptos::prelude::*;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::hooks::use_params_map;
 
 use super::actions::PoolActions;
 use super::breaker::{BreakerNotice, BreakerPanel};
@@ -19,6 +19,7 @@ use crate::pages::failure::Failure;
 use crate::pages::figures::whole;
 use crate::pages::history::{History, short};
 use crate::pages::path;
+use crate::pages::query::{UnreadableNotice, use_asked};
 use crate::pages::user_text::UserText;
 use crate::rpc::pools::pool;
 use fleet_types::{CreationFailure, PoolDetail, PoolPoint, PoolRange, PoolSummary, duration, grouped};
@@ -33,9 +34,8 @@ pub fn PoolPage() -> impl IntoView {
 
 #[component]
 fn OnePool(name: String) -> impl IntoView {
-    let query = use_query_map();
-    let range =
-        Memo::new(move |_| query.with(|query| query.get_str("range").and_then(PoolRange::parse)).unwrap_or_default());
+    let asked = use_asked(PoolRange::read);
+    let range = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<PoolDetail>::new(5);
     let name = StoredValue::new(name);
     let ask = move |range: PoolRange| pool(name.try_get_value().unwrap_or_default(), range);
@@ -49,7 +49,11 @@ fn OnePool(name: String) -> impl IntoView {
                     Ok(detail) => {
                         actions.fill(&detail);
                         live.start_with(detail);
-                        view! { <Pool live actions /> }.into_any()
+                        view! {
+                            <UnreadableNotice asked instead="The last hour is shown." />
+                            <Pool live actions />
+                        }
+                        .into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }

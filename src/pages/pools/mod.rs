@@ -20,7 +20,7 @@ pub use detail::PoolPage;
 pub use policy::PoolPolicyPage;
 pub use strip::{PoolStrip, compute};
 
-use super::failure::Failure;
+use super::{failure::Failure, query::NoParameters};
 use crate::components::{EmptyState, Glyph, Live, PageHead, Skeleton};
 use crate::rpc::pools::pools;
 use fleet_types::PoolSummary;
@@ -31,6 +31,7 @@ pub fn PoolsPage() -> impl IntoView {
     let first = Resource::new(|| (), |()| pools());
     live.keep_asking(pools);
     view! {
+        <NoParameters />
         <Transition fallback=|| view! { <Skeleton what="the pools" /> }>
             {move || Suspend::new(async move {
                 match first.await {

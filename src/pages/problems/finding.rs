@@ -11,6 +11,7 @@ use crate::pages::failure::Failure;
 use crate::pages::history::short;
 use crate::pages::look::{self, LookBadge, StateBadge};
 use crate::pages::path;
+use crate::pages::query::NoParameters;
 use crate::pages::user_text::UserText;
 use crate::rpc::problems::finding;
 use fleet_types::{AppError, Finding, FindingFilter, FindingStatus, bytes, text};
@@ -40,7 +41,11 @@ fn OneFinding(id: i64) -> impl IntoView {
                 match first.await {
                     Ok(finding) => {
                         live.start_with(finding);
-                        view! { <Shown live actions /> }.into_any()
+                        view! {
+                            <NoParameters />
+                            <Shown live actions />
+                        }
+                        .into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }

@@ -10,7 +10,6 @@ mod overview;
 mod safety;
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 use self::brake::{BrakeActions, BrakeNotice, StrayDialog};
 use self::findings::Findings;
@@ -19,10 +18,11 @@ use self::safety::SafeModeNotice;
 use super::{
     failure::{Failure, UnreadableFilter},
     path,
+    query::use_asked,
 };
 use crate::components::{Freshness, Live, PageHead, Skeleton};
 use crate::rpc::problems::{findings, problems};
-use fleet_types::{AppError, FindingFilter, FindingPage as Page, Problems, QueryReader, Unreadable};
+use fleet_types::{AppError, FindingFilter, FindingPage as Page, Problems, Unreadable};
 
 pub use actions::{Buttons, FindingActions, WaysOut};
 pub use finding::FindingPage;
@@ -43,16 +43,9 @@ async fn ask(filter: Result<FindingFilter, Unreadable>) -> Result<Screen, AppErr
     Ok(Screen { problems: problems().await?, page })
 }
 
-fn read(field: impl Fn(&str) -> Option<String>) -> Result<FindingFilter, Unreadable> {
-    let mut query = QueryReader::new(&field);
-    let filter = FindingFilter::read(&mut query);
-    query.finish(filter)
-}
-
 #[component]
 pub fn ProblemsPage() -> impl IntoView {
-    let url = use_query_map();
-    let asked = Memo::new(move |_| url.with(|url| read(|name| url.get(name))));
+    let asked = use_asked(FindingFilter::read);
     let filter = Memo::new(move |_| asked.get().unwrap_or_default());
     let live = Live::<Screen>::new(EVERY);
     let screen = Resource::new(move || asked.get(), ask);
@@ -96,32 +89,5 @@ fn Everything(live: Live<Screen>, filter: Memo<FindingFilter>, actions: BrakeAct
             }}
             {move || live.with(|screen| view! { <Troubled problems=screen.problems.clone() /> })}
         </div>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use fleet_types::{FindingKind, FindingStatus};
-
-    #[test]
-    fn what_makes_no_sense_in_the_url_is_named_and_never_means_all() {
-        let of = |pairs: &'static [(&str, &str)]| {
-            read(|name| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
-        };
-        assert_eq!(
-            of(&[("kind", "half-born"), ("status", "needs_operator"), ("after", "7")]),
-            Ok(FindingFilter {
-                kind: Some(FindingKind::HalfBorn),
-                status: Some(FindingStatus::NeedsOperator),
-                after: Some(7),
-            })
-        );
-        assert_eq!(of(&[("kind", ""), ("status", " ")]), Ok(FindingFilter::default()));
-        for (pairs, field) in
-            [(&[("kind", "unicorn")], "kind"), (&[("status", "odd")], "status"), (&[("after", "x")], "after")]
-        {
-            assert_eq!(of(pairs).expect_err("unreadable").field, field);
-        }
     }
 }

@@ -34,3 +34,31 @@ pub struct FindingPage {
     pub rows: Vec<Finding>,
     pub next: Option<i64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_in_the_url_is_named_and_never_means_all() {
+        let of = |pairs: &[(&str, &str)]| {
+            let field =
+                |name: &str| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+            let mut query = QueryReader::new(&field);
+            let filter = FindingFilter::read(&mut query);
+            query.finish(filter)
+        };
+        assert_eq!(
+            of(&[("kind", "half-born"), ("status", "needs_operator"), ("after", "7")]),
+            Ok(FindingFilter {
+                kind: Some(FindingKind::HalfBorn),
+                status: Some(FindingStatus::NeedsOperator),
+                after: Some(7),
+            })
+        );
+        assert_eq!(of(&[("kind", ""), ("status", " ")]), Ok(FindingFilter::default()));
+        for (name, value) in [("kind", "unicorn"), ("status", "odd"), ("after", "x")] {
+            assert_eq!(of(&[(name, value)]).expect_err("unreadable").field, name);
+        }
+    }
+}

@@ -4,13 +4,17 @@ mod form;
 mod trial;
 
 use leptos::prelude::*;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::hooks::use_params_map;
 
 use self::form::{PolicyForm, PolicySignals};
 use self::trial::Trial;
 use super::schedules::Schedules;
 use crate::components::{PageHead, Panel, Skeleton, Toasts, Tone};
-use crate::pages::{failure::Failure, path};
+use crate::pages::{
+    failure::Failure,
+    path,
+    query::{UnreadableNotice, use_asked},
+};
 use crate::rpc::sizing::{SetPolicy, pool_policy, try_policy};
 use fleet_types::{PolicyDraft, PolicyPage, PoolRange, grouped};
 
@@ -24,8 +28,8 @@ pub fn PoolPolicyPage() -> impl IntoView {
 
 #[component]
 fn OnePolicy(name: String) -> impl IntoView {
-    let query = use_query_map();
-    let draft = Memo::new(move |_| query.with(|query| draft_of(|name| query.get(name))));
+    let asked = use_asked(PolicyDraft::read);
+    let draft = Memo::new(move |_| asked.get().unwrap_or_default());
     let name = StoredValue::new(name);
     let pool = move || name.try_get_value().unwrap_or_default();
     let first = Resource::new(|| (), move |()| pool_policy(pool()));
@@ -48,7 +52,12 @@ fn OnePolicy(name: String) -> impl IntoView {
                 match first.await {
                     Ok(page) => {
                         signals.begin_with(&page.draft);
-                        view! { <Head page=page.clone() /> <PolicyForm page signals set /> }.into_any()
+                        view! {
+                            <UnreadableNotice asked instead="The form begins with what is in force." />
+                            <Head page=page.clone() />
+                            <PolicyForm page signals set />
+                        }
+                        .into_any()
                     }
                     Err(error) => view! { <Failure error /> }.into_any(),
                 }
@@ -60,19 +69,6 @@ fn OnePolicy(name: String) -> impl IntoView {
                 trial.await.ok().map(|trial| view! { <Trial trial /> })
             })}
         </Transition>
-    }
-}
-
-/// From the query of the URL.
-fn draft_of(field: impl Fn(&str) -> Option<String>) -> PolicyDraft {
-    let text = |name: &str| field(name).unwrap_or_default();
-    PolicyDraft {
-        cover: text("cover"),
-        rate: text("rate"),
-        floor: text("floor"),
-        ceiling: text("ceiling"),
-        step: text("step"),
-        wait: text("wait"),
     }
 }
 
