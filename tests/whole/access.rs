@@ -158,7 +158,7 @@ async fn whoever_is_refused_in_a_loop_is_counted_and_does_not_flood_the_history(
     }
     until("every refusal is counted", || async {
         let denials = server.state.ledger.fleet_health().await.unwrap().denials;
-        denials.iter().map(|denial| denial.times).collect::<Vec<_>>() == [200, 200]
+        denials.newest.iter().map(|denial| denial.times).collect::<Vec<_>>() == [200, 200]
     })
     .await;
     assert_eq!(events().await, before, "the history is as it was");
@@ -169,5 +169,17 @@ async fn whoever_is_refused_in_a_loop_is_counted_and_does_not_flood_the_history(
     {
         assert!(page.contains(words), "{words}");
     }
+    assert!(!page.contains("newest of"), "these are all");
+    for path in ["suspend", "resume", "refresh", "release", "rotate-password"] {
+        let form = [("id", "00000000-0000-7000-8000-000000000000"), ("reason", "again"), ("confirmation", "")];
+        let request = server.anonymous(Method::POST, &format!("/rpc/{path}")).header(header::COOKIE, &cookie);
+        let answer = request.header("sec-fetch-site", "same-origin").form(&form).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    until("all seven are counted, and five shown", || async {
+        let page = server.anonymous(Method::GET, "/").header(header::COOKIE, &cookie).send().await.unwrap();
+        page.text().await.unwrap().contains("The 5 newest of 7.")
+    })
+    .await;
     server.stop().await;
 }

@@ -189,7 +189,13 @@ async fn the_credentials_of_a_database_that_nobody_has_claimed_are_shown_to_nobo
     assert_eq!(status, StatusCode::CONFLICT, "{problem}");
     let claimed = Claimed::by(&server, "ada").await;
     world.ledger.release(claimed.id.parse().unwrap(), &ledger::By::cli()).await.unwrap();
-    assert_eq!(disclosed(&server, &token, &claimed).await.0, StatusCode::CONFLICT, "nor after it was given up");
+    let (status, problem) = disclosed(&server, &token, &claimed).await;
+    assert_eq!(status, StatusCode::CONFLICT, "nor after it was given up: {problem}");
+    let told = problem["detail"].as_str().unwrap();
+    assert!(
+        told.contains("this one is releasing. It will be deleted") && !told.contains("claims a database"),
+        "{told}"
+    );
     assert_eq!(number(&world, DISCLOSURES).await, 0);
     server.stop().await;
 }

@@ -114,6 +114,13 @@ async fn a_pool_creates_no_more_in_an_hour_than_its_limit_and_says_so() {
     let page = server.anonymous(Method::GET, "/pools/standard").header(header::COOKIE, &cookie).send().await.unwrap();
     let page = page.text().await.unwrap();
     assert!(page.contains("The creation limit is reached: 4 of at most 4 databases an hour were created."), "{page}");
+    let budget = server.anonymous(Method::GET, "/budget").header(header::COOKIE, &cookie).send().await.unwrap();
+    let budget = budget.text().await.unwrap();
+    assert!(
+        budget.contains("The creation limit of pool standard holds it back"),
+        "what holds the work is said: {budget}"
+    );
+    assert!(budget.contains("held back"), "and no end that the budget alone would allow: {budget}");
     assert_eq!(server.get("/api/v1/pools").await["items"][0]["creation_ceiling"], 4);
     assert_eq!(creations(&world).await, 4);
 

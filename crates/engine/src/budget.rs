@@ -3,8 +3,8 @@
 
 use super::{Engine, Inner, forecast};
 use fleet_types::{
-    ApiBudget, BucketPause, BucketUse, CALL_TIME_BOUNDS_MS, CallSum, ClassUse, JobProgress, PoolRange, ReplicaBreaker,
-    ReplicaBudget, ReplicaClass, RouteBreaker, RouteUse, Time, UsageSource,
+    ApiBudget, BucketPause, BucketUse, CALL_TIME_BOUNDS_MS, CallSum, ClassUse, HeldWork, JobProgress, PoolRange,
+    PoolSummary, ReplicaBreaker, ReplicaBudget, ReplicaClass, RouteBreaker, RouteUse, Time, UsageSource,
 };
 use ledger::{Backlogs, CallPause, CallRecord, HourOfCalls, LedgerError};
 use neon_client::{Bucket, Class, budget::GateStatus, consumption::MAX_IDS, project::MAX_PAGE, stats};
@@ -95,12 +95,30 @@ impl Inner {
         let histories = UsageSource::ALL.len() - self.ledger.usage_refusals().await?.len();
         let backlogs = self.ledger.backlogs().await?;
         let neon_answers = !self.neon_is_failing();
-        Ok(self.neon.gates().iter().flat_map(|gate| jobs_of(gate, &backlogs, histories as i64, neon_answers)).collect())
+        let held = held_by_limits(&self.ledger.pools().await?);
+        let gates = self.neon.gates();
+        Ok(gates
+            .iter()
+            .flat_map(|gate| jobs_of(gate, &backlogs, histories as i64, neon_answers, held.as_ref()))
+            .collect())
     }
 }
 
+/// What the creation limits of pools hold of the refill.
+fn held_by_limits(pools: &[PoolSummary]) -> Option<HeldWork> {
+    let held = pools.iter().filter_map(|pool| Some((pool.name.clone(), pool.held_back_until?)));
+    let (pools, times): (Vec<_>, Vec<_>) = held.unzip();
+    Some(HeldWork { pools, until: times.into_iter().min()? })
+}
+
 /// What draws on this bucket, and when it will be done, which nobody knows while Neon does not answer.
-fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64, neon_answers: bool) -> Vec<JobProgress> {
+fn jobs_of(
+    gate: &GateStatus,
+    backlogs: &Backlogs,
+    histories: i64,
+    neon_answers: bool,
+    held: Option<&HeldWork>,
+) -> Vec<JobProgress> {
     let mut jobs = match gate.bucket {
         Bucket::Account => account_jobs(backlogs),
         // Some are due at any time; a batch that is not full can wait.
@@ -113,6 +131,9 @@ fn jobs_of(gate: &GateStatus, backlogs: &Backlogs, histories: i64, neon_answers:
     jobs.retain(|(_, job)| job.calls_left > 0);
     if neon_answers {
         foretell(&mut jobs, gate.rate.per_minute());
+    }
+    if let (Some(held), Some((_, refill))) = (held, jobs.iter_mut().find(|(class, _)| *class == Class::Refill)) {
+        (refill.ends_in_seconds, refill.held) = (None, Some(held.clone()));
     }
     jobs.into_iter().map(|(_, job)| job).collect()
 }
@@ -147,6 +168,7 @@ fn job(class: Class, name: &str, what: &str, done: Option<i64>, left: i64, calls
         left,
         calls_left,
         ends_in_seconds: None,
+        held: None,
     };
     (class, job)
 }
@@ -297,16 +319,21 @@ mod tests {
         let rate = neon_client::Rate::of_account(700, 40).unwrap();
         let [account, consumption] = Bucket::ALL.map(|bucket| GateStatus { bucket, rate, classes: Vec::new() });
         let backlogs = |to_ask| Backlogs { to_ask, ..Backlogs::default() };
-        assert_eq!(jobs_of(&account, &backlogs(500), 2, true), []);
-        assert_eq!(jobs_of(&consumption, &backlogs(99), 2, true), []);
-        assert_eq!(jobs_of(&consumption, &backlogs(500), 0, true), [], "no history is on offer");
-        let [usage] = &jobs_of(&consumption, &backlogs(501), 2, true)[..] else { panic!("one job") };
+        assert_eq!(jobs_of(&account, &backlogs(500), 2, true, None), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(99), 2, true, None), []);
+        assert_eq!(jobs_of(&consumption, &backlogs(500), 0, true, None), [], "no history is on offer");
+        let [usage] = &jobs_of(&consumption, &backlogs(501), 2, true, None)[..] else { panic!("one job") };
         assert_eq!(
             (usage.left, usage.calls_left, usage.ends_in_seconds.is_some_and(|seconds| seconds > 0)),
             (501, 12, true)
         );
-        let [unknown] = &jobs_of(&consumption, &backlogs(501), 2, false)[..] else { panic!("one job") };
+        let [unknown] = &jobs_of(&consumption, &backlogs(501), 2, false, None)[..] else { panic!("one job") };
         assert_eq!(unknown.ends_in_seconds, None, "Neon does not answer");
+        let held = HeldWork { pools: vec![String::from("standard")], until: chrono::DateTime::UNIX_EPOCH };
+        let making = Backlogs { to_make: 20, calls_to_make: 40, to_delete: 1, ..Backlogs::default() };
+        let told = jobs_of(&account, &making, 2, true, Some(&held));
+        let told: Vec<_> = told.iter().map(|job| (job.ends_in_seconds.is_some(), job.held.as_ref())).collect();
+        assert_eq!(told, [(false, Some(&held)), (true, None)], "a creation limit holds the refill and nothing else");
     }
 
     #[test]

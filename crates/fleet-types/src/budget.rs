@@ -116,8 +116,18 @@ pub struct JobProgress {
     pub done: Option<i64>,
     pub left: i64,
     pub calls_left: i64,
-    /// As the budget allows it beside the other jobs, in seconds from now. Other things than the budget may take longer. `None` while Neon does not answer.
+    /// As the budget allows it beside the other jobs, in seconds from now. Other things than the budget may take longer. `None` while Neon does not answer,
+    /// and where something else holds the work.
     pub ends_in_seconds: Option<i64>,
+    pub held: Option<HeldWork>,
+}
+
+/// Work that waits for more than calls: for the creation limits of these pools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldWork {
+    pub pools: Vec<String>,
+    /// When the first of them creates again.
+    pub until: Time,
 }
 
 /// One interval of the history of calls: per minute, on average over the interval.

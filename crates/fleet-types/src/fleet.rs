@@ -28,9 +28,19 @@ pub struct FleetHealth {
     pub history: Vec<FleetPoint>,
     /// Newest first, bounded.
     pub events: Vec<Event>,
-    /// Of the last 24 hours, the latest first, bounded.
-    pub denials: Vec<Denial>,
+    pub denials: Denials,
     pub as_of: Time,
+}
+
+/// Who was refused what in the last 24 hours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Denials {
+    /// The latest first, bounded.
+    pub newest: Vec<Denial>,
+    /// Of how many they are the newest.
+    pub total: i64,
+    /// Whether there are more than `total`.
+    pub has_more: bool,
 }
 
 /// How long claims took over HTTP, over the last 24 hours, in milliseconds (upper bounds of histogram buckets).

@@ -197,6 +197,18 @@ impl Ledger {
     }
 }
 
+fn not_claimed(state: DatabaseState, what: &str) -> LedgerError {
+    let why = match state {
+        DatabaseState::Deleted => "It cannot be connected to any more.",
+        DatabaseState::Releasing | DatabaseState::Failed => "It will be deleted, and nobody is given it again.",
+        _ => "Whoever claims a database next is given the password that it has now.",
+    };
+    let state = state.as_str();
+    LedgerError::Conflict(format!(
+        "Only the credentials of a claimed database can be {what}; this one is {state}. {why}"
+    ))
+}
+
 async fn claimed_credentials(db: &mut PgConnection, id: Uuid, what: &str) -> Result<StoredCredentials, LedgerError> {
     refuse_copied(db, id, "Ask for its credentials").await?;
     let row = sqlx::query!(
@@ -209,10 +221,7 @@ async fn claimed_credentials(db: &mut PgConnection, id: Uuid, what: &str) -> Res
     .await?
     .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
     if row.state.0 != DatabaseState::Claimed {
-        return Err(LedgerError::Conflict(format!(
-            "Only the credentials of a claimed database can be {what}; this one is {}. Whoever claims a database next is given the password that it has now.",
-            row.state.0.as_str()
-        )));
+        return Err(not_claimed(row.state.0, what));
     }
     let stored = (|| {
         Some(StoredCredentials {

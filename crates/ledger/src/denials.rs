@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{By, Ledger, LedgerError};
-use fleet_types::Denial;
+use fleet_types::{Denial, Denials};
 
 /// What was asked for, and what was missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ type Counts = HashMap<(String, &'static str, String), Count>;
 /// Between two tries while PostgreSQL does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 const DAYS_KEPT: i32 = 30;
+/// Up to how many different refusals are counted for the screen.
+const MOST_COUNTED: i64 = 200;
 
 impl Pending {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -139,16 +141,19 @@ impl Ledger {
     }
 
     /// Who was refused what in the last 24 hours, the latest first.
-    pub(super) async fn latest_denials(&self, limit: i64) -> Result<Vec<Denial>, LedgerError> {
-        Ok(sqlx::query_as!(
+    pub(super) async fn latest_denials(&self, shown: usize) -> Result<Denials, LedgerError> {
+        let mut newest = sqlx::query_as!(
             Denial,
             r#"SELECT actor, via, action, max(missing) AS "missing!", sum(times)::bigint AS "times!", max(last_at) AS "last_at!"
                FROM denials WHERE minute > now() - interval '24 hours'
                GROUP BY actor, via, action ORDER BY max(last_at) DESC LIMIT $1"#,
-            limit
+            MOST_COUNTED + 1
         )
         .fetch_all(&self.db)
-        .await?)
+        .await?;
+        let found = newest.len() as i64;
+        newest.truncate(shown);
+        Ok(Denials { newest, total: found.min(MOST_COUNTED), has_more: found > MOST_COUNTED })
     }
 
     pub(super) async fn forget_old_denials(&self) -> Result<(), LedgerError> {

@@ -78,7 +78,8 @@ pub async fn disclose_credentials(
 
 /// Rotate the password of a database
 ///
-/// Neon makes a new one. The old one stops working, and open connections are cut, within seconds of the answer `done`. The new one is told by
+/// Neon makes a new one. `done` says that it has and that it is stored; within seconds of that the new one works, the old one does not, and open
+/// connections are cut. The new one is told by
 /// `POST /api/v1/databases/{id}/credentials`, and to the client that claimed the database by repeating its claim.
 #[utoipa::path(
     post, path = "/api/v1/databases/{id}/rotate-password", operation_id = "rotatePassword", tag = "databases", security(("token" = ["manage"])),

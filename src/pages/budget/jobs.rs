@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::tables::class_name;
-use crate::components::{EmptyState, Glyph, Meter, Table, Tone};
-use fleet_types::{JobProgress, duration, grouped};
+use crate::components::{EmptyState, Glyph, Meter, Table, Timestamp, Tone};
+use fleet_types::{HeldWork, JobProgress, duration, grouped};
 
 #[component]
 pub fn Jobs(jobs: Vec<JobProgress>) -> impl IntoView {
@@ -48,12 +48,17 @@ fn Job(job: JobProgress) -> impl IntoView {
         }
         None => view! { <span class="tabular-nums">{format!("{} left", grouped(job.left))}</span> }.into_any(),
     };
-    let ends = job.ends_in_seconds.map_or_else(|| String::from("waits for Neon"), duration);
+    let ends = match (job.ends_in_seconds, &job.held) {
+        (_, Some(_)) => String::from("held back"),
+        (Some(seconds), None) => duration(seconds),
+        (None, None) => String::from("waits for Neon"),
+    };
     view! {
         <tr>
             <td>
                 <span class="font-medium">{job.name.clone()}</span>
                 <span class="block text-xs text-muted">{job.what}</span>
+                {job.held.map(|held| view! { <Held held /> })}
             </td>
             <td data-label="Progress" class="min-w-32">{progress}</td>
             <td data-label="Class">{class_name(&job.class)}</td>
@@ -61,4 +66,19 @@ fn Job(job: JobProgress) -> impl IntoView {
             <td data-label="Ends in" class="text-right whitespace-nowrap tabular-nums">{ends}</td>
         </tr>
     }
+}
+
+#[component]
+fn Held(held: HeldWork) -> impl IntoView {
+    let limits = match held.pools.as_slice() {
+        [pool] => format!("The creation limit of pool {pool} holds it back; the next database is created "),
+        [pool, others @ ..] => {
+            format!(
+                "The creation limits of {pool} and {} more hold it back; the next database is created ",
+                others.len()
+            )
+        }
+        [] => String::from("A creation limit holds it back; the next database is created "),
+    };
+    view! { <span class="block text-xs text-warning">{limits} <Timestamp at=held.until /> "."</span> }
 }

@@ -73,7 +73,7 @@ impl Actions {
         answers.follow("", "Fresh from Neon.", actions.refresh.value());
         answers.follow(
             ROTATE,
-            "Neon has made a new password, and it is stored. The old one works for a few seconds more.",
+            "Neon has made a new password, and it is stored. Within seconds it works, and the old one does not.",
             actions.rotate.value(),
         );
         answers.follow(RELEASE, "Released: it is deleted on Neon.", actions.release.value());

@@ -49,7 +49,7 @@ pub fn ConnectionPanel(live: Live<DatabaseDetail>, actions: Actions) -> impl Int
     }
 }
 
-/// Whoever claims a database that is not claimed yet is given the password that it has now.
+/// Whoever claims a database that is not claimed yet is given the password that it has now; of others nobody needs it.
 fn not_claimed(state: DatabaseState) -> Option<String> {
     (state != DatabaseState::Claimed).then(|| format!("Only for a claimed database; this one is {}.", state.as_str()))
 }

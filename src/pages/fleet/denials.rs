@@ -3,18 +3,29 @@
 use leptos::prelude::*;
 
 use crate::components::{Panel, Timestamp};
-use fleet_types::{Denial, grouped};
+use fleet_types::{Denial, Denials, grouped};
 
 /// Nothing at all when nobody was refused.
 #[component]
-pub fn Denials(denials: Vec<Denial>) -> impl IntoView {
-    if denials.is_empty() {
+pub fn DenialsPanel(denials: Denials) -> impl IntoView {
+    let Denials { newest, total, has_more } = denials;
+    if newest.is_empty() {
         return ().into_any();
     }
-    let lines = denials.into_iter().map(|denial| view! { <Line denial /> }).collect_view();
+    let shown = newest.len();
+    let rest = (has_more || total > shown as i64).then(|| {
+        let more_than = if has_more { "more than " } else { "" };
+        view! {
+            <p class="border-t border-base-300 px-4 py-2 text-xs text-muted">
+                {format!("The {shown} newest of {more_than}{}.", grouped(total))}
+            </p>
+        }
+    });
+    let lines = newest.into_iter().map(|denial| view! { <Line denial /> }).collect_view();
     view! {
         <Panel title="Refused in the last 24 hours" flush=true>
             <ul class="divide-y divide-base-300">{lines}</ul>
+            {rest}
         </Panel>
     }
     .into_any()

@@ -7,7 +7,7 @@ mod tiles;
 use leptos::prelude::*;
 
 use self::counts::States;
-use self::denials::Denials;
+use self::denials::DenialsPanel;
 use self::tiles::Tiles;
 use super::failure::Failure;
 use super::figures::whole;
@@ -58,7 +58,7 @@ fn Health(live: Live<FleetHealth>) -> impl IntoView {
                     </Panel>
                 </div>
                 <div class="flex min-w-0 flex-col gap-4 xl:col-span-2">
-                    {move || live.with(|health| view! { <Denials denials=health.denials.clone() /> })}
+                    {move || live.with(|health| view! { <DenialsPanel denials=health.denials.clone() /> })}
                     <Panel title="Latest events" flush=true>
                         {move || live.with(|health| view! { <History events=health.events.clone() with_subject=true /> })}
                     </Panel>
