@@ -70,7 +70,11 @@ async fn cleaned(state: &AppState, uri: &Uri, is_signed_in: bool) -> Result<Opti
             ours if Paste::is_harmless(ours) => {
                 Some(if Paste::is_harmless(&value) { value.clone() } else { String::from(REMOVED) })
             }
-            _ => None,
+            _ => {
+                is_clean = false;
+                kept.push((String::from(REMOVED), String::from(REMOVED)));
+                continue;
+            }
         };
         is_clean &= keeps.as_ref() == Some(&value);
         kept.extend(keeps.map(|value| (name, value)));

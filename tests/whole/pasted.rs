@@ -133,7 +133,7 @@ async fn an_address_that_holds_a_secret_is_led_to_one_that_does_not() {
         (format!("/databases?text=pgpassword%3D{PASSWORD}"), "/databases?text=removed"),
         (format!("/databases?pool=password%3D{PASSWORD}&sort=size"), "/databases?pool=removed&sort=size"),
         (format!("/databases?state={uri}&after=-12.00ff"), "/databases?state=removed&after=-12.00ff"),
-        (format!("/?password%3A{PASSWORD}=1"), "/"),
+        (format!("/?password%3A{PASSWORD}=1"), "/?removed=removed"),
         (format!("/budget?range=npg_{PASSWORD}"), "/budget?range=removed"),
     ] {
         for cookie in [&cookie, ""] {

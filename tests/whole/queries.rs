@@ -129,5 +129,8 @@ async fn what_the_console_cannot_read_lists_nothing_and_says_so() {
         let (status, text) = page(&format!("{path}?error=busy&field=x")).await;
         assert_eq!((status, text.contains("cannot be read")), (StatusCode::OK, false), "{path}: a form's error");
     }
+    let form = "cover=2&rate=p95&floor=1&ceiling=40&step=5&wait=60&name=standard&read=0&reason=";
+    let (status, text) = page(&format!("/pools/standard/policy?{form}")).await;
+    assert_eq!((status, text.contains("cannot be read")), (StatusCode::OK, false), "the form, sent without scripts");
     server.stop().await;
 }

@@ -137,6 +137,11 @@ impl<'a> QueryReader<'a> {
         flag.unwrap_or_default()
     }
 
+    /// Names that a form sends along, and that mean nothing to the page.
+    pub fn skip(&mut self, names: &[&'static str]) {
+        self.names.extend(names);
+    }
+
     pub fn wrong(&mut self, field: &'static str, message: impl Into<String>) {
         self.unreadable.push(Unreadable { field, message: message.into() });
     }

@@ -16,7 +16,7 @@ use crate::pages::{
     query::{UnreadableNotice, use_asked},
 };
 use crate::rpc::sizing::{SetPolicy, pool_policy, try_policy};
-use fleet_types::{PolicyDraft, PolicyPage, PoolRange, grouped};
+use fleet_types::{PolicyDraft, PolicyPage, PoolRange, QueryReader, grouped};
 
 /// Everything below is made anew when the address names another pool.
 #[component]
@@ -26,9 +26,15 @@ pub fn PoolPolicyPage() -> impl IntoView {
     move || view! { <OnePolicy name=name.get() /> }
 }
 
+/// Without scripts the form is sent whole to be tried.
+fn read(query: &mut QueryReader<'_>) -> PolicyDraft {
+    query.skip(&["name", "read", "reason"]);
+    PolicyDraft::read(query)
+}
+
 #[component]
 fn OnePolicy(name: String) -> impl IntoView {
-    let asked = use_asked(PolicyDraft::read);
+    let asked = use_asked(read);
     let draft = Memo::new(move |_| asked.get().unwrap_or_default());
     let name = StoredValue::new(name);
     let pool = move || name.try_get_value().unwrap_or_default();
