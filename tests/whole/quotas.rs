@@ -159,8 +159,13 @@ async fn what_is_set_to_the_value_that_it_has_is_no_event() {
     for _ in 0..2 {
         world.ledger.set_role(email, Role::Support, &By::cli()).await.unwrap();
     }
+    for _ in 0..2 {
+        world.ledger.disable_operator(email, &By::cli()).await.unwrap();
+    }
     let events = world.ledger.fleet_health().await.unwrap().events;
-    assert_eq!(events.iter().filter(|event| event.kind == "operator.role").count(), 1, "{events:?}");
+    for kind in ["operator.role", "operator.disabled"] {
+        assert_eq!(events.iter().filter(|event| event.kind == kind).count(), 1, "{events:?}");
+    }
     server.stop().await;
 }
 

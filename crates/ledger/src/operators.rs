@@ -98,13 +98,22 @@ impl Ledger {
     /// `NotFound`.
     pub async fn disable_operator(&self, email: &str, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
-        let id = sqlx::query_scalar!(
-            "UPDATE operators SET disabled_at = coalesce(disabled_at, now()) WHERE email = lower($1) RETURNING id",
+        let is_disabled = sqlx::query_scalar!(
+            r#"SELECT disabled_at IS NOT NULL AS "is_disabled!" FROM operators WHERE email = lower($1) FOR NO KEY UPDATE"#,
             email
         )
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| no_such_operator(email))?;
+        if is_disabled {
+            return Ok(());
+        }
+        let id = sqlx::query_scalar!(
+            "UPDATE operators SET disabled_at = coalesce(disabled_at, now()) WHERE email = lower($1) RETURNING id",
+            email
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         sqlx::query!("DELETE FROM sessions WHERE operator_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM sign_in_links WHERE operator_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM sign_in_devices WHERE operator_id = $1", id).execute(&mut *tx).await?;
