@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     start::{self, OlderLedger, OpenLedger},
 };
 use engine::{Repair, RepairReport, UNKNOWN_EMAIL};
-use ledger::{By, FoundOwner};
+use fleet_types::text;
+use ledger::{By, FoundOwner, Ledger};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -100,14 +101,26 @@ async fn repair_of(config: &Config, open: &OpenLedger) -> Result<Repair> {
 
 async fn give_back(repair: &Repair, given: Given) -> Result<()> {
     let Given { database, owner, email, plan } = given;
-    let Some(plan) = repair.ledger.plan_of(&owner).await?.or(plan) else {
+    let (owner, known_plan) = owner_of(&repair.ledger, owner).await?;
+    let Some(plan) = known_plan.or(plan) else {
         bail!(
             "The ledger does not know the owner {owner}. Name their plan with --plan, and their address with --email."
         );
     };
+    let email = text::email(&email).context("--email")?;
     let owner = FoundOwner { id: owner, email, plan };
     let id = repair.give(&database, &owner, &By::cli()).await?;
     Ok(output::remark(&format!("Database {id} is {}'s again.", owner.id))?)
+}
+
+/// The id by which the ledger knows this owner, with their plan; else the id as it is kept.
+async fn owner_of(ledger: &Ledger, written: String) -> Result<(String, Option<String>)> {
+    if let Some(plan) = ledger.plan_of(&written).await? {
+        return Ok((written, Some(plan)));
+    }
+    let id = text::id(&written).context("--owner")?;
+    let plan = ledger.plan_of(&id).await?;
+    Ok((id, plan))
 }
 
 async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {

@@ -106,6 +106,9 @@ async fn a_database_whose_name_does_not_tell_its_owner_is_given_to_who_is_named(
     assert!(words.contains(&format!("flotilla ledger give-back {project} --owner ID")), "{words}");
     let (is_done, words) = ledger_command(&world, &["give-back", &project, "--owner", &long]).await;
     assert!(!is_done && words.contains("--plan"), "whose plan nobody knows: {words}");
+    let unseen = ["give-back", &project, "--owner", "a\u{202e}b", "--plan", "free"];
+    let (is_done, words) = ledger_command(&world, &unseen).await;
+    assert!(!is_done && words.contains("Invisible characters are not allowed"), "as in the API: {words}");
     let named = ["give-back", &project, "--owner", &long, "--plan", "free", "--email", "x@mail.example"];
     let (is_done, words) = ledger_command(&world, &named).await;
     assert!(is_done, "{words}");
