@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::redact::presentable;
@@ -36,6 +37,22 @@ pub(super) async fn exchange<T: DeserializeOwned>(
         Err(_) => CallStatus::Garbled,
     };
     (ended, outcome)
+}
+
+/// The same, whatever the status says: the answer as it came.
+pub(super) async fn exchange_raw(
+    request: reqwest::RequestBuilder,
+    limit: Duration,
+) -> (CallStatus, Result<(u16, HeaderMap, Vec<u8>), NeonError>) {
+    let response = match request.timeout(limit).send().await {
+        Ok(response) => response,
+        Err(error) => return not_answered(&error, limit),
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    match read(response, limit).await {
+        Ok(body) => (CallStatus::Answered(status), Ok((status, headers, body))),
+        Err(error) => (CallStatus::NoAnswer, Err(error)),
+    }
 }
 
 /// Reads the body, up to a bound.

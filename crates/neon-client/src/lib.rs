@@ -29,7 +29,7 @@ mod wire;
 
 pub use branch::Branch;
 pub use class::Class;
-pub use client::{NeonClient, NeonConfig, prepare_tls};
+pub use client::{Call, NeonClient, NeonConfig, RawAnswer, prepare_tls};
 pub use endpoint::{ComputeSettings, Endpoint};
 pub use error::NeonError;
 pub use operation::Operation;
@@ -37,6 +37,7 @@ pub use project::{Created, Deletion, NewProject, Project, ProjectItem, ProjectPa
 pub use quota::NeonQuota;
 pub use rate::Rate;
 pub use rate_limiter::{Bucket, RateLimiter, RateLimiterError};
+pub use redact::presentable;
 pub use route::Route;
 pub use stats::{CallCount, CallTally, NeonHealth};
 pub use token_bucket::LocalRateLimiter;

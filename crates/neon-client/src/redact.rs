@@ -3,7 +3,7 @@
 const MAX_CHARS: usize = 200;
 
 /// Words that look like a credential are replaced, control characters become spaces, what is long is cut.
-pub(super) fn presentable(text: &str) -> String {
+pub fn presentable(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut after_bearer = false;
     let words: Vec<&str> = printable

@@ -12,31 +12,31 @@ pub struct Route {
 }
 
 impl Route {
-    pub(super) const CREATE_PROJECT: Self = Self::new("POST", "/projects");
-    pub(super) const LIST_PROJECTS: Self = Self::new("GET", "/projects");
-    pub(super) const GET_PROJECT: Self = Self::new("GET", "/projects/{project_id}");
-    pub(super) const UPDATE_PROJECT: Self = Self::new("PATCH", "/projects/{project_id}");
-    pub(super) const DELETE_PROJECT: Self = Self::new("DELETE", "/projects/{project_id}");
-    pub(super) const RECOVER_PROJECT: Self = Self::new("POST", "/projects/{project_id}/recover");
-    pub(super) const GET_BRANCH: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}");
-    pub(super) const LIST_BRANCHES: Self = Self::new("GET", "/projects/{project_id}/branches");
-    pub(super) const LIST_DATABASES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/databases");
-    pub(super) const LIST_ROLES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/roles");
-    pub(super) const LIST_ENDPOINTS: Self = Self::new("GET", "/projects/{project_id}/endpoints");
-    pub(super) const UPDATE_ENDPOINT: Self = Self::new("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}");
-    pub(super) const START_ENDPOINT: Self = Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/start");
-    pub(super) const SUSPEND_ENDPOINT: Self =
-        Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
-    pub(super) const CONNECTION_URI: Self = Self::new("GET", "/projects/{project_id}/connection_uri");
-    pub(super) const REVEAL_PASSWORD: Self =
+    pub const CREATE_PROJECT: Self = Self::new("POST", "/projects");
+    pub const LIST_PROJECTS: Self = Self::new("GET", "/projects");
+    pub const GET_PROJECT: Self = Self::new("GET", "/projects/{project_id}");
+    pub const UPDATE_PROJECT: Self = Self::new("PATCH", "/projects/{project_id}");
+    pub const DELETE_PROJECT: Self = Self::new("DELETE", "/projects/{project_id}");
+    pub const RECOVER_PROJECT: Self = Self::new("POST", "/projects/{project_id}/recover");
+    pub const GET_BRANCH: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}");
+    pub const LIST_BRANCHES: Self = Self::new("GET", "/projects/{project_id}/branches");
+    pub const LIST_DATABASES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/databases");
+    pub const LIST_ROLES: Self = Self::new("GET", "/projects/{project_id}/branches/{branch_id}/roles");
+    pub const LIST_ENDPOINTS: Self = Self::new("GET", "/projects/{project_id}/endpoints");
+    pub const UPDATE_ENDPOINT: Self = Self::new("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}");
+    pub const START_ENDPOINT: Self = Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/start");
+    pub const SUSPEND_ENDPOINT: Self = Self::new("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
+    pub const CONNECTION_URI: Self = Self::new("GET", "/projects/{project_id}/connection_uri");
+    pub const REVEAL_PASSWORD: Self =
         Self::new("GET", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password");
-    pub(super) const RESET_PASSWORD: Self =
+    pub const RESET_PASSWORD: Self =
         Self::new("POST", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password");
-    pub(super) const LIST_OPERATIONS: Self = Self::new("GET", "/projects/{project_id}/operations");
-    pub(super) const CONSUMPTION: Self = Self::new("GET", "/consumption_history/projects");
-    pub(super) const CONSUMPTION_V2: Self = Self::new("GET", "/consumption_history/v2/projects");
+    pub const LIST_OPERATIONS: Self = Self::new("GET", "/projects/{project_id}/operations");
+    pub const CONSUMPTION: Self = Self::new("GET", "/consumption_history/projects");
+    pub const CONSUMPTION_V2: Self = Self::new("GET", "/consumption_history/v2/projects");
 
-    const fn new(method: &'static str, template: &'static str) -> Self {
+    /// An operation that has no name here, as Neon's specification writes it.
+    pub const fn new(method: &'static str, template: &'static str) -> Self {
         Self { method, template }
     }
 

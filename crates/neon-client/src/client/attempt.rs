@@ -67,7 +67,7 @@ impl NeonClient {
 
 impl Account {
     /// A 429, and whatever comes with `Retry-After`, slows everybody down.
-    async fn adjust_rate(&self, route: Route, sent_at: Instant, error: Option<&NeonError>) {
+    pub(super) async fn adjust_rate(&self, route: Route, sent_at: Instant, error: Option<&NeonError>) {
         let retry_after = match error {
             Some(NeonError::RateLimited { retry_after }) => *retry_after,
             Some(NeonError::Unavailable { retry_after: Some(wait), .. }) => Some(*wait),

@@ -9,7 +9,8 @@ use super::Account;
 use crate::Route;
 
 /// A call that is to be made.
-pub(crate) struct Call<'a> {
+#[derive(Clone)]
+pub struct Call<'a> {
     pub(super) route: Route,
     pub(super) ids: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
@@ -17,23 +18,27 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn to(route: Route, ids: &[&'a str]) -> Self {
+    /// The ids take the places in the route's template, in order.
+    pub fn to(route: Route, ids: &[&'a str]) -> Self {
         Self { route, ids: ids.to_vec(), query: Vec::new(), body: None }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    /// With a parameter in its query.
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
 
-    pub(crate) fn with_some(self, name: &'static str, value: Option<&str>) -> Self {
+    /// The same, if there is a value.
+    pub fn with_some(self, name: &'static str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
         }
     }
 
-    pub(crate) fn json(mut self, body: serde_json::Value) -> Self {
+    /// With this body.
+    pub fn json(mut self, body: serde_json::Value) -> Self {
         self.body = Some(body);
         self
     }

@@ -3,6 +3,7 @@
 mod attempt;
 mod call;
 mod config;
+mod raw;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 
-pub(crate) use call::Call;
+pub use call::Call;
 pub use config::{NeonConfig, prepare_tls};
+pub use raw::RawAnswer;
 
 use super::breaker::{Breakers, OpenBreaker};
 use super::budget::{Budget, GateStatus};
@@ -184,7 +186,8 @@ impl NeonClient {
         self.account.breakers.open()
     }
 
-    pub(super) fn org_id(&self) -> Option<&str> {
+    /// The organisation that calls name, if one is set.
+    pub fn org_id(&self) -> Option<&str> {
         self.account.org_id.as_deref()
     }
 }

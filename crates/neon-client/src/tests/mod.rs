@@ -4,6 +4,7 @@ mod calls;
 mod consumption;
 mod failures;
 mod lists;
+mod raw;
 mod stub;
 
 use std::time::Duration;
