@@ -6,6 +6,7 @@ mod health;
 mod key;
 mod ledger;
 mod migrate;
+mod neon;
 mod openapi;
 pub mod operator;
 mod pool;
@@ -62,6 +63,9 @@ pub enum Command {
     /// After the ledger was restored, or copied: rebuild it from Neon, or give it an identity of its own
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Find out how Neon behaves for this account where that is documented nowhere
+    #[command(subcommand)]
+    Neon(neon::Command),
     /// Release a database
     #[command(subcommand)]
     Database(database::Command),
@@ -94,6 +98,7 @@ impl Cli {
         let config = self.config;
         match self.command {
             Command::Doctor(options) => return doctor::run(&config, &options).await,
+            Command::Neon(command) => return neon::run(&config, command).await,
             Command::Serve { no_engine } => {
                 start::run(config, Role { serves: true, runs_duties: !no_engine }, Stop::default()).await
             }

@@ -21,6 +21,7 @@ fn groups_of(command: &str) -> &'static [&'static str] {
         // It prints links.
         "operator" => &[LEDGER, ADDRESS, LOGS],
         "health" => &[ADDRESS, LOGS],
+        "neon" => &[NEON, LOGS],
         "migrate" | "pool" | "token" => &[LEDGER, LOGS],
         _ => &[],
     }

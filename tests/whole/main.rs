@@ -25,6 +25,7 @@ mod keys;
 mod markup;
 mod metrics;
 mod modules;
+mod neon_check;
 mod older_ledger;
 mod outage;
 mod pages;

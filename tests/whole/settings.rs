@@ -193,7 +193,7 @@ fn every_setting_stands_in_the_help_of_the_server_with_its_variable_and_default(
 
 #[test]
 fn a_command_shows_the_settings_that_it_uses_and_no_others() {
-    let shown: [(&[&str], &[&str], &[&str]); 7] = [
+    let shown: [(&[&str], &[&str], &[&str]); 8] = [
         (
             &["token", "create"],
             &["--database-url-file", "--data-dir", "--log"],
@@ -209,6 +209,11 @@ fn a_command_shows_the_settings_that_it_uses_and_no_others() {
             &["ledger", "repair"],
             &["--neon-api-key-file", "--secret-key-file", "--previous-secret-keys-file"],
             &["--port"],
+        ),
+        (
+            &["neon", "check"],
+            &["--neon-api-key-file", "--neon-org-id"],
+            &["--database-url-file", "--secret-key-file", "--port"],
         ),
         (&["migrate"], &["--database-url-file"], &["--neon-api-url", "--session-hours"]),
         (&["key", "list"], &["--database-url-file", "--previous-secret-keys-file"], &["--port", "--neon-api-url"]),

@@ -84,13 +84,7 @@ impl World {
             is_default: true,
         };
         ledger.ensure_pool(&pool).await.unwrap();
-        let mut settings = neon_emulator::Config::new(quickly(&postgres_url()).await, NEON_KEY);
-        // The end of such an id is random; the name may have 30 characters.
-        settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
-        settings.operation_time_scale = 0.02;
-        settings.consumption_refresh = Duration::ZERO;
-        tune(&mut settings);
-        let emulator = Emulator::start(settings).await.unwrap();
+        let emulator = emulator(tune).await;
         Self {
             database_url: url.to_string(),
             ledger,
@@ -230,6 +224,17 @@ impl World {
         projects.retain(|project| !project.deleted && !project.name.starts_with("flotilla-mark-"));
         projects
     }
+}
+
+/// An emulated Neon of one's own, to taste.
+pub async fn emulator(tune: impl FnOnce(&mut neon_emulator::Config)) -> Emulator {
+    let mut settings = neon_emulator::Config::new(quickly(&postgres_url()).await, NEON_KEY);
+    // The end of such an id is random; the name may have 30 characters.
+    settings.state_database = format!("neon_{}", &Uuid::now_v7().simple().to_string()[12..]);
+    settings.operation_time_scale = 0.02;
+    settings.consumption_refresh = Duration::ZERO;
+    tune(&mut settings);
+    Emulator::start(settings).await.unwrap()
 }
 
 /// The PostgreSQL that the tests run beside.

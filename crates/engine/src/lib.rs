@@ -33,6 +33,7 @@ mod look;
 mod mark;
 mod measure;
 mod neon;
+mod neon_check;
 mod neon_quota;
 mod observe;
 mod outcomes;
@@ -75,6 +76,7 @@ pub use crash::CrashPoint;
 pub use doctor::{Doctor, Extent};
 pub use duty::Duty;
 pub use neon::Neon;
+pub use neon_check::{CheckRow, NeonCheck, NeonCheckReport, Verdict};
 #[cfg(doc)]
 use neon_client::Class;
 pub use neon_client::{NeonConfig, NeonError, NeonHealth, prepare_tls};

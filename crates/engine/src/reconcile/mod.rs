@@ -16,7 +16,7 @@ mod unattended;
 pub use operator::FindingError;
 
 /// Whether the name looks like one of an installation of Flotilla. Whose it is, the ledger has decided when it was found.
-fn bears_our_prefix(name: &str) -> bool {
+pub(crate) fn bears_our_prefix(name: &str) -> bool {
     name.strip_prefix("flotilla-").is_some_and(|rest| rest.len() >= 36)
 }
 
