@@ -158,7 +158,7 @@ fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
         }
     }
     output::result(&format!(
-        "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID`.",
+        "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID --reason WHY`.",
         report.unused
     ))?;
     if report.unknown > 0 {

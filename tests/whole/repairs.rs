@@ -46,6 +46,8 @@ async fn safe_mode_does_not_end_with_work_left_unless_it_shall_all_the_same() {
     let (world, server, project) = with_a_forgotten_claim("ada").await;
     let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
     assert!(!is_done && words.contains(&project) && words.contains("Safe mode goes on"), "{words}");
+    let release = "flotilla database release ID --reason WHY";
+    assert!(words.contains(release), "a release without a reason is refused: {words}");
     assert!(is_in_safe_mode(&world).await);
     let (is_done, words) = ledger_command(&world, &["repair", "--end", "--anyway"]).await;
     assert!(is_done && words.contains("Safe mode is over"), "{words}");

@@ -149,3 +149,48 @@ async fn what_the_engine_gives_up_by_itself_is_deleted_only_if_it_is_empty() {
     assert_eq!(events(&world, &filled, "database.deletion_cleared").await.len(), 1);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_the_look_is_seen_before_the_deletion() {
+    let world = World::with_pool(1).await;
+    let server = world.serve().await;
+    server.until_available(1).await;
+    let (id, project) = members(&world).await.remove(0);
+    // In safe mode a release waits for hours.
+    world.ledger.enter_safe_mode("a test", 0.0, &By::cli()).await.unwrap();
+    until_state(&world, &project, "withheld").await;
+    let (status, answer) = release(&server, &id, json!({ "reason": "not needed" })).await;
+    assert!(status.is_success(), "{status} {answer}");
+    until_state(&world, &project, "releasing").await;
+    make_something_in(&world, &project).await;
+    until("safe mode has settled and is over", || async { world.ledger.end_safe_mode(&By::cli()).await.is_ok() }).await;
+    let refused = format!("SELECT last_error FROM databases WHERE id = '{id}' AND release_refused_at IS NOT NULL");
+    until("it is kept, or gone", || async {
+        !rows(&world, &refused).await.is_empty() || !lives(&world, &project).await
+    })
+    .await;
+    assert!(lives(&world, &project).await, "deleted with what came after the look");
+    assert!(rows(&world, &refused).await[0].contains("Something has been made in it"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_is_something() {
+    let world = World::with_pool(1).await;
+    let server = world.serve().await;
+    server.until_available(1).await;
+    let (id, project) = members(&world).await.remove(0);
+    world.ledger.pause_pool("standard", &By::cli()).await.unwrap();
+    assert!(world.ledger.withhold(id.parse().unwrap(), "nobody can tell", &By::cli()).await.unwrap());
+    let mut somebody = connect(&world, &project).await;
+    // What it holds is the extension's, as far as PostgreSQL can tell.
+    somebody.execute("CREATE EXTENSION pg_trgm").await.unwrap();
+    let has_joined =
+        somebody.execute("CREATE TABLE letters (text text); ALTER EXTENSION pg_trgm ADD TABLE letters").await;
+    has_joined.unwrap();
+    let (status, answer) = release(&server, &id, json!({ "reason": "not needed" })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("an extension"), "{answer}");
+    assert!(lives(&world, &project).await);
+    server.stop().await;
+}

@@ -64,5 +64,6 @@ pub(super) async fn around_the_database(
 /// What a connection with this string shows.
 pub(super) async fn in_the_database(uri: &SecretString) -> Result<Option<&'static str>, LookError> {
     let is_empty = holds_nothing(uri, PROBE_DEADLINE).await?;
-    Ok((!is_empty).then_some("Something has been made in it: a table or another object is in its database."))
+    Ok((!is_empty)
+        .then_some("Something has been made in it: a table, an extension or another object is in its database."))
 }

@@ -25,7 +25,7 @@ pub struct DueRelease {
 /// Why what nobody is known to hold may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clearance {
-    /// Nothing is in it.
+    /// Nothing was in it when it was released. It is looked into once more before it is deleted.
     LookedInto,
     /// A person said so, whatever is in it.
     Anyway,
@@ -100,7 +100,8 @@ impl Ledger {
                     lease_until = NULL, leased_by = NULL, last_error = CASE WHEN state = 'failed' THEN last_error END, deletion_cleared = $2
              WHERE id = $1",
             id,
-            clearance.is_some()
+            // What was looked into may be filled until it is deleted, which safe mode can put off for hours: it is looked into again.
+            clearance == Some(Clearance::Anyway)
         )
         .execute(&mut *tx)
         .await?;

@@ -17,16 +17,20 @@ use uri::{Parts, UriError};
 
 /// Parameters that matter to us and that the driver knows. Others, such as `channel_binding`, are for other drivers.
 const KNOWN_PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "options"];
-/// Whether somebody has made anything in it, but for what extensions brought: schemas; tables, views and sequences; functions; types; large objects.
+/// Whether somebody has made anything in it: schemas; tables, views and sequences; functions; types; large objects; extensions, whose tables, jobs and
+/// settings are whoever's made them. Without those that a new database has, on Neon too; in these, what holds no rows.
 const OBJECTS: &str = "WITH foreign_schemas AS (SELECT oid, nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'), \
+    born AS (SELECT oid FROM pg_extension WHERE extname IN ('plpgsql', 'neon', 'neon_utils')), \
     made AS ( \
-      SELECT 'pg_namespace'::regclass AS class, oid FROM foreign_schemas WHERE nspname <> 'public' \
-      UNION ALL SELECT 'pg_class'::regclass, c.oid FROM pg_class AS c JOIN foreign_schemas AS n ON n.oid = c.relnamespace \
-      UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc AS p JOIN foreign_schemas AS n ON n.oid = p.pronamespace \
-      UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type AS t JOIN foreign_schemas AS n ON n.oid = t.typnamespace WHERE t.typrelid = 0 AND t.typelem = 0 \
-      UNION ALL SELECT 'pg_largeobject'::regclass, oid FROM pg_largeobject_metadata) \
+      SELECT 'pg_namespace'::regclass AS class, oid, false AS holds_rows FROM foreign_schemas WHERE nspname <> 'public' \
+      UNION ALL SELECT 'pg_class'::regclass, c.oid, c.relkind NOT IN ('v', 'c') FROM pg_class AS c JOIN foreign_schemas AS n ON n.oid = c.relnamespace \
+      UNION ALL SELECT 'pg_proc'::regclass, p.oid, false FROM pg_proc AS p JOIN foreign_schemas AS n ON n.oid = p.pronamespace \
+      UNION ALL SELECT 'pg_type'::regclass, t.oid, false FROM pg_type AS t JOIN foreign_schemas AS n ON n.oid = t.typnamespace WHERE t.typrelid = 0 AND t.typelem = 0 \
+      UNION ALL SELECT 'pg_largeobject'::regclass, oid, true FROM pg_largeobject_metadata \
+      UNION ALL SELECT 'pg_extension'::regclass, oid, true FROM pg_extension WHERE oid NOT IN (SELECT oid FROM born)) \
     SELECT EXISTS (SELECT FROM made AS m \
-      WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e'))";
+      WHERE m.holds_rows OR NOT EXISTS (SELECT FROM pg_depend AS d \
+        WHERE d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.refobjid IN (SELECT oid FROM born)))";
 /// The time to say goodbye in; the answer is known by then.
 const CLOSING: Duration = Duration::from_secs(1);
 /// In characters, of what is told of an error.
