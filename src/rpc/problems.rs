@@ -49,11 +49,16 @@ pub async fn look_again(id: i64, reason: String) -> Result<Outcome, AppError> {
     Ok(Outcome::Done)
 }
 
-/// Deletes the project on Neon. `confirmation` must be its name.
+/// Deletes the project on Neon. `confirmation` must be its name. It is looked into first, and refused if it is not empty, unless it may go `anyway`.
 #[server(endpoint = "delete-finding")]
-pub async fn delete_finding(id: i64, confirmation: String, reason: String) -> Result<Outcome, AppError> {
+pub async fn delete_finding(
+    id: i64,
+    confirmation: String,
+    #[server(default)] anyway: bool,
+    reason: String,
+) -> Result<Outcome, AppError> {
     let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
-    Ok(caller.state.engine.delete_finding(id, &confirmation, &caller.because(&reason)?).await?)
+    Ok(caller.state.engine.delete_finding(id, &confirmation, anyway, &caller.because(&reason)?).await?)
 }
 
 /// Brings the project back on Neon, for as long as it is kept there.

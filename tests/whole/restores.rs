@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use engine::EngineSettings;
+use fleet_types::{Finding, FindingKind, FindingStatus, Role};
 use neon_emulator::{Cut, Fault, Rule};
 use reqwest::StatusCode;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     backup::{copy, restore},
+    reconcile::{about, decide, page, sweeps_pass},
     repairs::ledger_command,
     support::{Server, World, until},
 };
@@ -153,6 +155,72 @@ async fn a_project_that_the_restored_ledger_does_not_know_is_not_deleted_by_itse
     assert!(made.iter().all(|project| living.contains(project)), "{made:?}");
     let told = orphans().await;
     assert!(told.iter().all(|one| one.contains("before this ledger was found to be old")), "{told:?}");
+    server.stop().await;
+}
+
+/// A project that was made and claimed after the backup, of which Neon was told nothing, in a restored ledger whose safe mode has settled.
+async fn with_a_claim_that_nothing_tells(settings: EngineSettings) -> (World, Server, String) {
+    let (world, server) = marked(marking_every(1)).await;
+    let backup = back_up(&world).await;
+    // The pool that the backup has is used up, so the next one is made after it.
+    for owner in ["late-1", "late-2", "late-3"] {
+        project_of(&server, owner).await;
+    }
+    server.until_available(POOL).await;
+    world.emulator.faults().add(Rule::new(Fault::status(503)).on("PATCH", "/projects/{project_id}"));
+    let held = project_of(&server, "late-4").await;
+    server.end_without_signing_off().await;
+    restore(&world, &backup).await;
+    world.emulator.faults().clear();
+    let server = world.serve_with(settings).await;
+    until("safe mode has settled", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
+    })
+    .await;
+    (world, server, held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restored_ledger_has_forgotten_is_adopted_by_nobody_and_sets_no_brake() {
+    let mut quick = marking_every(1);
+    (quick.findings.quarantine, quick.findings.grace) = (1.0, 0.05);
+    // One finding that is due is too many.
+    quick.findings.cap_least = 0;
+    let (world, server, held) = with_a_claim_that_nothing_tells(quick).await;
+    let orphan = async || -> Finding { about(&world, FindingKind::Orphan, &held).await.unwrap() };
+    until("it is confirmed", || async {
+        about(&world, FindingKind::Orphan, &held).await.is_some_and(|found| found.status != FindingStatus::Suspected)
+    })
+    .await;
+    assert_eq!(orphan().await.status, FindingStatus::NeedsOperator);
+    let operator = server.sign_in(Role::Operator).await;
+    let id = orphan().await.id.to_string();
+    let adopt = async || decide(&server, &operator, "adopt-finding", &[("id", &id), ("reason", "it is ours")]).await;
+    let shown = async || page(&server, &operator, &format!("/problems/{id}")).await;
+    let (status, answer) = adopt().await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("Safe mode"), "{status} {answer}");
+    assert!(!shown().await.contains("Delete now"), "nothing is deleted in safe mode");
+    assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
+    assert!(ledger_command(&world, &["repair", "--end", "--anyway"]).await.0);
+    let (status, answer) = adopt().await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("before this ledger was found to be old"), "{answer}");
+    let html = shown().await;
+    assert!(html.contains("before this ledger was found to be old") && html.contains("Delete now"), "{html}");
+    for text in ["Adopt into the pool", "the project is deleted. Neon keeps", " Due "] {
+        assert!(!html.contains(text), "{text}: {html}");
+    }
+    sweeps_pass(&world, 4).await;
+    assert!(
+        world
+            .ledger
+            .brake()
+            .await
+            .unwrap()
+            .is_none_or(|brake| { brake.kinds.iter().all(|(kind, _)| *kind != FindingKind::Orphan) })
+    );
+    for owner in ["new-1", "new-2", "new-3", "new-4"] {
+        assert_ne!(project_of(&server, owner).await, held, "{owner} got what late-4 holds");
+    }
     server.stop().await;
 }
 

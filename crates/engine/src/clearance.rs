@@ -15,7 +15,7 @@ use neon_client::{Class, NeonError};
 /// How long a person waits for one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// And for all of it, a cold start included.
-const LOOK_DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// What to do about a refusal; ends a sentence in the history, on the screens and in the API.
 pub(super) const ANYWAY: &str =
     "Find out whose it is. If it may be deleted whatever is in it, release it with \"anyway\" and a reason.";

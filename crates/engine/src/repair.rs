@@ -316,7 +316,7 @@ impl RepairReport {
     fn tell_unknown(&mut self, item: &ProjectItem) {
         match used_at(item.created_at, item.last_active_at) {
             Some(at) => self.decide(format!(
-                "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems.",
+                "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems once safe mode is over.",
                 item.id,
                 at.format("%Y-%m-%d %H:%M"),
                 how_to_give(&item.id)

@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{SafeMode, SafeModeReason, Time};
+use fleet_types::{Doubt, SafeMode, SafeModeReason};
 
 /// Rows that are withheld by one statement.
 const BATCH: i64 = 5_000;
@@ -177,7 +177,7 @@ impl Ledger {
     }
 
     /// This ledger may not know who owns what: nothing is handed out until `settle_seconds` have passed without another sign, nothing is deleted until an
-    /// operator ends it, and what is not claimed is withheld for good.
+    /// operator ends it, what is not claimed is withheld for good, and every project that no row knows by now is for a person.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -199,6 +199,14 @@ impl Ledger {
             evidence
         )
         .fetch_one(&mut *tx)
+        .await?;
+        // What waits for its deletion may have been handed out after this ledger's time.
+        sqlx::query!(
+            "UPDATE findings SET status = 'needs_operator', timeline = timeline || jsonb_build_object('at', now(), 'what', $1::text)
+             WHERE status = 'quarantined' AND kind IN ('orphan', 'twin')",
+            Doubt::Forgotten.sentence()
+        )
+        .execute(&mut *tx)
         .await?;
         if was.safe_mode_since.is_none() {
             let after = json!({ "safe_mode": row.reason, "evidence": evidence });
@@ -268,19 +276,6 @@ impl Ledger {
             by.sweep
         )
         .fetch_optional(&self.db)
-        .await?)
-    }
-
-    /// Whether this ledger may have handed out a project made at this time without knowing it any more.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn may_have_forgotten(&self, made_at: Time) -> Result<bool, LedgerError> {
-        Ok(sqlx::query_scalar!(
-            r#"SELECT coalesce($1 <= forgot_until + interval '1 minute', false) AS "may!" FROM installation"#,
-            made_at
-        )
-        .fetch_one(&self.db)
         .await?)
     }
 

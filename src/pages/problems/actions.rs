@@ -92,7 +92,7 @@ pub fn Dialogs(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
         <Dialog id=ADOPT refusal title="Adopt this project into the pool?">
             <ActionForm action=actions.adopt>
                 <Decision dialog=ADOPT about=about() button="Adopt" pending=actions.adopt.pending()>
-                    <p class="text-sm">"It becomes a database of the pool that has its region and Postgres version: the engine makes sure that it answers and gives it the pool's settings and quota. Only a project in which nobody has made anything can be adopted."</p>
+                    <p class="text-sm">"It becomes a database of the pool that has its region and Postgres version: the engine makes sure that it answers and gives it the pool's settings and quota. Only a project that nobody can have been given, that nobody was active in and that nothing is in can be adopted."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
@@ -172,9 +172,14 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                     <input type="hidden" name="id" value=actions.id.get_untracked().to_string() />
                     <ul class="list-disc pl-5 text-sm">
                         <li>"Neon is asked once more; it is deleted only if it still bears this name and no row of the ledger knows it."</li>
+                        <li>"It is looked into first. If something has been made in it, or if it cannot be looked into, it is not deleted."</li>
                         <li>"Neon keeps it recoverable for 7 days; this page has the button for it."</li>
                     </ul>
                     <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(|finding| view! { <UserText text=to_type(finding) /> })}</strong></p>
+                    <label class="flex items-center gap-2 text-sm">
+                        <input class="checkbox checkbox-sm" type="checkbox" name="anyway" value="true" />
+                        "Delete it anyway, whatever is in it"
+                    </label>
                     <TextField name="confirmation" id="delete-confirmation" label="Confirmation" value=actions.confirmation required=true />
                     <ReasonField id="delete-reason" />
                 </div>

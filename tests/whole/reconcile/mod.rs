@@ -51,7 +51,7 @@ async fn all(world: &World, kind: FindingKind) -> Vec<Finding> {
 }
 
 /// The only finding of this kind about the project.
-async fn about(world: &World, kind: FindingKind, project: &str) -> Option<Finding> {
+pub async fn about(world: &World, kind: FindingKind, project: &str) -> Option<Finding> {
     all(world, kind).await.into_iter().find(|finding| finding.project_id.as_deref() == Some(project))
 }
 
@@ -68,7 +68,7 @@ async fn lives(world: &World, project: &str) -> bool {
 }
 
 /// Until so many more sweeps have ended, complete or not.
-async fn sweeps_pass(world: &World, count: usize) {
+pub async fn sweeps_pass(world: &World, count: usize) {
     let ended = || async {
         world.ledger.sweeps(1_000).await.unwrap().iter().filter(|sweep| sweep.finished_at.is_some()).count()
     };
@@ -81,7 +81,7 @@ fn deletions(world: &World) -> u64 {
 }
 
 /// Sends a form of the console as this operator.
-async fn decide(server: &Server, cookie: &str, action: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
+pub async fn decide(server: &Server, cookie: &str, action: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
     let answer = server
         .anonymous(Method::POST, &format!("/rpc/{action}"))
         .header(header::COOKIE, cookie)
@@ -94,7 +94,7 @@ async fn decide(server: &Server, cookie: &str, action: &str, form: &[(&str, &str
     (answer.status(), answer.text().await.unwrap())
 }
 
-async fn page(server: &Server, cookie: &str, path: &str) -> String {
+pub async fn page(server: &Server, cookie: &str, path: &str) -> String {
     let answer = server.anonymous(Method::GET, path).header(header::COOKIE, cookie).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK, "{path}");
     answer.text().await.unwrap()

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 
-use super::{about, decide, deletions, hasty, lives, our_name, page, sweeps_pass, until_status};
+use super::{about, decide, deletions, hasty, ledger_of, lives, our_name, page, sweeps_pass, until_status};
 use crate::support::{World, until};
 
 /// Confirms, but never comes to the end of a quarantine.
@@ -131,15 +131,7 @@ async fn an_orphan_is_adopted_claimed_and_used_but_not_one_that_holds_something(
         world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
         world.emulator.create_project(&our_name(&world).await, None).await.unwrap(),
     );
-    let uri = format!("/projects/{used}/connection_uri?database_name=neondb&role_name=neondb_owner");
-    until("it can be connected to", || async {
-        world.neon(Method::GET, &uri).send().await.unwrap().status().is_success()
-    })
-    .await;
-    let uri: Value = world.neon(Method::GET, &uri).send().await.unwrap().json().await.unwrap();
-    let mut connection = PgConnection::connect(uri["uri"].as_str().unwrap()).await.unwrap();
-    connection.execute("CREATE TABLE letters (text text)").await.unwrap();
-    connection.close().await.unwrap();
+    make_something_in(&world, &used).await;
     let server = world.serve_with(patient()).await;
     let operator = server.sign_in(Role::Operator).await;
     let adopt = async |project: &str| {
@@ -190,4 +182,88 @@ async fn what_is_ignored_stays_even_if_a_list_misses_it_once() {
     world.ledger.look_again(finding.id, &by).await.unwrap();
     until("it is deleted after all", || async { !lives(&world, &orphan).await }).await;
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_deletes_what_is_not_empty_only_by_saying_so() {
+    let world = World::with_pool(0).await;
+    let orphan = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let server = world.serve_with(patient()).await;
+    let quarantined = until_status(&world, FindingKind::Orphan, &orphan, FindingStatus::Quarantined).await;
+    make_something_in(&world, &orphan).await;
+    // As after an hour, and left to an operator.
+    let mut ledger = ledger_of(&world).await;
+    ledger
+        .execute("UPDATE findings SET status = 'needs_operator', action_due_at = now() WHERE kind = 'orphan'")
+        .await
+        .unwrap();
+    let operator = server.sign_in(Role::Operator).await;
+    let (id, name) = (quarantined.id.to_string(), quarantined.title());
+    let delete = async |anyway: &str| {
+        let mut form = vec![("id", id.as_str()), ("confirmation", &name), ("reason", "the customer has left")];
+        form.extend((!anyway.is_empty()).then_some(("anyway", anyway)));
+        decide(&server, &operator, "delete-finding", &form).await
+    };
+    let (status, answer) = delete("").await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("Something has been made in it"), "{status} {answer}");
+    assert!(answer.contains("delete it anyway"), "{answer}");
+    assert!(lives(&world, &orphan).await);
+    let html = page(&server, &operator, &format!("/problems/{id}")).await;
+    assert!(html.contains("Delete it anyway, whatever is in it"), "{html}");
+    let (status, answer) = delete("true").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(!lives(&world, &orphan).await);
+    let told = "SELECT after::text FROM events WHERE kind = 'finding.delete'";
+    let told: String = sqlx::query_scalar(told).fetch_one(&mut ledger).await.unwrap();
+    assert!(told.contains(r#""anyway": true"#), "{told}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_active_or_bears_an_owner_in_its_name_is_adopted_by_nobody() {
+    let world = World::with_pool(0).await;
+    let active = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let named = world.emulator.create_project(&format!("{}-oSomebody", our_name(&world).await), None).await.unwrap();
+    let mut settings = patient();
+    settings.own_activity_lasts = std::time::Duration::ZERO;
+    let server = world.serve_with(settings).await;
+    let operator = server.sign_in(Role::Operator).await;
+    let adopt = async |id: i64| {
+        decide(&server, &operator, "adopt-finding", &[("id", &id.to_string()), ("reason", "left over")]).await
+    };
+    let finding = until_status(&world, FindingKind::Orphan, &named, FindingStatus::NeedsOperator).await;
+    let (status, answer) = adopt(finding.id).await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("somebody holds it"), "{status} {answer}");
+    let finding = until_status(&world, FindingKind::Orphan, &active, FindingStatus::Quarantined).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    use_without_a_trace(&world, &active).await;
+    let (status, answer) = adopt(finding.id).await;
+    assert!(status == StatusCode::CONFLICT && answer.contains("It was active at"), "{status} {answer}");
+    // Known by now, so the button is gone.
+    let html = page(&server, &operator, &format!("/problems/{}", finding.id)).await;
+    assert!(html.contains("It was active at") && !html.contains("Adopt into the pool"), "{html}");
+    server.stop().await;
+}
+
+/// Somebody connects with the string that Neon tells.
+async fn somebody(world: &World, project: &str) -> PgConnection {
+    let uri = format!("/projects/{project}/connection_uri?database_name=neondb&role_name=neondb_owner");
+    until("it can be connected to", || async {
+        world.neon(Method::GET, &uri).send().await.unwrap().status().is_success()
+    })
+    .await;
+    let uri: Value = world.neon(Method::GET, &uri).send().await.unwrap().json().await.unwrap();
+    PgConnection::connect(uri["uri"].as_str().unwrap()).await.unwrap()
+}
+
+async fn make_something_in(world: &World, project: &str) {
+    let mut connection = somebody(world, project).await;
+    connection.execute("CREATE TABLE letters (text text)").await.unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn use_without_a_trace(world: &World, project: &str) {
+    let mut connection = somebody(world, project).await;
+    connection.ping().await.unwrap();
+    connection.close().await.unwrap();
 }

@@ -2,7 +2,7 @@
 //!
 //! - `detect`: hooks of the sweep. Each page and each complete sweep is compared with the ledger, without a call of its own
 //! - `remediate`: the duty. Acts on findings that are due, each looked at once more on Neon before anything changes there
-//! - `unattended`: what must be shown before something is deleted without a person
+//! - `unattended`: what must be shown before something goes into the pool, or is deleted without a person
 //! - `operator`: what an operator asks for
 //!
 //! Nothing is deleted in the pass that confirms it, nothing that is not named by us, nothing that a row of the ledger knows. Owners' databases are never touched.

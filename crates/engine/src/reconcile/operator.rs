@@ -4,18 +4,24 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::remediate::{LEASE_SECONDS, Step, backoff};
+use super::{
+    remediate::{LEASE_SECONDS, Step, backoff},
+    unattended::Unproven,
+};
 use crate::{
     Duty, Engine,
+    clearance::LOOK_DEADLINE,
     contents::{LookError, contents},
 };
 use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
-use ledger::{AdoptedProject, By, DueFinding, LedgerError, Mended};
+use ledger::{AdoptedProject, By, Clearance, DueFinding, LedgerError, Mended};
 use neon_client::{Class, NeonClient, NeonError};
 use probe::ProbeError;
 
 /// How long a person waits for one call, and for a sleeping database to wake.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// What to do about a project that may be somebody's.
+const ANYWAY: &str = "Find out whose it is. If it may be deleted whatever is in it, choose to delete it anyway.";
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +34,16 @@ pub enum FindingError {
     Probe(#[from] ProbeError),
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<LookError> for FindingError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Neon(error) => Self::Neon(error),
+            LookError::Probe(error) => Self::Probe(error),
+            error @ LookError::NoEndpoint => Self::Refused(error.to_string()),
+        }
+    }
 }
 
 impl From<FindingError> for AppError {
@@ -45,7 +61,7 @@ impl From<FindingError> for AppError {
 }
 
 impl Engine {
-    /// Puts an orphan into the pool, if nothing is in it: it may have been somebody's.
+    /// Puts an orphan into the pool, if it is proven that nobody holds it.
     ///
     /// # Errors
     /// [`FindingError`], with a text for the operator.
@@ -61,15 +77,15 @@ impl Engine {
     async fn adopt(&self, due: &DueFinding, by: &By) -> Result<(), FindingError> {
         let neon = self.for_support();
         let project = neon.get_project(due.project_id.as_deref().unwrap_or_default()).await?;
-        let found_in_it = contents(&neon, &project.id).await.map_err(|error| match error {
-            LookError::Neon(error) => FindingError::Neon(error),
-            LookError::Probe(error) => FindingError::Probe(error),
-            error @ LookError::NoEndpoint => FindingError::Refused(error.to_string()),
-        })?;
-        if let Some(what) = found_in_it {
-            return Err(FindingError::Refused(format!(
-                "{what} It may hold somebody's data, so it cannot go into the pool. Delete it, or ignore it with a reason."
-            )));
+        match self.inner.why_held(&neon, due, &project).await? {
+            None => {}
+            Some(Unproven::Held(why)) => {
+                self.inner.ledger.hand_over_finding(due, &why, None).await?;
+                return Err(FindingError::Refused(format!(
+                    "{why} It cannot go into the pool. Find out whose it is; delete it, or ignore it with a reason."
+                )));
+            }
+            Some(Unproven::Unseen(error)) => return Err(error.into()),
         }
         let found =
             AdoptedProject { name: &project.name, region_id: &project.region_id, pg_version: project.pg_version };
@@ -77,11 +93,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes the project on Neon now. `confirmation` must be its name.
+    /// Deletes the project on Neon now, if nothing is in it, or whatever is in it if it may go `anyway`. `confirmation` must be its name.
     ///
     /// # Errors
     /// [`FindingError`], with a text for the operator.
-    pub async fn delete_finding(&self, id: i64, confirmation: &str, by: &By) -> Result<Outcome, FindingError> {
+    pub async fn delete_finding(
+        &self,
+        id: i64,
+        confirmation: &str,
+        anyway: bool,
+        by: &By,
+    ) -> Result<Outcome, FindingError> {
         let name = self.inner.ledger.finding(id).await?.title();
         if text::visible(confirmation.trim()) != text::visible(name.trim()) {
             return Err(
@@ -89,24 +111,51 @@ impl Engine {
             );
         }
         let (due, _) = self.take(id, FindingAction::Delete).await?;
-        match self.inner.delete_unknown(&self.for_support(), &due, false, by).await? {
+        let cleared = self.clear(&due, anyway).await;
+        self.let_go_after(&due, &cleared).await?;
+        self.delete(&due, cleared?, by).await
+    }
+
+    /// Looks into it, unless it may go whatever is in it.
+    async fn clear(&self, due: &DueFinding, anyway: bool) -> Result<Clearance, FindingError> {
+        let Some(project_id) = due.project_id.as_deref().filter(|_| !anyway) else { return Ok(Clearance::Anyway) };
+        self.inner.ledger.note_probe(due).await?;
+        let neon = self.for_support();
+        match tokio::time::timeout(LOOK_DEADLINE, contents(&neon, project_id)).await {
+            // The deletion finds out that there is nothing to delete.
+            Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => Ok(Clearance::LookedInto),
+            Ok(Ok(Some(what))) => {
+                Err(FindingError::Refused(format!("Nothing was done: it is not empty. {what} {ANYWAY}")))
+            }
+            Ok(Err(error)) => Err(FindingError::Refused(format!(
+                "Nothing was done: it could not be looked into. {error} Try again in a moment. {ANYWAY}"
+            ))),
+            Err(_) => Err(FindingError::Refused(format!(
+                "Nothing was done: it could not be looked into within {} seconds. Try again in a moment. {ANYWAY}",
+                LOOK_DEADLINE.as_secs()
+            ))),
+        }
+    }
+
+    async fn delete(&self, due: &DueFinding, clearance: Clearance, by: &By) -> Result<Outcome, FindingError> {
+        match self.inner.delete_unknown(&self.for_support(), due, Some(clearance), by).await? {
             Step::Mended(mended) => {
-                self.inner.ledger.resolve_finding(&due, &mended, by).await?;
+                self.inner.ledger.resolve_finding(due, &mended, by).await?;
                 match mended.how {
                     Resolution::Deleted | Resolution::Gone => Ok(Outcome::Done),
                     _ => Err(FindingError::Refused(mended.what)),
                 }
             }
             Step::Failed(error) => {
-                self.inner.ledger.postpone_finding(&due, &error.to_string(), backoff(&error)).await?;
+                self.inner.ledger.postpone_finding(due, &error.to_string(), backoff(&error)).await?;
                 Ok(Outcome::Pending(error.to_string()))
             }
             Step::Handed(why, _) => {
-                self.inner.ledger.hand_over_finding(&due, &why, None).await?;
+                self.inner.ledger.hand_over_finding(due, &why, None).await?;
                 Err(FindingError::Refused(why))
             }
             Step::Postponed(why, backoff) => {
-                self.inner.ledger.postpone_finding(&due, &why, backoff).await?;
+                self.inner.ledger.postpone_finding(due, &why, backoff).await?;
                 Ok(Outcome::Pending(why))
             }
             Step::Awaits(what) => Ok(Outcome::Pending(what.to_owned())),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::bears_our_prefix;
 use crate::{CrashPoint, Duty, Inner, Report, crash, neon_quota};
 use fleet_types::{FindingKind, Resolution, Time};
-use ledger::{Backoff, By, DueFinding, LedgerError, Mended, Retired, Taken};
+use ledger::{Backoff, By, Clearance, DueFinding, LedgerError, Mended, Retired, Taken};
 use neon_client::{Class, NeonClient, NeonError};
 
 const AT_ONCE: usize = 8;
@@ -86,7 +86,7 @@ impl Inner {
 
     async fn remediate(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {
         match due.kind {
-            FindingKind::Orphan | FindingKind::Twin => self.delete_unknown(neon, due, true, by).await,
+            FindingKind::Orphan | FindingKind::Twin => self.delete_unknown(neon, due, None, by).await,
             FindingKind::Zombie => {
                 Ok(Step::Handed(String::from("It was deleted, and lives again: somebody has brought it back."), None))
             }
@@ -125,12 +125,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Deletes a project that the ledger does not know, or says is deleted, if that is still so. By itself the engine deletes only what is proven to be empty.
+    /// Deletes a project that the ledger does not know, or says is deleted, if that is still so. Without a person's clearance only if it is proven that nobody
+    /// holds it.
     pub(super) async fn delete_unknown(
         &self,
         neon: &NeonClient,
         due: &DueFinding,
-        by_itself: bool,
+        clearance: Option<Clearance>,
         by: &By,
     ) -> Result<Step, LedgerError> {
         let Some(project_id) = &due.project_id else { return Ok(Step::gone("It names no project.")) };
@@ -151,10 +152,12 @@ impl Inner {
         if !bears_our_prefix(&project.name) || Some(&project.name) != due.project_name.as_ref() {
             return Ok(Step::Handed(format!("It has another name now: {}.", project.name), None));
         }
-        if by_itself && let Some(step) = self.why_not_by_itself(neon, due, &project).await? {
+        if clearance.is_none()
+            && let Some(step) = self.why_not_by_itself(neon, due, &project).await?
+        {
             return Ok(step);
         }
-        if !self.ledger.mark_deleting(due, by).await? {
+        if !self.ledger.mark_deleting(due, clearance, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));
         }
         crash::here(CrashPoint::DeletionMarked);

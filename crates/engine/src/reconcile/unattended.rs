@@ -1,5 +1,5 @@
-//! Proof that a project which no row knows may be deleted without a person: nobody has used it, nothing is in it, and few are deleted in a day.
-//! Whatever is not proven waits for a person, with what was seen.
+//! Proof that nobody holds a project that no row knows: nobody can have been told its connection, nobody has been active in it, nothing is in it. Only
+//! what is proven so may go into the pool, and only that is deleted without a person, few in a day. Whatever is not waits for a person, with what was seen.
 
 use chrono::TimeDelta;
 
@@ -17,6 +17,13 @@ use neon_client::{NeonClient, Project};
 /// When the day's deletions are used up.
 const TOMORROW: Backoff = Backoff { base_seconds: 3_600.0, cap_seconds: 3_600.0, counts: false };
 
+/// Why it is not proven that nobody holds it.
+pub(super) enum Unproven {
+    /// Somebody may, in a sentence.
+    Held(String),
+    Unseen(LookError),
+}
+
 impl Inner {
     /// `None` when the project may be deleted by itself.
     pub(super) async fn why_not_by_itself(
@@ -29,30 +36,39 @@ impl Inner {
             let why = "As many projects as may be were deleted by the engine within 24 hours; the next waits.";
             return Ok(Some(Step::Postponed(String::from(why), TOMORROW)));
         }
-        if self.ledger.may_have_forgotten(project.created_at).await? {
-            let why = "It was made before this ledger was found to be old: somebody may have been told its connection since, and has not used it yet. Compare with your platform's records.";
-            return Ok(Some(Step::Handed(String::from(why), None)));
+        Ok(self.why_held(neon, due, project).await?.map(|unproven| match unproven {
+            Unproven::Held(why) => Step::Handed(why, None),
+            Unproven::Unseen(LookError::Neon(error)) if error.is_worth_retrying() => Step::Failed(error),
+            // Slow today is not used: a person is asked when it stays so.
+            Unproven::Unseen(error) if error.is_passing() && due.attempts + 1 < TRIES => {
+                Step::Postponed(error.to_string(), AFTER_A_FAILURE)
+            }
+            Unproven::Unseen(error) => {
+                Step::Handed(format!("It could not be looked into, so it is not proven to be empty: {error}"), None)
+            }
+        }))
+    }
+
+    /// `None` when nobody holds the project. The one rule for what enters the pool, and for what is deleted without a person.
+    pub(super) async fn why_held(
+        &self,
+        neon: &NeonClient,
+        due: &DueFinding,
+        project: &Project,
+    ) -> Result<Option<Unproven>, LedgerError> {
+        if let Some(doubt) = self.ledger.doubt_about(&project.name, project.created_at).await? {
+            return Ok(Some(Unproven::Held(String::from(doubt.sentence()))));
         }
         if let Some(at) = self.foreign_activity(project, due.probed_at) {
-            let why = format!(
-                "It was active at {} UTC, after it had been made: somebody may use it.",
-                at.format("%Y-%m-%d %H:%M")
-            );
-            return Ok(Some(Step::Handed(why, None)));
+            let at = at.format("%Y-%m-%d %H:%M");
+            let why = format!("It was active at {at} UTC, after it had been made: somebody may use it.");
+            return Ok(Some(Unproven::Held(why)));
         }
         self.ledger.note_probe(due).await?;
         Ok(match contents(neon, &project.id).await {
             Ok(None) => None,
-            Ok(Some(what)) => Some(Step::Handed(format!("{what} It may hold somebody's data."), None)),
-            Err(LookError::Neon(error)) if error.is_worth_retrying() => Some(Step::Failed(error)),
-            // Slow today is not used: a person is asked when it stays so.
-            Err(error) if error.is_passing() && due.attempts + 1 < TRIES => {
-                Some(Step::Postponed(error.to_string(), AFTER_A_FAILURE))
-            }
-            Err(error) => Some(Step::Handed(
-                format!("It could not be looked into, so it is not proven to be empty: {error}"),
-                None,
-            )),
+            Ok(Some(what)) => Some(Unproven::Held(format!("{what} It may hold somebody's data."))),
+            Err(error) => Some(Unproven::Unseen(error)),
         })
     }
 

@@ -8,7 +8,7 @@ use super::{Finding, FindingKind, FindingStatus, Resolution};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingAction {
-    /// Put the orphan into the pool.
+    /// Put the orphan into the pool: nobody can have been told its connection.
     Adopt,
     /// Let it be, with a reason.
     Ignore,
@@ -30,7 +30,7 @@ impl Finding {
     /// What an operator can do about it now.
     pub fn actions(&self) -> Vec<FindingAction> {
         use FindingAction::{Accept, Adopt, Delete, Ignore, LookAgain, Reapply, Recover, TakeBack};
-        use FindingKind::{Drifted, Ghost, Orphan, Zombie};
+        use FindingKind::{Drifted, Ghost, Zombie};
         let is_recoverable = self.recoverable_until.is_some_and(|until| until > self.as_of);
         let (is_held, is_open) = (self.status == FindingStatus::Acting, self.status.is_open());
         let is_decidable = (is_open || self.status == FindingStatus::Ignored) && !is_held;
@@ -40,19 +40,25 @@ impl Finding {
             (Reapply, self.kind == Drifted && is_decidable),
             (Accept, self.kind == Drifted && is_decidable),
             (TakeBack, self.kind == Zombie && is_decidable),
-            (Adopt, self.kind == Orphan && is_decidable),
-            (Delete, self.kind.ends_in_deletion() && is_decidable && self.is_confirmed()),
+            (Adopt, self.is_adoptable()),
+            (Delete, self.kind.ends_in_deletion() && is_decidable && self.is_confirmed() && !self.in_safe_mode),
             (Ignore, is_open && !is_held),
             (LookAgain, self.status == FindingStatus::Ignored),
         ];
         possible.into_iter().filter(|(_, is_possible)| *is_possible).map(|(action, _)| action).collect()
+    }
+
+    /// What is left to an operator, or ignored, was found to be somebody's, or may be.
+    fn is_adoptable(&self) -> bool {
+        let waits = self.kind == FindingKind::Orphan && self.status == FindingStatus::Quarantined;
+        waits && self.doubt.is_none() && !self.in_safe_mode
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Time;
+    use crate::{Doubt, Time};
 
     fn finding(kind: FindingKind, status: FindingStatus) -> Finding {
         let at = Time::from_timestamp(1_800_000_000, 0).expect("in range");
@@ -84,6 +90,8 @@ mod tests {
             decided_by: None,
             reason: None,
             braked: false,
+            in_safe_mode: false,
+            doubt: None,
             as_of: at,
         }
     }
@@ -97,6 +105,24 @@ mod tests {
         orphan.action_due_at = None;
         assert!(!orphan.actions().contains(&FindingAction::Delete));
         assert_eq!(finding(FindingKind::Stray, FindingStatus::NeedsOperator).actions(), [FindingAction::Ignore]);
+    }
+
+    #[test]
+    fn what_may_be_somebodys_is_not_adopted() {
+        use FindingAction::{Adopt, Delete};
+        let orphan = finding(FindingKind::Orphan, FindingStatus::Quarantined);
+        assert!(orphan.actions().contains(&Adopt));
+        for doubt in [Doubt::Named, Doubt::Unsigned, Doubt::Forgotten] {
+            let doubted = Finding { doubt: Some(doubt), ..orphan.clone() };
+            assert!(!doubted.actions().contains(&Adopt) && doubted.actions().contains(&Delete), "{doubt:?}");
+        }
+        let in_safe_mode = Finding { in_safe_mode: true, ..orphan };
+        assert_eq!(in_safe_mode.actions(), [FindingAction::Ignore]);
+        assert_eq!(in_safe_mode.next_at(), None);
+        assert!(in_safe_mode.doing().contains("safe mode"), "{}", in_safe_mode.doing());
+        for status in [FindingStatus::Suspected, FindingStatus::NeedsOperator, FindingStatus::Ignored] {
+            assert!(!finding(FindingKind::Orphan, status).actions().contains(&Adopt), "{status:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod action;
 mod brake;
+mod doubt;
 mod kind;
 mod next;
 mod page;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 pub use action::FindingAction;
 pub use brake::Brake;
+pub use doubt::Doubt;
 pub use kind::FindingKind;
 pub use page::{FindingFilter, FindingPage};
 pub use status::{FindingStatus, Resolution};
@@ -68,6 +70,10 @@ pub struct Finding {
     pub reason: Option<String>,
     /// The brake is on: nothing is done about any finding.
     pub braked: bool,
+    /// This ledger may be an older one: nothing is done about any finding, and nothing is adopted or deleted.
+    pub in_safe_mode: bool,
+    /// Why the project may be somebody's; of those that no row knows.
+    pub doubt: Option<Doubt>,
     pub as_of: Time,
 }
 

@@ -10,6 +10,9 @@ impl Finding {
             FindingStatus::Suspected => {
                 String::from("Waits for a second complete sweep to confirm it. Nothing is done until then.")
             }
+            FindingStatus::Quarantined if self.in_safe_mode => {
+                format!("{} But this is safe mode: nothing is done until an operator has ended it.", self.plan())
+            }
             FindingStatus::Quarantined if self.braked => {
                 format!("{} But the brake is on: nothing is done until it is lifted.", self.plan())
             }
@@ -23,7 +26,7 @@ impl Finding {
             FindingStatus::Acting => {
                 String::from("Something was done; the next complete sweep shows whether it helped.")
             }
-            FindingStatus::NeedsOperator => self.decision().to_owned(),
+            FindingStatus::NeedsOperator => self.decision(),
             FindingStatus::Ignored => String::from("Nothing: it is ignored."),
             FindingStatus::Resolved => {
                 self.resolution.map_or_else(|| String::from("It is resolved."), |how| how.sentence().to_owned())
@@ -33,7 +36,7 @@ impl Finding {
 
     /// When that is.
     pub fn next_at(&self) -> Option<Time> {
-        self.action_due_at.filter(|_| self.status == FindingStatus::Quarantined && !self.braked)
+        self.action_due_at.filter(|_| self.status == FindingStatus::Quarantined && !self.braked && !self.in_safe_mode)
     }
 
     /// What is done when it is due.
@@ -58,8 +61,8 @@ impl Finding {
     }
 
     /// Why a person must decide.
-    fn decision(&self) -> &'static str {
-        match self.kind {
+    fn decision(&self) -> String {
+        let decision = match self.kind {
             FindingKind::Ghost => {
                 "It belongs to an owner, so nothing is done by itself. Recover the project on Neon while that is possible, or release the database."
             }
@@ -70,10 +73,14 @@ impl Finding {
                 "Somebody has brought it back on Neon, so it is not deleted again by itself. Give it back to its owner, or delete it."
             }
             FindingKind::Orphan | FindingKind::Twin => {
-                "It is not proven that nobody uses it, so nothing is done by itself. Its evidence and history are below. Delete it, or ignore it with a reason."
+                "It is not proven that nobody uses it, so nothing is done by itself. Its evidence and history are below. Give it to its owner with flotilla ledger give-back, delete it, or ignore it with a reason."
             }
             FindingKind::Stray => "Nothing: it is not ours. Ignore it, so that it is no longer listed here.",
             _ => "Nothing is done by itself. Decide what shall become of it.",
+        };
+        match self.doubt {
+            Some(doubt) => format!("{} {decision}", doubt.sentence()),
+            None => decision.to_owned(),
         }
     }
 }

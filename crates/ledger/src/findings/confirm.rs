@@ -6,6 +6,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{FindingRules, SweepRef};
 use crate::{Ledger, LedgerError};
+use fleet_types::Doubt;
 
 /// Findings per transaction: a fraction of a second.
 const BATCH: i64 = 5_000;
@@ -100,7 +101,10 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
            -- Somebody has brought it back.
            AND f.kind <> 'zombie'
            -- Not signed by us, or signed for an owner.
-           AND NOT (f.kind IN ('orphan', 'twin') AND (name_belongs_to(f.project_name) <> 'ours' OR f.project_name ~ '-o[A-Za-z0-9_-]+$'))",
+           AND NOT (f.kind IN ('orphan', 'twin') AND (name_belongs_to(f.project_name) <> 'ours' OR f.project_name ~ '-o[A-Za-z0-9_-]+$'))
+           -- Made when this ledger may have handed out what it has forgotten.
+           AND NOT (f.kind IN ('orphan', 'twin') AND EXISTS (SELECT FROM installation AS i
+             WHERE coalesce((f.evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL)))",
         batch.by.sweep,
         rules.grace,
         rules.drift_settles,
@@ -121,14 +125,18 @@ async fn hand_over(db: &mut PgConnection, batch: Batch, rules: &FindingRules) ->
     let done = sqlx::query!(
         "UPDATE findings
          SET status = 'needs_operator', action_due_at = greatest(now() + make_interval(secs => $5), first_seen_at + make_interval(secs => $6)),
-             timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint))
+             timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint)) || CASE
+               WHEN kind IN ('orphan', 'twin') AND EXISTS (SELECT FROM installation AS i
+                 WHERE coalesce((evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL))
+               THEN jsonb_build_array(jsonb_build_object('at', now(), 'what', $7::text)) ELSE '[]' END
          WHERE id BETWEEN $3 AND $4 AND last_sweep = $1 AND status = 'suspected' AND sightings >= $2",
         batch.by.sweep,
         rules.sweeps_to_confirm,
         batch.first,
         batch.last,
         rules.grace,
-        rules.quarantine
+        rules.quarantine,
+        Doubt::Forgotten.sentence()
     )
     .execute(db)
     .await?;

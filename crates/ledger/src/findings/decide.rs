@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::DueFinding;
 use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{Finding, FindingAction, FindingKind, Resolution};
+use fleet_types::{Finding, FindingAction, FindingKind, FindingStatus, Resolution};
 
 /// Strays that are ignored by one decision at most.
 const AT_ONCE: i64 = 10_000;
@@ -178,6 +178,13 @@ impl Ledger {
         if is_free != Some(true) {
             return Err(too_late());
         }
+        let is_current =
+            sqlx::query_scalar!(r#"SELECT safe_mode_since IS NULL AS "is_current!" FROM installation FOR SHARE"#)
+                .fetch_one(&mut *tx)
+                .await?;
+        if !is_current {
+            return Err(only_outside_safe_mode());
+        }
         let row = sqlx::query!(
             "INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, min_cu, max_cu, suspend_timeout_seconds,
                quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, wanted_revision,
@@ -335,6 +342,8 @@ fn permit(finding: &Finding, action: FindingAction) -> Result<(), LedgerError> {
         return Ok(());
     }
     Err(match action {
+        FindingAction::Adopt | FindingAction::Delete if finding.in_safe_mode => only_outside_safe_mode(),
+        FindingAction::Adopt if finding.kind == FindingKind::Orphan => why_not_adopted(finding),
         FindingAction::Delete
             if finding.kind.ends_in_deletion() && finding.status.is_open() && !finding.is_confirmed() =>
         {
@@ -344,6 +353,27 @@ fn permit(finding: &Finding, action: FindingAction) -> Result<(), LedgerError> {
         }
         _ => too_late(),
     })
+}
+
+fn why_not_adopted(finding: &Finding) -> LedgerError {
+    let why = match (finding.doubt, finding.status) {
+        (Some(doubt), _) => format!("{} It cannot go into the pool.", doubt.sentence()),
+        (None, FindingStatus::Suspected) => {
+            String::from("A second complete sweep has to confirm it first. Try again in a few minutes.")
+        }
+        (None, FindingStatus::NeedsOperator) => String::from(
+            "It is not proven that nobody uses it, so it cannot go into the pool. What has happened to it says why.",
+        ),
+        (None, FindingStatus::Ignored) => String::from("It is ignored. Choose no longer to ignore it first."),
+        _ => return too_late(),
+    };
+    LedgerError::Conflict(why)
+}
+
+fn only_outside_safe_mode() -> LedgerError {
+    LedgerError::Conflict(String::from(
+        "Safe mode: nothing goes into the pool, and nothing is deleted, until an operator has ended it.",
+    ))
 }
 
 fn too_late() -> LedgerError {

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{FindingRules, brake::brake_if_too_many};
-use crate::{Backoff, By, Ledger, LedgerError, NewEvent, events::insert_event};
+use crate::{Backoff, By, Clearance, Ledger, LedgerError, NewEvent, events::insert_event};
 use fleet_types::{Brake, FindingKind, Resolution, Time};
 
 /// A finding to be acted on, leased to the caller.
@@ -104,11 +104,16 @@ impl Ledger {
     }
 
     /// The last look before a project is deleted: marks the finding as being acted on unless a row of the ledger knows the project by now, or is about to adopt
-    /// it by its name. `false` then, and when the lease was lost.
+    /// it by its name. `false` then, and when the lease was lost. A person has given the clearance; the engine by itself has none.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn mark_deleting(&self, due: &DueFinding, by: &By) -> Result<bool, LedgerError> {
+    pub async fn mark_deleting(
+        &self,
+        due: &DueFinding,
+        clearance: Option<Clearance>,
+        by: &By,
+    ) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
         let done = sqlx::query!(
             "UPDATE findings AS f
@@ -125,7 +130,13 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        insert_event(&mut *tx, &event_of(due, "finding.delete"), by).await?;
+        let mut event = event_of(due, "finding.delete");
+        if clearance == Some(Clearance::Anyway)
+            && let Some(after) = &mut event.after
+        {
+            after["anyway"] = json!(true);
+        }
+        insert_event(&mut *tx, &event, by).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::doubt::Signs;
 use crate::state::State;
 use crate::{Ledger, LedgerError};
 use fleet_types::{
@@ -77,8 +78,10 @@ impl Ledger {
             r#"SELECT f.id, f.kind, f.status, f.project_id, f.project_name, f.database_id, d.state AS "database_state?: State", o.email AS "owner?",
                       f.first_seen_at, f.last_seen_at, f.first_sweep, f.last_sweep, f.sightings, f.earlier, f.evidence, f.timeline, f.synthetic_size_bytes,
                       f.action_due_at, f.attempts, f.last_error, f.last_error_at, f.recoverable_until, f.resolved_at, f.resolution, f.decided_by, f.reason,
-                      EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL) AS "braked!", now() AS "as_of!"
-               FROM findings AS f LEFT JOIN databases AS d ON d.id = f.database_id LEFT JOIN owners AS o ON o.id = d.owner_id
+                      EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL) AS "braked!", now() AS "as_of!", i.safe_mode_since IS NOT NULL AS "in_safe_mode!",
+                      coalesce(f.project_name ~ '-o[A-Za-z0-9_-]+$', false) AS "is_named!", coalesce(name_belongs_to(f.project_name) <> 'ours', true) AS "is_unsigned!",
+                      coalesce((f.evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL) AS "is_forgotten!"
+               FROM findings AS f CROSS JOIN installation AS i LEFT JOIN databases AS d ON d.id = f.database_id LEFT JOIN owners AS o ON o.id = d.owner_id
                WHERE ($1::bigint IS NULL OR f.id = $1) AND ($2::uuid IS NULL OR f.database_id = $2) AND ($3::text IS NULL OR f.kind = $3)
                  AND ($4::text IS NULL OR f.status = $4) AND (NOT $5 OR f.status IN ('suspected', 'quarantined', 'acting', 'needs_operator'))
                  AND ($6::bigint IS NULL OR f.id < $6)
@@ -202,15 +205,21 @@ struct FindingRecord {
     decided_by: Option<String>,
     reason: Option<String>,
     braked: bool,
+    in_safe_mode: bool,
+    is_named: bool,
+    is_unsigned: bool,
+    is_forgotten: bool,
     as_of: Time,
 }
 
 impl FindingRecord {
     fn into_finding(self) -> Option<Finding> {
         let timeline: Vec<FindingStep> = serde_json::from_value(self.timeline).unwrap_or_default();
+        let kind = FindingKind::parse(&self.kind)?;
+        let Self { is_named, is_unsigned, is_forgotten, .. } = self;
         Some(Finding {
             id: self.id,
-            kind: FindingKind::parse(&self.kind)?,
+            kind,
             status: FindingStatus::parse(&self.status)?,
             project_id: self.project_id,
             project_name: self.project_name,
@@ -236,6 +245,8 @@ impl FindingRecord {
             decided_by: self.decided_by,
             reason: self.reason,
             braked: self.braked,
+            in_safe_mode: self.in_safe_mode,
+            doubt: Signs { is_named, is_unsigned, is_forgotten }.doubt_about(kind),
             as_of: self.as_of,
         })
     }

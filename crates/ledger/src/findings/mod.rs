@@ -2,6 +2,7 @@
 //!
 //! - `detect`: what a page of a sweep shows, and what a whole sweep did not show
 //! - `confirm`: what a complete sweep confirms, and what it takes back
+//! - `doubt`: why a project that no row knows may be somebody's
 //! - `brake`: too much at once
 //! - `due`: leases of what is to be acted on, and what came of it
 //! - `retire`: what becomes of the rows behind ghosts, drifted and half-born ones
@@ -15,6 +16,7 @@ mod brake;
 mod confirm;
 mod decide;
 mod detect;
+mod doubt;
 mod due;
 mod listing;
 mod retire;
