@@ -100,8 +100,32 @@ async fn a_database_that_was_used_or_switched_off_while_nobody_held_it_is_never_
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_switched_off_far_back_in_the_queue_is_found_before_it_comes_to_the_head() {
+    let world = World::with_pool(22).await;
+    let server = world.serve_with(hasty()).await;
+    server.until_available(22).await;
+    let last = "SELECT neon_project_id || '/endpoints/' || neon_endpoint_id FROM databases WHERE state = 'available' ORDER BY available_order DESC LIMIT 1";
+    let path = rows(&world, last).await.remove(0);
+    let disable = json!({ "endpoint": { "disabled": true } });
+    until("Neon lets it be disabled", || async {
+        world
+            .neon(Method::PATCH, &format!("/projects/{path}"))
+            .json(&disable)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    })
+    .await;
+    until_state(&world, path.split('/').next().unwrap(), "withheld").await;
+    server.stop().await;
+}
+
 /// What somebody may have made besides tables.
-const MADE: [&str; 4] = [
+const MADE: [&str; 5] = [
+    "CREATE EXTENSION pg_trgm",
     "CREATE FUNCTION theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "CREATE SCHEMA theirs",
     "CREATE TYPE theirs AS ENUM ('a')",

@@ -1,6 +1,12 @@
-//! Fitness: what stands in the pool works and is new. Lists tell what was used; those that will be handed out next are also looked at one by one.
+//! Fitness: what stands in the pool works and is new. Lists tell what was used; those that will be handed out next are also looked at one by one, and all
+//! others in turn.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use uuid::Uuid;
 
 use super::{Duty, Inner};
 use ledger::{By, LedgerError, Lookable, ShownName};
@@ -9,7 +15,13 @@ use neon_client::{Class, NeonClient, NeonError, ProjectItem};
 /// Looked at after each complete sweep, two calls each: of one pool, and in all.
 const PER_POOL: i64 = 20;
 const AT_MOST: i64 = 60;
+/// And of the others.
+const IN_TURN: i64 = 40;
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Behind which database the next ones in turn stand.
+#[derive(Default)]
+pub(super) struct Progress(Mutex<Uuid>);
 
 impl Inner {
     /// What a page shows to be in use is not handed out. `look.rs` finds out whether it was Neon itself.
@@ -32,10 +44,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Looks at those that will be handed out next. What Neon does not answer about stays.
-    pub(super) async fn look_at_queue_head(&self) -> Result<(), LedgerError> {
+    /// Looks at those that will be handed out next, and at some of the others. What Neon does not answer about stays.
+    pub(super) async fn look_at_pool(&self) -> Result<(), LedgerError> {
         let neon = self.neon.with_class(Class::Sync).with_deadline(CALL_DEADLINE);
-        for next in self.ledger.queue_head(PER_POOL, AT_MOST).await? {
+        let head = self.ledger.queue_head(PER_POOL, AT_MOST).await?;
+        let mut others = self.next_in_turn().await?;
+        others.retain(|other| head.iter().all(|next| next.id != other.id));
+        for next in head.into_iter().chain(others) {
             match why_unfit(&neon, &next).await {
                 Ok(None) => {}
                 Ok(Some(why)) => {
@@ -51,6 +66,15 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    async fn next_in_turn(&self) -> Result<Vec<Lookable>, LedgerError> {
+        let progress = || self.fitness_progress.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = *progress();
+        let rows = self.ledger.pool_behind(after, IN_TURN).await?;
+        let is_full = rows.len() as i64 == IN_TURN;
+        *progress() = rows.last().filter(|_| is_full).map_or_else(Uuid::nil, |last| last.id);
+        Ok(rows)
     }
 }
 

@@ -145,6 +145,7 @@ struct Inner {
     /// Calls that may wait for their claim at a time; each holds a permit of the door meanwhile.
     waiting_calls: Semaphore,
     mark_progress: mark::Progress,
+    fitness_progress: fitness::Progress,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
     measure_progress: measure::Progress,
@@ -181,6 +182,7 @@ impl Engine {
             claim_served: Notify::new(),
             waiting_calls: Semaphore::new(WAITING_CALLS),
             mark_progress: mark::Progress::default(),
+            fitness_progress: fitness::Progress::default(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),
             measure_progress: measure::Progress::default(),

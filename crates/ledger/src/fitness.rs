@@ -87,6 +87,22 @@ impl Ledger {
         .await?)
     }
 
+    /// Those behind `after` in whatever pool, in the order of their ids.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn pool_behind(&self, after: Uuid, limit: i64) -> Result<Vec<Lookable>, LedgerError> {
+        Ok(sqlx::query_as!(
+            Lookable,
+            r#"SELECT id, neon_project_id AS "project_id!", neon_endpoint_id AS "endpoint_id!" FROM databases
+               WHERE id > $1 AND state = 'available' AND origin = 'pool' AND neon_endpoint_id IS NOT NULL ORDER BY id LIMIT $2"#,
+            after,
+            limit
+        )
+        .fetch_all(&self.db)
+        .await?)
+    }
+
     /// Withholds this database if it is available. `false` when it is not any more.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl Inner {
                 format!("Neon has the project {name}, made after the newest database that this ledger knows.");
             self.notice(&evidence).await?;
         }
-        self.look_at_queue_head().await?;
+        self.look_at_pool().await?;
         Ok(outcome)
     }
 
