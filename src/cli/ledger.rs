@@ -12,7 +12,7 @@ use crate::{
 };
 use engine::{Repair, RepairReport, UNKNOWN_EMAIL};
 use fleet_types::text;
-use ledger::{By, FoundOwner, Ledger};
+use ledger::{By, FoundOwner, Ledger, Whereabouts};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -23,6 +23,9 @@ pub enum Command {
         /// Do it
         #[arg(long)]
         yes: bool,
+        /// How many claimed databases are left to the original, where there are any
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true, requires = "yes")]
+        abandon: i64,
         /// Do it although it has an id of its own and databases under it: it was copied from that installation
         #[arg(long, requires = "yes")]
         again: bool,
@@ -71,14 +74,18 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
     let ledger = &open.ledger;
     match command {
-        Command::NewIdentity { yes: false, .. } => {
-            let id = ledger.installation().await?.id;
-            Ok(output::remark(&format!(
-                "This is installation {id}. With --yes it gets a new id: only for a copy. None of the databases that it has is touched any more, by nobody here; its pools are filled with new ones."
-            ))?)
-        }
-        Command::NewIdentity { yes: true, again } => {
-            let id = ledger.new_identity(again, &By::cli()).await?;
+        Command::NewIdentity { yes, abandon, again } => {
+            let Whereabouts { installation, database, server, claimed } = ledger.whereabouts().await?;
+            output::remark(&format!(
+                "This is installation {installation}: the database {database} on {server}, with {claimed} claimed databases."
+            ))?;
+            if !yes {
+                let abandon = if claimed > 0 { format!(" --abandon {claimed}") } else { String::new() };
+                return Ok(output::remark(&format!(
+                    "With --yes{abandon} it gets a new id: only for a copy, never for the ledger that was there first. None of the databases that it has is touched any more, by nobody here; its pools are filled with new ones. Its servers must be stopped."
+                ))?);
+            }
+            let id = ledger.new_identity(abandon, again, &By::cli()).await?;
             Ok(output::remark(&format!(
                 "This is installation {id} now. If its original has gone into safe mode because of it, that hands out again within two minutes; run `flotilla ledger repair` there."
             ))?)

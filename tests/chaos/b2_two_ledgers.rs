@@ -46,7 +46,13 @@ async fn b2_two_ledgers_with_one_identity_both_stop() {
     }
     assert_eq!(deletions(), before, "something was deleted");
 
-    copied.new_identity(false, &By::cli()).await.unwrap();
+    // Whoever runs, be it in safe mode, keeps a new id away; the original too, which is in the same state.
+    let is_refused = async |ledger: &Ledger| ledger.new_identity(1, false, &By::cli()).await.is_err();
+    assert!(is_refused(&world.ledger).await && is_refused(&copied).await);
+    beside.stop().await;
+    within(SCENARIO_TIMEOUT, "the copy is seen to be at rest", || async { !is_refused(&copied).await }).await;
+    assert!(is_refused(&world.ledger).await, "the original still runs");
+    let beside = world.serve_beside(&url, quick()).await;
     for (server, owner) in [(&original, "hedy"), (&beside, "joan")] {
         let project = until_claimed(server, owner).await;
         assert!(handed_out.insert(project.clone()), "{project} was handed out twice");

@@ -5,11 +5,13 @@ use std::{
     process::{Command, Output},
 };
 
+use ledger::{By, Ledger};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
-    backup::restore,
+    backup::{copy, restore},
     restores::{back_up, is_in_safe_mode, marked, marking_every, project_of, until_told},
     support::{NEON_KEY, Server, World, until},
 };
@@ -73,11 +75,17 @@ async fn a_copy_shows_and_changes_nothing_of_the_original() {
     let (world, server) = marked(marking_every(1)).await;
     let (_, claim) = server.claim("ada").await;
     let id = claim["database"]["id"].as_str().unwrap().to_owned();
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
-    assert!(!is_done && words.contains("a process of this ledger is running"), "{words}");
     server.stop().await;
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
+    let (is_done, words) = ledger_command(&world, &["new-identity"]).await;
+    assert!(is_done && words.contains("With --yes --abandon 1"), "{words}");
+    for number in [&[][..], &["--abandon", "2"]] {
+        let (is_done, words) = ledger_command(&world, &[&["new-identity", "--yes"], number].concat()).await;
+        assert!(!is_done && words.contains("owners hold 1 databases of this ledger"), "{words}");
+    }
+    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes", "--abandon", "1"]).await;
     assert!(is_done, "{words}");
+    let name = world.database_url.rsplit('/').next().unwrap();
+    assert!(words.contains(&format!("the database {name} on ")) && words.contains("1 claimed databases"), "{words}");
     let copy = world.serve_with(marking_every(1)).await;
     let (status, again) = copy.claim("ada").await;
     assert_eq!((status, &again["connection_omitted"]), (StatusCode::OK, &json!("copied")), "{again}");
@@ -98,6 +106,29 @@ async fn a_copy_shows_and_changes_nothing_of_the_original() {
         );
     }
     copy.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn production_in_safe_mode_is_not_abandoned_by_what_is_meant_for_its_copy() {
+    let (world, server) = marked(marking_every(1)).await;
+    let project = project_of(&server, "ada").await;
+    let copy = copy(&world, &format!("staging_{}", Uuid::now_v7().simple())).await;
+    let beside = world.serve_beside(&copy, marking_every(1)).await;
+    until("production hands out nothing", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| !mode.hands_out)
+    })
+    .await;
+    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes", "--abandon", "1"]).await;
+    assert!(!is_done && words.contains("a process of this ledger is running"), "{words}");
+    let copied = Ledger::connect(&copy, 2).await.unwrap();
+    let on_the_copy = async || copied.new_identity(1, false, &By::cli()).await;
+    assert!(on_the_copy().await.unwrap_err().to_string().contains("stop its servers too"));
+    beside.stop().await;
+    until("the copy is at rest", || async { on_the_copy().await.is_ok() }).await;
+    assert_ne!(project_of(&server, "grace").await, project, "production hands out again");
+    let (_, claim) = server.claim("ada").await;
+    assert_eq!((&claim["database"]["neon_project_id"], &claim["connection_omitted"]), (&json!(project), &json!(null)));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +168,8 @@ async fn a_second_new_identity_does_not_abandon_what_was_made_under_the_first() 
     assert_eq!(status, StatusCode::CREATED, "what was made is still handed out: {claim}");
     assert_ne!(claim["database"]["neon_project_id"], Value::Null);
     server.stop().await;
-    let (is_done, words) = ledger_command(&world, &["new-identity", "--yes", "--again"]).await;
+    let again = ["new-identity", "--yes", "--again", "--abandon", "1"];
+    let (is_done, words) = ledger_command(&world, &again).await;
     assert!(is_done, "{words}");
     assert_ne!(world.ledger.installation().await.unwrap().id, id);
 }

@@ -47,7 +47,7 @@ impl SafeMode {
         let then = match self.reason {
             SafeModeReason::Older => "Run `flotilla ledger repair`: it shows what can be rebuilt from Neon.",
             SafeModeReason::Second => {
-                "Stop the copy, or make it an installation of its own with `flotilla ledger new-identity`; then run `flotilla ledger repair` here."
+                "Stop the copy; before it runs again, make it an installation of its own with `flotilla ledger new-identity`, on the copy, never here. Then run `flotilla ledger repair` here."
             }
         };
         format!("Nothing is deleted. {} databases are withheld. {claims} {then}", self.withheld)

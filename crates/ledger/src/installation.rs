@@ -325,71 +325,14 @@ impl Ledger {
         tell(&mut tx, "installation.safe_mode_ended", json!({ "safe_mode": null }), by).await?;
         Ok(tx.commit().await?)
     }
-
-    /// Makes this ledger an installation of its own: a copy that is to live beside the original. All databases that it has belong to the original, and are
-    /// not touched any more. Returns the new id. One that has databases under an id that it was given like this is no copy, unless the caller says
-    /// that it was copied `again`.
-    ///
-    /// # Errors
-    /// `Conflict` when databases would be abandoned, or a process is running that hands them out.
-    pub async fn new_identity(&self, again: bool, by: &By) -> Result<String, LedgerError> {
-        let own = self.databases_under_given_id().await?;
-        if own > 0 && !again {
-            return Err(LedgerError::Conflict(format!(
-                "Nothing was changed: this ledger has an id of its own already, and {own} databases under it, which nobody would look after any more. Add --again only if it was copied from the installation with that id."
-            )));
-        }
-        if self.is_handing_out().await? {
-            return Err(LedgerError::Conflict(String::from(
-                "Nothing was changed: a process of this ledger is running and hands out databases, so this is no copy at rest. If it is one all the same, stop its processes, wait ten seconds, and run this again.",
-            )));
-        }
-        sqlx::query!("UPDATE installation SET safe_mode_since = now(), safe_mode_reason = 'second', hands_out = false")
-            .execute(&self.db)
-            .await?;
-        self.withhold_all(by).await?;
-        let mut tx = self.db.begin().await?;
-        sqlx::query!("UPDATE databases SET origin = 'copied' WHERE origin = 'pool' AND state <> 'deleted'")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query!("DELETE FROM marks").execute(&mut *tx).await?;
-        let row = sqlx::query!(
-            r#"WITH old AS (SELECT id FROM installation)
-               UPDATE installation
-               SET id = left(md5(gen_random_uuid()::text), 8), mark_project_id = NULL, mark_made_at = NULL, mark_confirmed_at = NULL, mark_place = ledger_place(), mark_incarnation = ledger_incarnation(),
-                   mark_due_at = now(), id_given_at = now(),
-                   hands_out = true, settles_at = NULL, safe_mode_since = NULL, safe_mode_reason = NULL, safe_mode_evidence = NULL
-               RETURNING id, (SELECT id FROM old) AS "was!""#
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        tell(&mut tx, "installation.new_identity", json!({ "id": row.id, "was": row.was }), by).await?;
-        tx.commit().await?;
-        Ok(row.id)
-    }
-
-    /// Whether a process goes on with this ledger, and nothing keeps it from handing out.
-    async fn is_handing_out(&self) -> Result<bool, LedgerError> {
-        let is_alive = !self.signs_of_life().await?.is_over;
-        let may = sqlx::query_scalar!(
-            r#"SELECT hands_out AND safe_mode_since IS NULL AND stopped_at IS NULL AS "may!" FROM installation"#
-        )
-        .fetch_one(&self.db)
-        .await?;
-        Ok(is_alive && may)
-    }
-
-    async fn databases_under_given_id(&self) -> Result<i64, LedgerError> {
-        Ok(sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM databases AS d, installation AS i
-               WHERE i.id_given_at IS NOT NULL AND d.origin = 'pool' AND d.state <> 'deleted'"#
-        )
-        .fetch_one(&self.db)
-        .await?)
-    }
 }
 
-async fn tell(db: &mut sqlx::PgConnection, kind: &str, after: serde_json::Value, by: &By) -> Result<(), LedgerError> {
+pub(super) async fn tell(
+    db: &mut sqlx::PgConnection,
+    kind: &str,
+    after: serde_json::Value,
+    by: &By,
+) -> Result<(), LedgerError> {
     let event = NewEvent { kind, database_id: None, pool_id: None, before: None, after: Some(after) };
     Ok(insert_event(db, &event, by).await?)
 }

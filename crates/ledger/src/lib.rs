@@ -23,6 +23,7 @@ mod findings;
 mod fitness;
 mod fleet;
 mod health;
+mod identity;
 mod installation;
 mod invariants;
 mod keys;
@@ -89,6 +90,7 @@ pub use findings::{
 };
 pub use fitness::{Lookable, ShownName};
 pub use fleet::TIMING_BUCKETS;
+pub use identity::Whereabouts;
 pub use installation::Installation;
 pub use invariants::{Invariant, Violation};
 pub use keys::{HeldKeys, MissingKey, Registration, Resealed, Resealing, SealedRow};

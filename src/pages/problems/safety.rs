@@ -14,11 +14,11 @@ pub fn SafeModeNotice(mode: Signal<Option<SafeMode>>) -> impl IntoView {
             let count = format!("{} databases", grouped(mode.withheld));
             let first = match mode.reason {
                 SafeModeReason::Older => {
-                    view! { "Make sure that no other Flotilla runs on a copy of this ledger. A copy gets an id of its own: " <code>"flotilla ledger new-identity"</code> }
+                    view! { "Make sure that no other Flotilla runs on a copy of this ledger. A copy gets an id of its own, on the copy, never here: " <code>"flotilla ledger new-identity"</code> }
                         .into_any()
                 }
                 SafeModeReason::Second => {
-                    view! { "A second ledger with this id is running. Stop it, or give the copy an id of its own: " <code>"flotilla ledger new-identity"</code> }
+                    view! { "A second ledger with this id is running. Stop the copy; if it is to run again, give it an id of its own first, on the copy, never on the ledger that was there first: " <code>"flotilla ledger new-identity"</code> }
                         .into_any()
                 }
             };
