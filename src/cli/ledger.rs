@@ -146,19 +146,26 @@ async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
 }
 
 fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
-    let is_repaired = applied || report.given_back.is_empty() && report.rebuilt.is_empty();
+    let is_repaired = applied || report.given_back.is_empty() && report.rebuilt.is_empty() && report.quotas.is_empty();
     !is_repaired || !report.decisions.is_empty()
 }
 
 fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
     let applied = options.apply;
-    let (given, rebuilt) = match applied {
-        true => ("Given back to their owners", "Rebuilt with their owners"),
-        false => ("Would be given back to their owners", "Would be rebuilt with their owners"),
+    let (given, rebuilt, quotas) = match applied {
+        true => ("Given back to their owners", "Rebuilt with their owners", "Quotas taken from Neon"),
+        false => (
+            "Would be given back to their owners",
+            "Would be rebuilt with their owners",
+            "Quotas that would be taken from Neon",
+        ),
     };
-    for (title, lines) in
-        [(given, &report.given_back), (rebuilt, &report.rebuilt), ("For a person to decide", &report.decisions)]
-    {
+    for (title, lines) in [
+        (given, &report.given_back),
+        (rebuilt, &report.rebuilt),
+        (quotas, &report.quotas),
+        ("For a person to decide", &report.decisions),
+    ] {
         output::result(&format!("{title}: {}", lines.len()))?;
         for line in lines {
             output::result(&format!("  {line}"))?;
@@ -168,6 +175,12 @@ fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
         "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID --reason WHY`.",
         report.unused
     ))?;
+    if report.gone > 0 {
+        output::result(&format!(
+            "Withheld, and Neon has nothing of them any more: {}. They were released or replaced since the backup: release them.",
+            report.gone
+        ))?;
+    }
     if report.unknown > 0 {
         output::result(&format!(
             "Projects that this ledger does not know, without a sign of use: {}. They stay; each waits for a decision on the screen Problems.",

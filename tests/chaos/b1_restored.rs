@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,10 +55,14 @@ async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
         if number % 10 == 1 {
             release(&server, &claimed.database).await;
         } else {
+            if number % 3 == 0 {
+                buy_storage(&server, &claimed, (3 + i64::from(number)) << 30).await;
+            }
             held.insert(owner, claimed);
         }
         sleep(sized(Duration::ZERO, PAUSE)).await;
     }
+    buy_storage(&server, &held["early-1"], 2 << 30).await;
     let gone = held.remove("early-2").unwrap();
     release(&server, &gone.database).await;
     server.until_available(target.into()).await;
@@ -95,12 +102,15 @@ async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
     // One of them is in the backup.
     assert_eq!(done.given_back.len() + done.rebuilt.len(), held.len() - 1, "{done:#?}");
     assert!(done.decisions.iter().any(|line| line.contains("early-2")), "{:#?}", done.decisions);
+    assert!(done.quotas.len() == 1 && done.quotas[0].contains("early-1"), "{:#?}", done.quotas);
     for (owner, claimed) in &held {
         let (status, again) = server.claim(owner).await;
         assert_eq!(
             again["database"]["neon_project_id"], claimed.project,
             "{owner} does not hold what they held: {status} {again}"
         );
+        let quota = server.get(&format!("/api/v1/databases/{}", claimed.database)).await["quota"].clone();
+        assert_eq!(quota["logical_size_bytes"], claimed.storage(), "{owner} has not the quota that they had: {quota}");
         let mut connection = PgConnection::connect(&claimed.uri).await.unwrap();
         if claimed.has_written() {
             let text: String = sqlx::query_scalar("SELECT text FROM letters").fetch_one(&mut connection).await.unwrap();
@@ -109,9 +119,15 @@ async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
         connection.close().await.unwrap();
     }
     assert_eq!(deletions(), deleted_before, "something was deleted before a person had looked");
+    until_at_rest(&behind).await;
+    let on_neon = world.emulator.inventory().await.unwrap();
+    for (owner, claimed) in &held {
+        let quota = on_neon.iter().find(|project| project.id == claimed.project).unwrap().quota;
+        assert_eq!(quota.and_then(|quota| quota.logical_size_bytes), Some(claimed.storage()), "{owner}, on Neon");
+    }
     world.ledger.end_safe_mode(&By::cli()).await.unwrap();
     let nothing_more = repair.run(true, &By::cli()).await.unwrap();
-    assert_eq!((nothing_more.given_back.len(), nothing_more.rebuilt.len()), (0, 0));
+    assert_eq!((nothing_more.given_back.len(), nothing_more.rebuilt.len(), nothing_more.quotas.len()), (0, 0, 0));
     assert_eq!(world.ledger.violations().await.unwrap(), []);
     let (given_back, rebuilt, unused) = (done.given_back.len(), done.rebuilt.len(), done.unused);
     server.stop().await;
@@ -126,12 +142,18 @@ struct Claimed {
     database: String,
     project: String,
     uri: String,
-    written: std::sync::atomic::AtomicBool,
+    written: AtomicBool,
+    /// The storage quota.
+    storage: AtomicI64,
 }
 
 impl Claimed {
     fn has_written(&self) -> bool {
-        self.written.load(std::sync::atomic::Ordering::SeqCst)
+        self.written.load(Ordering::SeqCst)
+    }
+
+    fn storage(&self) -> i64 {
+        self.storage.load(Ordering::SeqCst)
     }
 }
 
@@ -147,6 +169,7 @@ async fn claim(server: &Server, owner: &str) -> Claimed {
                 project: text(&answer["database"]["neon_project_id"]),
                 uri: uri.to_owned(),
                 written: false.into(),
+                storage: (512 << 20).into(),
             };
         }
         assert!(Instant::now() < end, "{owner}: {status} {answer}");
@@ -159,7 +182,19 @@ async fn write(claimed: &Claimed, owner: &str) {
     connection.execute("CREATE TABLE letters (text text)").await.unwrap();
     sqlx::query("INSERT INTO letters VALUES ($1)").bind(owner).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    claimed.written.store(true, std::sync::atomic::Ordering::SeqCst);
+    claimed.written.store(true, Ordering::SeqCst);
+}
+
+async fn buy_storage(server: &Server, claimed: &Claimed, bytes: i64) {
+    let path = format!("/api/v1/databases/{}/quota", claimed.database);
+    let body = json!({ "logical_size_bytes": bytes, "reason": "bought" });
+    within(SCENARIO_TIMEOUT, "the quota is taken", || async {
+        let status = server.api(Method::PATCH, &path).json(&body).send().await.unwrap().status();
+        assert!(status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
+        status.is_success()
+    })
+    .await;
+    claimed.storage.store(bytes, Ordering::SeqCst);
 }
 
 /// As a client does that is told to come back: the backup has cut the ledger's connections.

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
+use engine::EngineSettings;
+use fleet_types::{FindingKind, FindingStatus};
 use ledger::{By, Ledger};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     backup::{copy, restore},
+    reconcile::{all, our_name, sweeps_pass},
     restores::{back_up, is_in_safe_mode, marked, marking_every, project_of, until_told},
     support::{NEON_KEY, Server, World, until},
 };
@@ -172,4 +175,168 @@ async fn a_second_new_identity_does_not_abandon_what_was_made_under_the_first() 
     let (is_done, words) = ledger_command(&world, &again).await;
     assert!(is_done, "{words}");
     assert_ne!(world.ledger.installation().await.unwrap().id, id);
+}
+
+/// Drift is judged within a second, and the mark is renewed as often.
+fn judging_quickly() -> EngineSettings {
+    let mut quick = marking_every(1);
+    quick.findings.drift_settles = 0.05;
+    quick.findings.grace = 0.05;
+    quick
+}
+
+/// Databases of three owners, whose storage was changed after the backup that the ledger is restored from: the first is held in the backup too, the second
+/// is unclaimed there, the third is not in it.
+async fn with_forgotten_quotas() -> (World, Server, Vec<(String, i64)>) {
+    let (world, server) = marked(marking_every(1)).await;
+    project_of(&server, "early").await;
+    server.until_available(3).await;
+    let backup = back_up(&world).await;
+    let mut bought = Vec::new();
+    for (owner, gibibytes) in [("early", 7), ("late", 8), ("other-1", 0), ("other-2", 0), ("made-since", 9)] {
+        let project = project_of(&server, owner).await;
+        if gibibytes > 0 {
+            let (_, claim) = server.claim(owner).await;
+            let path = format!("/api/v1/databases/{}/quota", claim["database"]["id"].as_str().unwrap());
+            let body = json!({ "logical_size_bytes": gibibytes << 30, "reason": "bought" });
+            assert!(server.api(Method::PATCH, &path).json(&body).send().await.unwrap().status().is_success());
+            bought.push((project, gibibytes << 30));
+        }
+    }
+    until("Neon has what was bought", || async { storage_on_neon(&world, &bought).await == bought }).await;
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(judging_quickly()).await;
+    until("safe mode has settled", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
+    })
+    .await;
+    (world, server, bought)
+}
+
+/// The storage quota of these projects, as Neon has it.
+async fn storage_on_neon(world: &World, of: &[(String, i64)]) -> Vec<(String, i64)> {
+    let all = world.emulator.inventory().await.unwrap();
+    let storage = |id: &str| all.iter().find(|one| one.id == id)?.quota?.logical_size_bytes;
+    of.iter().map(|(id, _)| (id.clone(), storage(id).unwrap_or_default())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_owners_have_bought_since_the_backup_survives_the_drill() {
+    let (world, server, bought) = with_forgotten_quotas().await;
+    let (_, words) = ledger_command(&world, &["repair"]).await;
+    let told = format!("(project {}): early: storage 512 MiB → 7 GiB", bought[0].0);
+    assert!(words.contains("Quotas that would be taken from Neon: 1") && words.contains(&told), "{words}");
+    let (is_done, words) = ledger_command(&world, &["repair", "--apply"]).await;
+    assert!(is_done && words.contains("Quotas taken from Neon: 1") && words.contains(&told), "{words}");
+    let (is_done, words) = ledger_command(&world, &["repair", "--end"]).await;
+    assert!(is_done && words.contains("Quotas that would be taken from Neon: 0"), "{words}");
+    let mut databases = Vec::new();
+    for (owner, (project, storage)) in ["early", "late", "made-since"].into_iter().zip(&bought) {
+        let (_, claim) = server.claim(owner).await;
+        assert_eq!(claim["database"]["neon_project_id"], json!(project), "{owner}: {claim}");
+        let id: Uuid = claim["database"]["id"].as_str().unwrap().parse().unwrap();
+        let detail = world.ledger.database(id).await.unwrap();
+        assert_eq!(detail.quota.logical_size_bytes, Some(*storage), "{owner}");
+        let says_so =
+            |reason: &Option<String>| reason.as_deref().is_some_and(|why| why.contains("Neon's quota was taken"));
+        assert!(detail.events.iter().any(|event| says_so(&event.reason)), "{owner}: {:?}", detail.events);
+        databases.push(id);
+    }
+    until("nothing is on its way to Neon", || async {
+        for id in &databases {
+            if world.ledger.database(*id).await.unwrap().row.pending {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+    sweeps_pass(&world, 4).await;
+    assert_eq!(storage_on_neon(&world, &bought).await, bought);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_an_old_ledger_sees_to_differ_is_a_persons_to_decide() {
+    let (world, server, bought) = with_forgotten_quotas().await;
+    assert!(ledger_command(&world, &["repair", "--end", "--anyway"]).await.0);
+    let drifted = async || all(&world, FindingKind::Drifted).await.pop();
+    until("the drift is shown", || async {
+        drifted().await.is_some_and(|finding| finding.status == FindingStatus::NeedsOperator)
+    })
+    .await;
+    sweeps_pass(&world, 4).await;
+    assert_eq!(storage_on_neon(&world, &bought).await, bought, "an older quota was sent");
+    let finding = drifted().await.unwrap();
+    assert!(finding.doing().contains("Neon's is the newer one"), "{}", finding.doing());
+    // The repair is a person's decision, too.
+    assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
+    until("the drift is over", || async { drifted().await.is_some_and(|finding| !finding.status.is_open()) }).await;
+    assert_eq!(storage_on_neon(&world, &bought).await, bought);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_repair_say_what_somebody_has_brought_back_and_what_is_gone() {
+    let (world, server) = marked(marking_every(1)).await;
+    let release = async |owner: &str| {
+        let project = project_of(&server, owner).await;
+        let (_, claim) = server.claim(owner).await;
+        until_told(&world, &BTreeSet::from([project.clone()])).await;
+        let id = claim["database"]["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/databases/{id}/release");
+        assert!(server.api(Method::POST, &path).json(&json!({})).send().await.unwrap().status().is_success());
+        until("the ledger says deleted", || async {
+            server.get(&format!("/api/v1/databases/{id}")).await["state"] == json!("deleted")
+        })
+        .await;
+        project
+    };
+    let project = release("ada").await;
+    server.until_available(3).await;
+    let backup = back_up(&world).await;
+    release("grace").await;
+    let recover = world.neon(Method::POST, &format!("/projects/{project}/recover")).send().await.unwrap();
+    assert!(recover.status().is_success(), "{}", recover.status());
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = world.serve_with(marking_every(1)).await;
+    until("all is withheld", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.withheld >= 3)
+    })
+    .await;
+    let (_, words) = ledger_command(&world, &["repair"]).await;
+    assert!(words.contains("somebody has brought it back on Neon. Give it back to its owner"), "{words}");
+    assert!(words.contains("until one of both is done, --end refuses"), "{words}");
+    assert!(words.contains("Neon has nothing of them any more: 1."), "{words}");
+    assert!(words.contains("Withheld without a sign of use: 2."), "{words}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_the_same_database_back_at_the_same_time_is_told_so() {
+    let world = World::with_pool(0).await;
+    let project = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();
+    let uri = format!("/projects/{project}/connection_uri?database_name=neondb&role_name=neondb_owner");
+    until("it can be connected to", || async {
+        world.neon(Method::GET, &uri).send().await.unwrap().status().is_success()
+    })
+    .await;
+    let owners = ["ada", "grace", "hedy", "joan"];
+    let arguments = owners.map(|owner| ["give-back", &project, "--owner", owner, "--plan", "free"]);
+    let [one, two, three, four] = &arguments;
+    let (one, two, three, four) = tokio::join!(
+        ledger_command(&world, one),
+        ledger_command(&world, two),
+        ledger_command(&world, three),
+        ledger_command(&world, four)
+    );
+    let told = [one, two, three, four];
+    assert_eq!(told.iter().filter(|(is_done, _)| *is_done).count(), 1, "{told:#?}");
+    for (_, words) in told.iter().filter(|(is_done, _)| !is_done) {
+        let is_a_sentence =
+            words.contains("at the same moment") || words.contains("only what is withheld can be given");
+        assert!(is_a_sentence && !words.contains("duplicate key"), "{words}");
+    }
 }

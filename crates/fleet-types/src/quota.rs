@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppError, parse_bytes};
+use super::{AppError, bytes, duration, parse_bytes};
 
 /// Neon's five limits of a project. `None` is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,27 @@ impl Quota {
             ("written_data_bytes", self.written_data_bytes),
             ("data_transfer_bytes", self.data_transfer_bytes),
         ]
+    }
+
+    /// What differs in `after`, in words: `storage 512 MiB → 1 GiB, active time 100 h → unlimited`.
+    pub fn changes_to(&self, after: &Self) -> String {
+        let limit = |name: &str, limit: Option<i64>| match limit {
+            Some(limit) if name.ends_with("_bytes") => bytes(limit),
+            Some(limit) => duration(limit),
+            None => String::from("unlimited"),
+        };
+        let what = |name| match name {
+            "logical_size_bytes" => "storage",
+            "active_time_seconds" => "active time",
+            "compute_time_seconds" => "compute time",
+            "written_data_bytes" => "written data",
+            _ => "data transfer",
+        };
+        let pairs = self.limits().into_iter().zip(after.limits()).filter(|(old, new)| old != new);
+        let changes: Vec<String> = pairs
+            .map(|((name, old), (_, new))| format!("{} {} → {}", what(name), limit(name, old), limit(name, new)))
+            .collect();
+        changes.join(", ")
     }
 }
 
@@ -131,6 +152,14 @@ fn parse_hours(text: &str) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_are_told_in_words() {
+        let before =
+            Quota { logical_size_bytes: Some(512 << 20), active_time_seconds: Some(3_600), ..Quota::default() };
+        let after = Quota { logical_size_bytes: Some(1 << 30), active_time_seconds: None, ..before };
+        assert_eq!(before.changes_to(&after), "storage 512 MiB → 1 GiB, active time 1 h → unlimited");
+    }
 
     const OLD: Quota = Quota {
         logical_size_bytes: Some(1),

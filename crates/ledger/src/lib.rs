@@ -105,7 +105,7 @@ pub use provision::NewProjectRecord;
 pub use rate_limit::{CallsGranted, CallsWanted};
 pub use refill::Deficit;
 pub use release::{Clearance, DueRelease, Unheld};
-pub use repair::{FoundOwner, KnownRow, RebuiltProject, Withheld};
+pub use repair::{FoundOwner, Held, KnownRow, RebuiltProject, Withheld};
 pub use schema::SchemaState;
 pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};

@@ -1,7 +1,7 @@
 //! The five limits: what is wanted.
 
 use serde_json::{Value, json};
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
@@ -9,7 +9,13 @@ use crate::state::State;
 use fleet_types::{DatabaseState, Quota, QuotaChange, Time, bytes, duration};
 
 /// The events that change what is wanted of a database's quota. The id of the last one is the quota's revision.
-pub(super) const QUOTA_EVENTS: [&str; 3] = ["database.quota", "database.claimed", "database.template"];
+pub(super) const QUOTA_EVENTS: [&str; 5] =
+    ["database.quota", "database.claimed", "database.template", "database.given_back", "database.taken_back"];
+/// The events after which it is this ledger's own word what the quota shall be: what was forgotten lies before them.
+pub(super) const QUOTA_DECISIONS: [&str; 6] =
+    [QUOTA_EVENTS[0], QUOTA_EVENTS[1], QUOTA_EVENTS[2], QUOTA_EVENTS[3], QUOTA_EVENTS[4], "database.quota_reapplied"];
+/// Why Neon's quota becomes the wanted one, for the history.
+const NEWER_ON_NEON: &str = "Neon's quota was taken: this ledger's was older.";
 
 impl Ledger {
     /// Writes down what all limits shall be, with the event. The engine takes it to Neon.
@@ -35,60 +41,128 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Change its quota").await?;
-        let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: State", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
-                      quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
-            id
-        )
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
-        if !matches!(row.state.0, DatabaseState::Available | DatabaseState::Claimed) {
+        let row = locked(&mut tx, id).await?;
+        if !matches!(row.state, DatabaseState::Available | DatabaseState::Claimed) {
             return Err(LedgerError::Conflict(format!(
                 "The quota of a database that is {} cannot be changed.",
-                row.state.0.as_str()
+                row.state.as_str()
             )));
         }
-        let before = Quota {
-            logical_size_bytes: row.quota_logical_size_bytes,
-            active_time_seconds: row.quota_active_seconds,
-            compute_time_seconds: row.quota_compute_seconds,
-            written_data_bytes: row.quota_written_bytes,
-            data_transfer_bytes: row.quota_transfer_bytes,
-        };
-        let quota = change.applied_to(before);
+        let quota = change.applied_to(row.quota);
         check(&quota)?;
-        if before == quota {
+        if row.quota == quota {
             return Ok(());
         }
         if let Some(revision) = read_at {
             refuse_if_never_read(&mut tx, id, revision).await?;
-            refuse_if_changed_since(&mut tx, id, revision, &changed_limits(&before, &quota)).await?;
+            refuse_if_changed_since(&mut tx, id, revision, &changed_limits(&row.quota, &quota)).await?;
         }
-        sqlx::query!(
-            "UPDATE databases SET quota_logical_size_bytes = $2, quota_active_seconds = $3, quota_compute_seconds = $4, quota_written_bytes = $5,
-                    quota_transfer_bytes = $6, wanted_revision = wanted_revision + 1, attempts = 0, next_attempt_at = now(), last_error = NULL
-             WHERE id = $1",
-            id,
-            quota.logical_size_bytes,
-            quota.active_time_seconds,
-            quota.compute_time_seconds,
-            quota.written_data_bytes,
-            quota.data_transfer_bytes,
-        )
-        .execute(&mut *tx)
-        .await?;
-        let (before, after) = changed(&before, &quota);
-        let event = NewEvent {
-            kind: "database.quota",
-            database_id: Some(id),
-            pool_id: Some(row.pool_id),
-            before: Some(before),
-            after: Some(after),
-        };
-        insert_event(&mut *tx, &event, by).await?;
+        write(&mut tx, id, &row, &quota, by).await?;
         Ok(tx.commit().await?)
     }
+
+    /// Whether the quota of this database may have been changed after this ledger's time: the ledger was found to be old, and nobody has said since what it
+    /// shall be. Then Neon's is the newer one.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may_have_forgotten_quota(&self, id: Uuid) -> Result<bool, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT coalesce(forgot_until > coalesce((SELECT max(at) FROM events WHERE database_id = $1 AND kind = ANY($2)), '-infinity'), false) AS "may!"
+               FROM installation"#,
+            id,
+            &QUOTA_DECISIONS.map(String::from)[..]
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
+    /// Makes the quota that Neon has the wanted one of a database that is still held with this one. `false` when somebody has changed it meanwhile.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn take_quota_of_neon(
+        &self,
+        id: Uuid,
+        ours: &Quota,
+        on_neon: &Quota,
+        by: &By,
+    ) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        let row = locked(&mut tx, id).await?;
+        if row.state != DatabaseState::Claimed || row.quota != *ours {
+            return Ok(false);
+        }
+        take_from_neon(&mut tx, id, on_neon, by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// What the row says, which is locked until the transaction ends.
+struct Row {
+    pool_id: i32,
+    state: DatabaseState,
+    quota: Quota,
+}
+
+async fn locked(db: &mut PgConnection, id: Uuid) -> Result<Row, LedgerError> {
+    let row = sqlx::query!(
+        r#"SELECT pool_id, state AS "state: State", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
+                  quota_written_bytes, quota_transfer_bytes FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+        id
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+    let quota = Quota {
+        logical_size_bytes: row.quota_logical_size_bytes,
+        active_time_seconds: row.quota_active_seconds,
+        compute_time_seconds: row.quota_compute_seconds,
+        written_data_bytes: row.quota_written_bytes,
+        data_transfer_bytes: row.quota_transfer_bytes,
+    };
+    Ok(Row { pool_id: row.pool_id, state: row.state.0, quota })
+}
+
+/// Makes what Neon has the wanted quota, if it differs, with an event that says so.
+pub(super) async fn take_from_neon(
+    db: &mut PgConnection,
+    id: Uuid,
+    on_neon: &Quota,
+    by: &By,
+) -> Result<(), LedgerError> {
+    let row = locked(db, id).await?;
+    if row.quota == *on_neon {
+        return Ok(());
+    }
+    let by = By { reason: Some(NEWER_ON_NEON.to_owned()), ..by.clone() };
+    write(db, id, &row, on_neon, &by).await
+}
+
+async fn write(db: &mut PgConnection, id: Uuid, was: &Row, quota: &Quota, by: &By) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "UPDATE databases SET quota_logical_size_bytes = $2, quota_active_seconds = $3, quota_compute_seconds = $4, quota_written_bytes = $5,
+                quota_transfer_bytes = $6, wanted_revision = wanted_revision + 1, attempts = 0, next_attempt_at = now(), last_error = NULL
+         WHERE id = $1",
+        id,
+        quota.logical_size_bytes,
+        quota.active_time_seconds,
+        quota.compute_time_seconds,
+        quota.written_data_bytes,
+        quota.data_transfer_bytes,
+    )
+    .execute(&mut *db)
+    .await?;
+    let (before, after) = changed(&was.quota, quota);
+    let event = NewEvent {
+        kind: "database.quota",
+        database_id: Some(id),
+        pool_id: Some(was.pool_id),
+        before: Some(before),
+        after: Some(after),
+    };
+    Ok(insert_event(db, &event, by).await?)
 }
 
 fn check(quota: &Quota) -> Result<(), LedgerError> {
@@ -146,6 +220,7 @@ async fn refuse_if_changed_since(
     let what = match change.kind.as_str() {
         "database.claimed" => String::from("The database was claimed, and its quota became that of the owner's plan,"),
         "database.template" => String::from("The quota was set by the pool's template"),
+        "database.given_back" | "database.taken_back" => String::from("The database was given back to its owner"),
         _ => in_words(limits, change.before.as_ref(), change.after.as_ref()),
     };
     Err(LedgerError::Conflict(format!(

@@ -3,9 +3,9 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, quotas::take_from_neon};
 use crate::state::State;
-use fleet_types::{DatabaseState, Time};
+use fleet_types::{DatabaseState, Quota, Time};
 
 /// Withheld rows that are read at a time.
 const ROWS: i64 = 10_000;
@@ -53,6 +53,18 @@ pub struct Withheld {
     pub proven_new_at: Option<Time>,
 }
 
+/// A database that somebody holds.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub id: Uuid,
+    pub project_id: String,
+    pub owner_id: String,
+    /// What the ledger wants.
+    pub quota: Quota,
+    /// Neon has confirmed that once.
+    pub is_settled: bool,
+}
+
 impl Ledger {
     /// The row of this project, or the one that was made for it.
     ///
@@ -84,20 +96,36 @@ impl Ledger {
         .await?)
     }
 
-    /// Claimed databases with their projects and owners, behind `after`.
+    /// Claimed databases behind `after`.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn claimed_behind(&self, after: Uuid) -> Result<Vec<(Uuid, String, String)>, LedgerError> {
+    pub async fn claimed_behind(&self, after: Uuid) -> Result<Vec<Held>, LedgerError> {
         let rows = sqlx::query!(
-            r#"SELECT id, neon_project_id AS "project_id!", owner_id AS "owner_id!" FROM databases
+            r#"SELECT id, neon_project_id AS "project_id!", owner_id AS "owner_id!", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
+                      quota_written_bytes, quota_transfer_bytes, wanted_revision = applied_revision AS "is_settled!" FROM databases
                WHERE state = 'claimed' AND origin = 'pool' AND id > $1 ORDER BY id LIMIT $2"#,
             after,
             ROWS
         )
         .fetch_all(&self.db)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.id, row.project_id, row.owner_id)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| Held {
+                id: row.id,
+                project_id: row.project_id,
+                owner_id: row.owner_id,
+                quota: Quota {
+                    logical_size_bytes: row.quota_logical_size_bytes,
+                    active_time_seconds: row.quota_active_seconds,
+                    compute_time_seconds: row.quota_compute_seconds,
+                    written_data_bytes: row.quota_written_bytes,
+                    data_transfer_bytes: row.quota_transfer_bytes,
+                },
+                is_settled: row.is_settled,
+            })
+            .collect())
     }
 
     /// The plan of an owner whom the ledger knows.
@@ -108,7 +136,7 @@ impl Ledger {
         Ok(sqlx::query_scalar!("SELECT plan FROM owners WHERE id = $1", owner_id).fetch_optional(&self.db).await?)
     }
 
-    /// Gives a withheld database to its owner. `project` is what the row lacks of it.
+    /// Gives a withheld database to its owner. `project` is what the row lacks of it; `quota` is what the owner has on Neon, else they get their plan's.
     ///
     /// # Errors
     /// `Conflict` when it is not withheld any more, or the owner holds another one.
@@ -117,6 +145,7 @@ impl Ledger {
         id: Uuid,
         owner: &FoundOwner,
         project: Option<&RebuiltProject>,
+        quota: Option<&Quota>,
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
@@ -156,10 +185,13 @@ impl Ledger {
         self.serve(&mut tx, id, row.pool_id, owner).await?;
         let event = given(id, row.pool_id, Some(json!({ "state": "withheld" })), owner, &plan);
         insert_event(&mut *tx, &event, by).await?;
+        if let Some(quota) = quota {
+            take_from_neon(&mut tx, id, quota, by).await?;
+        }
         Ok(tx.commit().await?)
     }
 
-    /// Writes down a database that the ledger does not have at all, as its owner's.
+    /// Writes down a database that the ledger does not have at all, as its owner's. `quota` is as in [`Ledger::give_back`].
     ///
     /// # Errors
     /// `Conflict` when no pool has its region and version, or the owner holds another one.
@@ -168,6 +200,7 @@ impl Ledger {
         id: Uuid,
         owner: &FoundOwner,
         project: &RebuiltProject,
+        quota: Option<&Quota>,
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
@@ -208,6 +241,9 @@ impl Ledger {
         })?;
         self.serve(&mut tx, id, row.pool_id, owner).await?;
         insert_event(&mut *tx, &given(id, row.pool_id, None, owner, &plan), by).await?;
+        if let Some(quota) = quota {
+            take_from_neon(&mut tx, id, quota, by).await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -262,7 +298,14 @@ async fn ensure_owner(db: &mut sqlx::PgConnection, owner: &FoundOwner) -> Result
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
-    LedgerError::if_holds_another(error, "Release the one that is not theirs, and repair again.")
+    match error.as_database_error().and_then(|inner| inner.constraint()) {
+        Some("databases_pkey" | "databases_neon_project_id_key" | "databases_neon_project_name_key") => {
+            LedgerError::Conflict(String::from(
+                "Somebody has given it to its owner at the same moment. Look whose it is: run `flotilla ledger repair` again.",
+            ))
+        }
+        _ => LedgerError::if_holds_another(error, "Release the one that is not theirs, and repair again."),
+    }
 }
 
 fn given<'a>(

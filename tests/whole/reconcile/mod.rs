@@ -35,11 +35,11 @@ fn hasty() -> EngineSettings {
 }
 
 /// A name that this installation gives.
-async fn our_name(world: &World) -> String {
+pub async fn our_name(world: &World) -> String {
     format!("flotilla-{}-{}", world.ledger.installation().await.unwrap().id, Uuid::now_v7())
 }
 
-async fn all(world: &World, kind: FindingKind) -> Vec<Finding> {
+pub async fn all(world: &World, kind: FindingKind) -> Vec<Finding> {
     let ids = "SELECT id FROM findings WHERE kind = $1 ORDER BY id";
     let ids: Vec<i64> =
         sqlx::query_scalar(ids).bind(kind.as_str()).fetch_all(&mut ledger_of(world).await).await.unwrap();

@@ -12,6 +12,7 @@ use crate::{
     Duty, Engine,
     clearance::LOOK_DEADLINE,
     contents::{LookError, contents},
+    neon_quota,
 };
 use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
 use ledger::{AdoptedProject, By, Clearance, DueFinding, LedgerError, Mended};
@@ -189,7 +190,10 @@ impl Engine {
         let (due, _) = self.take(id, FindingAction::TakeBack).await?;
         let found = self.for_support().get_project(due.project_id.as_deref().unwrap_or_default()).await;
         let taken = match found {
-            Ok(_) => self.inner.ledger.take_back(&due, by).await.map_err(FindingError::from),
+            Ok(project) => {
+                let quota = neon_quota::from_neon(&project.quota);
+                self.inner.ledger.take_back(&due, &quota, by).await.map_err(FindingError::from)
+            }
             Err(error) => Err(error.into()),
         };
         self.let_go_after(&due, &taken).await?;

@@ -248,6 +248,10 @@ impl Inner {
         if on_neon == wanted {
             return Ok(Step::gone("Neon has the ledger's quota when asked about the project."));
         }
+        if self.ledger.may_have_forgotten_quota(id).await? {
+            let why = "This ledger was found to be old after it had set this quota last: Neon's may be the newer one.";
+            return Ok(Step::Handed(String::from(why), None));
+        }
         if !self.ledger.reapply_quota(id, &json!(on_neon), by).await? {
             return Ok(Step::gone("The database is not in use any more."));
         }

@@ -67,7 +67,7 @@ impl Finding {
                 "It belongs to an owner, so nothing is done by itself. Recover the project on Neon while that is possible, or release the database."
             }
             FindingKind::Drifted => {
-                "Somebody else sets this quota. Send the ledger's again, or accept Neon's; find out who changes it."
+                "Somebody else has set this quota, or this ledger was restored from before it was changed: then Neon's is the newer one, accept it. Else send the ledger's again, and find out who changes it."
             }
             FindingKind::Zombie => {
                 "Somebody has brought it back on Neon, so it is not deleted again by itself. Give it back to its owner, or delete it."

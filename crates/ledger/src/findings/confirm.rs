@@ -5,7 +5,7 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{FindingRules, SweepRef};
-use crate::{Ledger, LedgerError};
+use crate::{Ledger, LedgerError, quotas::QUOTA_DECISIONS};
 use fleet_types::Doubt;
 
 /// Findings per transaction: a fraction of a second.
@@ -98,6 +98,9 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
                ELSE $4::float8 END))
          WHERE f.id BETWEEN $8 AND $9 AND f.last_sweep = $1 AND f.status = 'suspected' AND f.sightings >= $5 AND f.kind <> 'stray'
            AND NOT (f.kind = 'drifted' AND (NOT $6 OR f.earlier >= $7))
+           -- Neon's may be newer than this ledger (`Ledger::may_have_forgotten_quota`).
+           AND NOT (f.kind = 'drifted' AND EXISTS (SELECT FROM installation AS i WHERE i.forgot_until >
+             coalesce((SELECT max(e.at) FROM events AS e WHERE e.database_id = f.database_id AND e.kind = ANY($10)), '-infinity')))
            -- Somebody has brought it back.
            AND f.kind <> 'zombie'
            -- Not signed by us, or signed for an owner.
@@ -113,7 +116,8 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
         rules.reapplies,
         rules.drift_tries,
         batch.first,
-        batch.last
+        batch.last,
+        &QUOTA_DECISIONS.map(String::from)[..]
     )
     .execute(db)
     .await?;

@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::DueFinding;
-use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event};
-use fleet_types::{Finding, FindingAction, FindingKind, FindingStatus, Resolution};
+use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event, quotas::take_from_neon};
+use fleet_types::{Finding, FindingAction, FindingKind, FindingStatus, Quota, Resolution};
 
 /// Strays that are ignored by one decision at most.
 const AT_ONCE: i64 = 10_000;
@@ -223,11 +223,11 @@ impl Ledger {
         Ok(row.id)
     }
 
-    /// Gives a deleted database whose project is alive on Neon back to the owner who had it.
+    /// Gives a deleted database whose project is alive on Neon, with this quota, back to the owner who had it.
     ///
     /// # Errors
     /// `Conflict` when it had no owner, or the owner holds another one by now.
-    pub async fn take_back(&self, due: &DueFinding, by: &By) -> Result<(), LedgerError> {
+    pub async fn take_back(&self, due: &DueFinding, quota: &Quota, by: &By) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query!(
             "UPDATE databases SET state = 'claimed', deleted_at = NULL, recoverable_until = NULL, releasing_at = NULL
@@ -258,6 +258,9 @@ impl Ledger {
             after: Some(json!({ "state": "claimed", "owner": row.owner_id, "finding": due.id })),
         };
         insert_event(&mut *tx, &event, by).await?;
+        if let Some(id) = due.database_id {
+            take_from_neon(&mut tx, id, quota, by).await?;
+        }
         Ok(tx.commit().await?)
     }
 

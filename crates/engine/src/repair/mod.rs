@@ -1,5 +1,7 @@
 //! Repair: rebuilds from Neon what a ledger has forgotten. The names of the projects say who holds them (`owner_tag.rs`); what they do not say is for a
-//! person to decide. Without `apply` nothing is changed. Needs no engine that runs.
+//! person to decide. Their quotas on Neon are newer than those that the ledger wants, and are taken. Without `apply` nothing is changed. Needs no engine that runs.
+
+mod report;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,50 +9,33 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{
-    Neon,
+    Neon, neon_quota,
     owner_tag::{Tag, read_name},
 };
-use fleet_types::{DatabaseState, Time};
-use ledger::{By, FoundOwner, KnownRow, Ledger, LedgerError, RebuiltProject};
+use fleet_types::{DatabaseState, Quota};
+use ledger::{By, FoundOwner, Held, KnownRow, Ledger, LedgerError, RebuiltProject};
 use neon_client::{
-    Class, NeonError, ProjectItem,
+    Class, NeonClient, NeonError, ProjectItem,
     project::{self, MAX_PAGE},
 };
 use probe::uri;
 use secrets::Secrets;
 
+pub use report::RepairReport;
+use report::{contradiction, how_to_give, used_at};
+
 /// A list that has not ended after so many pages is wrong.
 const MOST_PAGES: usize = 5_000;
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
-/// Activity so soon after a database was verified was our own.
-const OWN_ACTIVITY: TimeDelta = TimeDelta::minutes(2);
-/// Lines of a kind that are told; there may be more.
-const TOLD: usize = 100;
 
 /// What a repair needs.
 pub struct Repair {
     pub ledger: Ledger,
     pub neon: Neon,
     pub secrets: Arc<Secrets>,
-}
-
-/// What was done, or would be.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct RepairReport {
-    /// Withheld databases that their owners have again.
-    pub given_back: Vec<String>,
-    /// Databases that the ledger did not have at all.
-    pub rebuilt: Vec<String>,
-    /// What only a person can decide.
-    pub decisions: Vec<String>,
-    /// Withheld databases without any sign that somebody used them. A release looks into each.
-    pub unused: usize,
-    /// Projects that the ledger does not know, without any sign that somebody used them. They stay, and wait on the screen *Problems*.
-    pub unknown: usize,
 }
 
 /// Why a repair ended early. What was given back by then stays so; run it again.
@@ -74,13 +59,14 @@ impl Repair {
     pub async fn run(&self, apply: bool, by: &By) -> Result<RepairReport, RepairError> {
         let installation = self.ledger.installation().await?.id;
         let projects = self.list().await?;
-        let (mut report, mut owned) = (RepairReport::default(), HashSet::new());
+        let (mut report, mut owned, mut made_for) = (RepairReport::default(), HashSet::new(), HashMap::new());
         for item in &projects {
             let Some((id, plain_name, tag)) = read_name(&self.secrets, &item.name) else { continue };
             let row = self.ledger.row_of_project(&item.id, id).await?;
             if !is_ours(&installation, plain_name, id, row.as_ref()) {
                 continue;
             }
+            made_for.insert(id, item);
             let owner = match tag {
                 Tag::Nobody => {
                     if row.is_none() {
@@ -99,12 +85,12 @@ impl Repair {
                 }
             };
             owned.insert(item.id.clone());
-            let found = Found { item, id, plain_name, owner: &owner };
+            let found = Found { item, id, plain_name, owner: &owner, was_told: true };
             self.settle(&found, row, apply, by, &mut report).await?;
         }
         let on_neon: HashMap<&str, &ProjectItem> = projects.iter().map(|item| (item.id.as_str(), item)).collect();
-        self.tell_withheld(&on_neon, &owned, &mut report).await?;
-        self.tell_lost(&on_neon, &mut report).await?;
+        self.tell_withheld(&on_neon, &made_for, &owned, &mut report).await?;
+        self.look_at_held(&on_neon, apply, by, &mut report).await?;
         Ok(report)
     }
 
@@ -132,7 +118,7 @@ impl Repair {
                 told.id
             ));
         }
-        let found = Found { item, id, plain_name, owner };
+        let found = Found { item, id, plain_name, owner, was_told: tag != Tag::Nobody };
         let refused = match row {
             Some(row) if row.state == DatabaseState::Withheld => self.give_back(&found, &row, true, by).await?,
             Some(row) => {
@@ -144,7 +130,7 @@ impl Repair {
     }
 
     async fn list(&self) -> Result<Vec<ProjectItem>, RepairError> {
-        let neon = self.neon.0.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
+        let neon = self.neon();
         let (mut cursor, mut all) = (None, Vec::new());
         for _ in 0..MOST_PAGES {
             let page = neon.list_projects(cursor.as_deref(), MAX_PAGE).await?;
@@ -179,13 +165,7 @@ impl Repair {
             Some(row)
                 if matches!(row.state, DatabaseState::Claimed | DatabaseState::Releasing)
                     && row.owner_id.as_deref() == Some(&found.owner.id) => {}
-            Some(row) => {
-                let held = row.owner_id.map(|owner| format!(" by {owner}")).unwrap_or_default();
-                report.decide(format!(
-                    "{line} holds it by its name on Neon; the ledger says {}{held}.",
-                    row.state.as_str()
-                ));
-            }
+            Some(row) => report.decide(contradiction(&line, &found.owner.id, &row)),
             None => {
                 let outcome = if apply { self.rebuild(found, by).await? } else { None };
                 report.note(outcome, line, |report| &mut report.rebuilt);
@@ -195,8 +175,11 @@ impl Repair {
     }
 
     async fn rebuild(&self, found: &Found<'_>, by: &By) -> Result<Option<String>, RepairError> {
+        let quota = self.quota_of(found).await?;
         match self.read(found).await? {
-            Ok(project) => refusal(self.ledger.rebuild_claimed(found.id, found.owner, &project, by).await),
+            Ok(project) => {
+                refusal(self.ledger.rebuild_claimed(found.id, found.owner, &project, quota.as_ref(), by).await)
+            }
             Err(why) => Ok(Some(why)),
         }
     }
@@ -218,13 +201,29 @@ impl Repair {
                 Err(why) => return Ok(Some(why)),
             },
         };
-        refusal(self.ledger.give_back(row.id, found.owner, project.as_ref(), by).await)
+        let quota = self.quota_of(found).await?;
+        refusal(self.ledger.give_back(row.id, found.owner, project.as_ref(), quota.as_ref(), by).await)
+    }
+
+    /// What the owner's quota was when it was set last. `None` where Neon was never told of the claim, and so of no quota of theirs.
+    async fn quota_of(&self, found: &Found<'_>) -> Result<Option<Quota>, RepairError> {
+        if !found.was_told {
+            return Ok(None);
+        }
+        let quota = match found.item.quota {
+            Some(quota) => quota,
+            None => self.neon().get_project(&found.item.id).await?.quota,
+        };
+        Ok(Some(neon_quota::from_neon(&quota)))
+    }
+
+    fn neon(&self) -> NeonClient {
+        self.neon.0.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE)
     }
 
     /// What its creation would have answered. The inner error is why it is of no use.
     async fn read(&self, found: &Found<'_>) -> Result<Result<RebuiltProject, String>, RepairError> {
-        let neon = self.neon.0.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
-        let item = found.item;
+        let (neon, item) = (self.neon(), found.item);
         let endpoint = neon.endpoints(&item.id).await?.into_iter().find(|endpoint| endpoint.is_writable());
         let Some(endpoint) = endpoint else { return Ok(Err(String::from("it has no writable endpoint"))) };
         let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
@@ -250,12 +249,18 @@ impl Repair {
     async fn tell_withheld(
         &self,
         on_neon: &HashMap<&str, &ProjectItem>,
+        made_for: &HashMap<Uuid, &ProjectItem>,
         owned: &HashSet<String>,
         report: &mut RepairReport,
     ) -> Result<(), RepairError> {
         for row in self.ledger.withheld().await? {
-            let Some(item) = row.project_id.as_deref().and_then(|id| on_neon.get(id)) else {
-                report.unused += 1;
+            let known = match row.project_id.as_deref() {
+                Some(id) => on_neon.get(id),
+                // Neon was asked for it, and the answer is not in this ledger.
+                None => made_for.get(&row.id),
+            };
+            let Some(item) = known else {
+                report.gone += 1;
                 continue;
             };
             if owned.contains(&item.id) {
@@ -275,24 +280,56 @@ impl Repair {
         Ok(())
     }
 
-    /// Claimed databases whose project is not there: released after the backup, it seems.
-    async fn tell_lost(
+    /// Claimed databases: whether their project is there, with the quota that the ledger wants.
+    async fn look_at_held(
         &self,
         on_neon: &HashMap<&str, &ProjectItem>,
+        apply: bool,
+        by: &By,
         report: &mut RepairReport,
     ) -> Result<(), RepairError> {
         let mut after = Uuid::nil();
         loop {
             let rows = self.ledger.claimed_behind(after).await?;
-            let Some((last, ..)) = rows.last() else { return Ok(()) };
-            after = *last;
-            for (id, project_id, owner) in rows.iter().filter(|(_, project, _)| !on_neon.contains_key(project.as_str()))
-            {
-                report.decide(format!(
-                    "Database {id} of {owner}: Neon does not list its project {project_id}. If it was released since the backup, release it here too; else recover it on the screen Problems."
-                ));
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.id;
+            for held in &rows {
+                match on_neon.get(held.project_id.as_str()) {
+                    Some(item) => self.settle_quota(held, item, apply, by, report).await?,
+                    // Released after the backup, it seems.
+                    None => report.decide(format!(
+                        "Database {} of {}: Neon does not list its project {}. If it was released since the backup, release it here too; else recover it on the screen Problems.",
+                        held.id, held.owner_id, held.project_id
+                    )),
+                }
             }
         }
+    }
+
+    /// Takes the quota that Neon has, if it was changed after this ledger's time.
+    async fn settle_quota(
+        &self,
+        held: &Held,
+        item: &ProjectItem,
+        apply: bool,
+        by: &By,
+        report: &mut RepairReport,
+    ) -> Result<(), RepairError> {
+        let Some(on_neon) = item.quota.as_ref().map(neon_quota::from_neon) else { return Ok(()) };
+        // What is on its way to Neon was wanted later than what Neon has.
+        if on_neon == held.quota || !held.is_settled || !self.ledger.may_have_forgotten_quota(held.id).await? {
+            return Ok(());
+        }
+        if !apply || self.ledger.take_quota_of_neon(held.id, &held.quota, &on_neon, by).await? {
+            report.quotas.push(format!(
+                "{} (project {}): {}: {}",
+                held.id,
+                held.project_id,
+                held.owner_id,
+                held.quota.changes_to(&on_neon)
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -302,36 +339,8 @@ struct Found<'a> {
     id: Uuid,
     plain_name: &'a str,
     owner: &'a FoundOwner,
-}
-
-impl RepairReport {
-    fn note(&mut self, refused: Option<String>, line: String, list: impl Fn(&mut Self) -> &mut Vec<String>) {
-        match refused {
-            None => list(self).push(line),
-            Some(why) => self.decide(format!("{line}: {why}")),
-        }
-    }
-
-    /// A project of this installation without a row and without an owner in its name.
-    fn tell_unknown(&mut self, item: &ProjectItem) {
-        match used_at(item.created_at, item.last_active_at) {
-            Some(at) => self.decide(format!(
-                "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems once safe mode is over.",
-                item.id,
-                at.format("%Y-%m-%d %H:%M"),
-                how_to_give(&item.id)
-            )),
-            None => self.unknown += 1,
-        }
-    }
-
-    fn decide(&mut self, text: String) {
-        match self.decisions.len() {
-            0..TOLD => self.decisions.push(text),
-            TOLD => self.decisions.push(String::from("… and more: settle these first, and run the repair again.")),
-            _ => {}
-        }
-    }
+    /// Neon was told of the claim, in the name, and so of the quota.
+    was_told: bool,
 }
 
 /// Whether the project is this installation's to judge: its name says so or, where it bears no installation's id, its row does. What was copied from
@@ -341,10 +350,6 @@ fn is_ours(installation: &str, plain_name: &str, id: Uuid, row: Option<&KnownRow
         Some(row) => !row.is_copied,
         None => plain_name == format!("flotilla-{installation}-{id}"),
     }
-}
-
-fn how_to_give(project_id: &str) -> String {
-    format!("Ask whose it is, and give it to them: `flotilla ledger give-back {project_id} --owner ID`.")
 }
 
 fn conflict<T>(why: String) -> Result<T, RepairError> {
@@ -358,11 +363,6 @@ fn refusal(outcome: Result<(), LedgerError>) -> Result<Option<String>, RepairErr
         Err(LedgerError::Conflict(why)) => Ok(Some(why)),
         Err(error) => Err(error.into()),
     }
-}
-
-/// When somebody used it, if it was active after what making and verifying it explains.
-fn used_at(verified: Option<Time>, last_active: Option<Time>) -> Option<Time> {
-    last_active.filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
 }
 
 #[cfg(test)]

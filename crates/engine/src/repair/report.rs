@@ -1,0 +1,83 @@
+//! What a repair has done, or would do, and what it leaves to a person, in words.
+
+use chrono::TimeDelta;
+
+use fleet_types::{DatabaseState, Time};
+use ledger::KnownRow;
+use neon_client::ProjectItem;
+
+/// Activity so soon after a database was verified was our own.
+const OWN_ACTIVITY: TimeDelta = TimeDelta::minutes(2);
+/// Lines of a kind that are told; there may be more.
+const TOLD: usize = 100;
+
+/// What was done, or would be.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RepairReport {
+    /// Withheld databases that their owners have again.
+    pub given_back: Vec<String>,
+    /// Databases that the ledger did not have at all.
+    pub rebuilt: Vec<String>,
+    /// Databases that are held here as well, and whose quota was changed since.
+    pub quotas: Vec<String>,
+    /// What only a person can decide.
+    pub decisions: Vec<String>,
+    /// Withheld databases without any sign that somebody used them. A release looks into each.
+    pub unused: usize,
+    /// Withheld databases of which Neon has nothing any more.
+    pub gone: usize,
+    /// Projects that the ledger does not know, without any sign that somebody used them. They stay, and wait on the screen *Problems*.
+    pub unknown: usize,
+}
+
+impl RepairReport {
+    pub(super) fn note(&mut self, refused: Option<String>, line: String, list: impl Fn(&mut Self) -> &mut Vec<String>) {
+        match refused {
+            None => list(self).push(line),
+            Some(why) => self.decide(format!("{line}: {why}")),
+        }
+    }
+
+    /// A project of this installation without a row and without an owner in its name.
+    pub(super) fn tell_unknown(&mut self, item: &ProjectItem) {
+        match used_at(item.created_at, item.last_active_at) {
+            Some(at) => self.decide(format!(
+                "Project {}, which this ledger does not know, was used at {} UTC, and no name tells by whom. {} Or delete it on the screen Problems once safe mode is over.",
+                item.id,
+                at.format("%Y-%m-%d %H:%M"),
+                how_to_give(&item.id)
+            )),
+            None => self.unknown += 1,
+        }
+    }
+
+    pub(super) fn decide(&mut self, text: String) {
+        match self.decisions.len() {
+            0..TOLD => self.decisions.push(text),
+            TOLD => self.decisions.push(String::from("… and more: settle these first, and run the repair again.")),
+            _ => {}
+        }
+    }
+}
+
+/// Why a row that says something else than the name on Neon is for a person. `line` names both, and the owner by the name.
+pub(super) fn contradiction(line: &str, owner: &str, row: &KnownRow) -> String {
+    match (row.state, row.owner_id.as_deref()) {
+        (DatabaseState::Deleted, Some(held)) if held == owner => format!(
+            "{line}: it was deleted here, and somebody has brought it back on Neon. Give it back to its owner on the screen Problems, which lists it as a zombie after two sweeps. If it may go, end safe mode with --anyway, and delete it there; until one of both is done, --end refuses."
+        ),
+        (state, held) => {
+            let held = held.map(|owner| format!(" by {owner}")).unwrap_or_default();
+            format!("{line} holds it by its name on Neon; the ledger says {}{held}.", state.as_str())
+        }
+    }
+}
+
+pub(super) fn how_to_give(project_id: &str) -> String {
+    format!("Ask whose it is, and give it to them: `flotilla ledger give-back {project_id} --owner ID`.")
+}
+
+/// When somebody used it, if it was active after what making and verifying it explains.
+pub(super) fn used_at(verified: Option<Time>, last_active: Option<Time>) -> Option<Time> {
+    last_active.filter(|at| verified.is_none_or(|verified| *at > verified + OWN_ACTIVITY))
+}
