@@ -119,13 +119,13 @@ async fn b1_a_restored_ledger_gives_nobody_what_another_held() {
         connection.close().await.unwrap();
     }
     assert_eq!(deletions(), deleted_before, "something was deleted before a person had looked");
+    world.ledger.end_safe_mode(&By::cli()).await.unwrap();
     until_at_rest(&behind).await;
     let on_neon = world.emulator.inventory().await.unwrap();
     for (owner, claimed) in &held {
         let quota = on_neon.iter().find(|project| project.id == claimed.project).unwrap().quota;
         assert_eq!(quota.and_then(|quota| quota.logical_size_bytes), Some(claimed.storage()), "{owner}, on Neon");
     }
-    world.ledger.end_safe_mode(&By::cli()).await.unwrap();
     let nothing_more = repair.run(true, &By::cli()).await.unwrap();
     assert_eq!((nothing_more.given_back.len(), nothing_more.rebuilt.len(), nothing_more.quotas.len()), (0, 0, 0));
     assert_eq!(world.ledger.violations().await.unwrap(), []);

@@ -3,7 +3,7 @@
 use engine::EngineSettings;
 use fleet_types::{FindingKind, FindingStatus, Resolution, Role};
 use ledger::By;
-use neon_emulator::{Fault, Rule};
+use neon_emulator::{Fault, Quota, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
@@ -89,6 +89,11 @@ async fn a_twin_is_deleted_and_what_was_brought_back_on_neon_goes_back_to_its_ow
     let zombie = until_status(&world, FindingKind::Zombie, project, FindingStatus::NeedsOperator).await;
     sweeps_pass(&world, 4).await;
     assert!(lives(&world, project).await, "what was recovered in Neon's console is deleted again");
+    let bought = Quota { logical_size_bytes: Some(3 << 30), ..Quota::default() };
+    until("Neon lets its quota be changed", || async {
+        world.emulator.change_quota(project, Some(bought)).await.is_ok()
+    })
+    .await;
     let operator = server.sign_in(Role::Operator).await;
     let shown = page(&server, &operator, &format!("/databases/{database}")).await;
     for text in ["its project lives on Neon", "Give back to its owner"] {
@@ -100,6 +105,8 @@ async fn a_twin_is_deleted_and_what_was_brought_back_on_neon_goes_back_to_its_ow
     assert_eq!(status, StatusCode::OK, "{answer}");
     let (_, again) = server.claim("ada").await;
     assert_eq!(again["database"]["neon_project_id"], json!(project), "its owner has it again: {again}");
+    let quota = server.get(&format!("/api/v1/databases/{database}")).await["quota"].clone();
+    assert_eq!(quota["logical_size_bytes"], json!(3_i64 << 30), "as it is on Neon: {quota}");
     assert!(lives(&world, &mine.id).await);
     world.assert_sound().await;
     server.stop().await;
