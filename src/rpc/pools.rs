@@ -47,7 +47,7 @@ pub async fn pause_pool(name: String, reason: String) -> Result<(), AppError> {
     Ok(caller.state.ledger.pause_pool(&name, &caller.because(&reason)?).await?)
 }
 
-/// Creates again; also closes the breaker.
+/// Creates again; with an open breaker one is tried, whose success closes it.
 #[server(endpoint = "resume-pool")]
 pub async fn resume_pool(name: String, reason: String) -> Result<(), AppError> {
     let caller = super::caller::permit(fleet_types::Permission::ManagePools)?;

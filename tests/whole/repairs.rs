@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     backup::{copy, restore},
     reconcile::{all, our_name, sweeps_pass},
-    restores::{back_up, is_in_safe_mode, marked, marking_every, project_of, until_told},
+    restores::{back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_told},
     support::{NEON_KEY, Server, World, until},
 };
 
@@ -197,17 +197,16 @@ async fn with_forgotten_quotas() -> (World, Server, Vec<(String, i64)>) {
     let backup = back_up(&world).await;
     let mut bought = Vec::new();
     for (owner, gibibytes) in [("early", 7), ("late", 8), ("other-1", 0), ("other-2", 0), ("made-since", 9)] {
-        let project = project_of(&server, owner).await;
+        let held = held_by(&server, owner).await;
         if gibibytes > 0 {
-            let (_, claim) = server.claim(owner).await;
-            let path = format!("/api/v1/databases/{}/quota", claim["database"]["id"].as_str().unwrap());
+            let path = format!("/api/v1/databases/{}/quota", held["id"].as_str().unwrap());
             let body = json!({ "logical_size_bytes": gibibytes << 30, "reason": "bought" });
             // The backup has cut connections.
             until("the quota is taken", || async {
                 server.api(Method::PATCH, &path).json(&body).send().await.unwrap().status().is_success()
             })
             .await;
-            bought.push((project, gibibytes << 30));
+            bought.push((held["neon_project_id"].as_str().unwrap().to_owned(), gibibytes << 30));
         }
     }
     until("Neon has what was bought", || async { storage_on_neon(&world, &bought).await == bought }).await;
@@ -288,10 +287,10 @@ async fn a_quota_that_an_old_ledger_sees_to_differ_is_a_persons_to_decide() {
 async fn the_words_of_a_repair_say_what_somebody_has_brought_back_and_what_is_gone() {
     let (world, server) = marked(marking_every(1)).await;
     let release = async |owner: &str| {
-        let project = project_of(&server, owner).await;
-        let (_, claim) = server.claim(owner).await;
+        let held = held_by(&server, owner).await;
+        let text = |field: &str| held[field].as_str().unwrap().to_owned();
+        let (id, project) = (text("id"), text("neon_project_id"));
         until_told(&world, &BTreeSet::from([project.clone()])).await;
-        let id = claim["database"]["id"].as_str().unwrap().to_owned();
         let path = format!("/api/v1/databases/{id}/release");
         assert!(server.api(Method::POST, &path).json(&json!({})).send().await.unwrap().status().is_success());
         until("the ledger says deleted", || async {

@@ -7,6 +7,7 @@ use engine::EngineSettings;
 use fleet_types::{Finding, FindingKind, FindingStatus, Role};
 use neon_emulator::{Cut, Fault, Rule};
 use reqwest::StatusCode;
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
@@ -42,15 +43,20 @@ pub async fn back_up(world: &World) -> String {
     name
 }
 
-/// Until it is served from the pool or from what is made anew; what PostgreSQL's absence refuses is asked for again.
-pub async fn project_of(server: &Server, owner: &str) -> String {
+/// The database that the owner claims, as the API answers: from the pool, or from what is made anew. What PostgreSQL's absence refuses is asked for again
+/// (a backup cuts connections).
+pub async fn held_by(server: &Server, owner: &str) -> Value {
     let served = tokio::sync::OnceCell::new();
     until(&format!("{owner} is served"), || async {
-        let (_, answer) = server.claim(owner).await;
-        answer["database"]["neon_project_id"].as_str().is_some_and(|project| served.set(project.to_owned()).is_ok())
+        let (_, mut answer) = server.claim(owner).await;
+        answer["database"].is_object() && served.set(answer["database"].take()).is_ok()
     })
     .await;
     served.into_inner().unwrap()
+}
+
+pub async fn project_of(server: &Server, owner: &str) -> String {
+    held_by(server, owner).await["neon_project_id"].as_str().unwrap().to_owned()
 }
 
 async fn claims(server: &Server, owners: [&str; 2]) -> BTreeSet<String> {

@@ -139,39 +139,49 @@ pub(super) async fn close_by_probe(
     step: CreationStep,
     by: &By,
 ) -> Result<(), sqlx::Error> {
-    if close(tx, pool_id, Some(step), "probe").await? {
+    if close(tx, pool_id, step).await? {
         let after = json!({ "breaker": format!("closed: a {} succeeded", step.as_str()) });
         tell(tx, "pool.breaker", pool_id, json!({ "breaker": "open" }), after, by).await?;
     }
     Ok(())
 }
 
-/// Somebody resumes the pool, whose event says so.
-pub(super) async fn close_by_operator(tx: &mut PgTransaction<'_>, pool_id: i32) -> Result<bool, sqlx::Error> {
-    close(tx, pool_id, None, "operator").await
+/// Somebody resumes the pool, whose event says so: an open breaker has cooled down, and one is tried at once. It stays open until that one has succeeded, since
+/// whoever resumes hopes that the cause is gone, and a pool that is let loose on a hope creates as many as may be under way. Whether it was open.
+pub(super) async fn try_now(tx: &mut PgTransaction<'_>, pool_id: i32) -> Result<bool, sqlx::Error> {
+    let is_open = sqlx::query_scalar!(
+        r#"WITH pool AS (
+             UPDATE pools SET breaker_until = now(), creation_failures = least(creation_failures, $2),
+                              verification_failures = least(verification_failures, $2)
+             WHERE id = $1 AND failures_in_a_row >= $2 RETURNING verification_failures >= $2 AS is_verification),
+           next AS (
+             SELECT d.id FROM databases AS d, pool
+             WHERE d.pool_id = $1 AND d.state IN ('requested', 'creating', 'verifying') AND d.next_attempt_at > now()
+               AND (d.lease_until IS NULL OR d.lease_until < now())
+             ORDER BY (d.state = 'verifying') = pool.is_verification DESC, d.next_attempt_at LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED),
+           hurried AS (UPDATE databases AS d SET next_attempt_at = now() FROM next WHERE d.id = next.id)
+           SELECT EXISTS (SELECT FROM pool) AS "is_open!""#,
+        pool_id,
+        FAILURES
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(is_open)
 }
 
-/// Forgets the failures of this step, or of all. Whether that closed a trip. Touches nothing in a pool without such failures, because every creation asks.
-async fn close(
-    tx: &mut PgTransaction<'_>,
-    pool_id: i32,
-    step: Option<CreationStep>,
-    by: &str,
-) -> Result<bool, sqlx::Error> {
-    let step = step.map(CreationStep::as_str);
+/// Forgets the failures of this step. Whether that closed a trip. Touches nothing in a pool without such failures, because every creation asks.
+async fn close(tx: &mut PgTransaction<'_>, pool_id: i32, step: CreationStep) -> Result<bool, sqlx::Error> {
     let failures = sqlx::query_scalar!(
         r#"UPDATE pools AS p
-           SET creation_failures = CASE WHEN $2 = 'verification' THEN creation_failures ELSE 0 END,
-               verification_failures = CASE WHEN $2 = 'creation' THEN verification_failures ELSE 0 END,
-               breaker_until = CASE WHEN CASE $2 WHEN 'creation' THEN verification_failures WHEN 'verification' THEN creation_failures ELSE 0 END >= $3
-                 THEN breaker_until END,
+           SET creation_failures = CASE $2 WHEN 'creation' THEN 0 ELSE creation_failures END,
+               verification_failures = CASE $2 WHEN 'verification' THEN 0 ELSE verification_failures END,
+               breaker_until = CASE WHEN CASE $2 WHEN 'creation' THEN verification_failures ELSE creation_failures END >= $3 THEN breaker_until END,
                creation_evidence = (SELECT coalesce(jsonb_agg(failure), '[]') FROM jsonb_array_elements(creation_evidence) AS kept (failure)
-                                    WHERE $2::text IS NOT NULL AND coalesce(failure ->> 'step', 'creation') <> $2)
-           WHERE id = $1
-             AND CASE $2 WHEN 'creation' THEN creation_failures WHEN 'verification' THEN verification_failures ELSE failures_in_a_row END > 0
+                                    WHERE coalesce(failure ->> 'step', 'creation') <> $2)
+           WHERE id = $1 AND CASE $2 WHEN 'creation' THEN creation_failures ELSE verification_failures END > 0
            RETURNING p.failures_in_a_row AS "failures!""#,
         pool_id,
-        step,
+        step.as_str(),
         FAILURES
     )
     .fetch_optional(&mut **tx)
@@ -180,9 +190,8 @@ async fn close(
         return Ok(false);
     }
     let closed = sqlx::query!(
-        "UPDATE breaker_trips SET closed_at = now(), closed_by = $2 WHERE pool_id = $1 AND closed_at IS NULL",
-        pool_id,
-        by
+        "UPDATE breaker_trips SET closed_at = now(), closed_by = 'probe' WHERE pool_id = $1 AND closed_at IS NULL",
+        pool_id
     )
     .execute(&mut **tx)
     .await?;

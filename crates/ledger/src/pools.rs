@@ -286,7 +286,7 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// Creates again, and closes the breaker.
+    /// Creates again. If the breaker is open, one is tried at once, whose success closes it.
     ///
     /// # Errors
     /// `NotFound`.
@@ -299,9 +299,10 @@ impl Ledger {
         )
         .fetch_one(&mut *tx)
         .await?;
-        let has_closed = breaker::close_by_operator(&mut tx, pool.id).await?;
-        if pool.is_paused || has_closed {
-            tell(&mut tx, "pool.resumed", pool.id, pool.told(), json!({ "creating": "yes" }), by).await?;
+        let is_open = breaker::try_now(&mut tx, pool.id).await?;
+        if pool.is_paused || is_open {
+            let after = json!({ "creating": if is_open { "one is tried" } else { "yes" } });
+            tell(&mut tx, "pool.resumed", pool.id, pool.told(), after, by).await?;
         }
         Ok(tx.commit().await?)
     }

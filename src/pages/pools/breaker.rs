@@ -13,14 +13,14 @@ pub fn BreakerNotice(trip: Option<BreakerTrip>, as_of: Time) -> impl IntoView {
     let error = trip.evidence.last().map(|failure| failure.error.clone()).unwrap_or_default();
     let next = match trip.until > as_of {
         true => view! { "one is tried again " <Timestamp at=trip.until /> }.into_any(),
-        false => view! { "one is being tried now" }.into_any(),
+        false => view! { "the next one finds out whether it works again" }.into_any(),
     };
     Some(view! {
         <div class="notice notice-error">
             <Icon glyph=Glyph::Block class="size-5 shrink-0" />
             <p class="text-sm break-words">
                 {format!("{} failures in a row, so nothing has been created since ", grouped(trip.failures.into()))} <Timestamp at=trip.opened_at /> "; "
-                {next} {format!(". The last failure: {error} Resuming the pool tries again now.")}
+                {next} {format!(". The last failure: {error} Resuming the pool tries one now; if it succeeds, creation goes on.")}
             </p>
         </div>
     })

@@ -125,7 +125,7 @@ fn StepDialogs(name: String, actions: PoolActions) -> impl IntoView {
         <Dialog id=RESUME refusal title=format!("Resume pool {name}?")>
             <ActionForm action=actions.resume>
                 <Decision dialog=RESUME about=about() button="Resume" pending=actions.resume.pending()>
-                    <p class="text-sm">"The engine creates again at once, until the target is reached. If creations had failed in a row, it tries again now."</p>
+                    <p class="text-sm">"The engine creates again at once, until the target is reached. If creations had failed in a row, it tries one now, and goes on when that one succeeds."</p>
                 </Decision>
             </ActionForm>
         </Dialog>
