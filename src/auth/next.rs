@@ -1,6 +1,13 @@
 //! Where to go after signing in: a page of ours and nothing else, so that a link cannot send anybody elsewhere.
 
+use std::{borrow::Cow, fmt::Display};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 use fleet_types::{AppError, Paste};
+
+/// All but the unreserved characters (RFC 3986, 2.3), and slashes, so that a person can read where a link leads.
+const PATH_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The home page, when nothing better was asked for.
 pub const HOME: &str = "/";
@@ -40,21 +47,7 @@ pub fn with_notice(page: &str, error: &AppError) -> String {
 
 /// A path as it is meant; `None` for what is no text. What only looks percent-encoded stands for itself.
 pub fn decoded(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let encoded = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high * 16 + low),
-            _ => None,
-        };
-        bytes.push(encoded.unwrap_or(*first));
-        rest = if encoded.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| digit.try_into().ok())
+    percent_decode_str(path).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// Whether a part of the path may be a secret, such as a connection string that was pasted behind `/databases/`.
@@ -73,14 +66,8 @@ fn is_page(path: &str) -> bool {
 }
 
 /// As a value in a query.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len() * 2), |mut out, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
+fn encoded(text: &str) -> impl Display {
+    utf8_percent_encode(text, PATH_IN_QUERY)
 }
 
 #[cfg(test)]

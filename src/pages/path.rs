@@ -1,13 +1,17 @@
 //! Every URL of the console. Nothing else writes one, so that a link and its page cannot drift apart.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use fleet_types::{
     DatabaseFilter, DatabaseSort, DatabaseState, FindingFilter, FindingKind, FindingStatus, PagePosition, PolicyDraft,
     PoolRange, UsageRange,
 };
+
+/// What is percent-encoded in a value of a query: all but the unreserved characters (RFC 3986, 2.3).
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub const FLEET: &str = "/";
 pub const DATABASES: &str = "/databases";
@@ -74,7 +78,7 @@ pub fn lookup_unread() -> String {
 pub fn page(path: &str, query: &[(String, String)]) -> String {
     let mut url = Url::to(path);
     for (name, value) in query {
-        url.add(&escaped(name), value);
+        url.add(escaped(name), value);
     }
     url.0
 }
@@ -151,7 +155,7 @@ impl Url {
         Self(path.to_owned())
     }
 
-    fn add(&mut self, name: &str, value: &str) {
+    fn add(&mut self, name: impl Display, value: &str) {
         let separator = if self.0.contains('?') { '&' } else { '?' };
         let _ = write!(self.0, "{separator}{name}={}", escaped(value));
     }
@@ -163,18 +167,8 @@ impl Url {
     }
 }
 
-/// Percent-encoding that is the same in the browser and on the server.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
+fn escaped(text: &str) -> impl Display {
+    utf8_percent_encode(text, VALUE)
 }
 
 #[cfg(test)]

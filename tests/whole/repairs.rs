@@ -10,6 +10,7 @@ use fleet_types::{FindingKind, FindingStatus};
 use ledger::{By, Ledger};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -280,6 +281,50 @@ async fn a_quota_that_an_old_ledger_sees_to_differ_is_a_persons_to_decide() {
     assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
     until("the drift is over", || async { drifted().await.is_some_and(|finding| !finding.status.is_open()) }).await;
     assert_eq!(storage_on_neon(&world, &bought).await, bought);
+    server.stop().await;
+}
+
+/// A backup may be taken while a change is on its way to Neon, which has it by the time of the restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
+    let (world, server) = marked(marking_every(1)).await;
+    let held = held_by(&server, "early").await;
+    let text = |field: &str| held[field].as_str().unwrap().to_owned();
+    let (id, bought) = (text("id"), vec![(text("neon_project_id"), 7_i64 << 30)]);
+    server.until_available(3).await;
+    let backup = back_up(&world).await;
+    let (path, body) = (format!("/api/v1/databases/{id}/quota"), json!({ "logical_size_bytes": 7_i64 << 30 }));
+    until("the quota is taken", || async {
+        server.api(Method::PATCH, &path).json(&body).send().await.unwrap().status().is_success()
+    })
+    .await;
+    until("Neon has what was bought", || async { storage_on_neon(&world, &bought).await == bought }).await;
+    project_of(&server, "late").await;
+    server.stop().await;
+
+    restore(&world, &backup).await;
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    ledger
+        .execute(
+            "UPDATE databases SET wanted_revision = wanted_revision + 1, wanted_endpoint = 'suspend', password_reset_wanted_at = now(),
+                    next_attempt_at = now() WHERE state = 'claimed'",
+        )
+        .await
+        .unwrap();
+    let server = world.serve_with(judging_quickly()).await;
+    until("it is in safe mode", || async { world.ledger.safe_mode().await.unwrap().is_some() }).await;
+    let id: Uuid = id.parse().unwrap();
+    until("nothing is under way any more", || async { !world.ledger.database(id).await.unwrap().row.pending }).await;
+    sweeps_pass(&world, 3).await;
+    assert_eq!(storage_on_neon(&world, &bought).await, bought, "an older quota was sent");
+    let resets = world
+        .emulator
+        .stats()
+        .count("POST", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password");
+    assert_eq!(resets, 0, "the owner's password was replaced a second time");
+    let events = world.ledger.database(id).await.unwrap().events;
+    let dropped = events.iter().find(|event| event.kind == "database.request_dropped").expect("the history says so");
+    assert_eq!(dropped.before, Some(json!({ "endpoint": "suspend", "password": "rotate" })));
     server.stop().await;
 }
 

@@ -73,7 +73,7 @@ impl Settings {
             tuning: Vec::new(),
             durable: true,
             leave_running: false,
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_secs(300),
             stop_timeout: Duration::from_secs(4),
         }
     }

@@ -26,6 +26,9 @@ const FORK_LIMIT: Duration = Duration::from_millis(100);
 /// An immediate stop needs no disk.
 const IMMEDIATE_LIMIT: Duration = Duration::from_secs(3);
 
+/// A start that takes longer is said to take long: most likely the server recovers what an end without order has left.
+const QUICK_START: Duration = Duration::from_secs(5);
+
 /// A PostgreSQL server that accepts connections. Dropping it stops the server, if it is ours to stop.
 #[derive(Debug)]
 pub struct Postgres {
@@ -290,13 +293,16 @@ fn start_on(settings: &Settings, home: &Home, binaries: &Binaries, port: u16) ->
 
 /// `log_length`: what the log had before this start.
 fn wait_until_ready(child: &mut Child, limit: Duration, home: &Home, log_length: u64) -> Result<(), Error> {
-    let deadline = Instant::now() + limit;
+    let (began, mut is_told) = (Instant::now(), false);
     while !pidfile::running(&home.cluster()).is_some_and(|running| running.ready && running.pid == child.id()) {
         if child.try_wait().during("wait for", "postgres")?.is_some() {
             return Err(Error::Exited { log: home.log_file(), tail: home.log_tail(log_length) });
         }
-        if Instant::now() >= deadline {
+        if began.elapsed() >= limit {
             return Err(Error::NotReady { seconds: limit.as_secs(), log: home.log_file() });
+        }
+        if began.elapsed() >= QUICK_START && !std::mem::replace(&mut is_told, true) {
+            tracing::info!(log = %home.log_file().display(), "PostgreSQL recovers after an end without order; waiting at most {} s", limit.as_secs());
         }
         sleep(POLL);
     }

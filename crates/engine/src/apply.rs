@@ -121,8 +121,9 @@ async fn make_change(
     row: &DueChange,
     name: Option<&str>,
 ) -> Result<Option<&'static str>, NeonError> {
-    if row.settings_differ {
-        neon.update_project(&row.project_id, &neon_quota::to_neon(&row.quota), name).await?;
+    let quota = row.quota.as_ref().map(neon_quota::to_neon);
+    if row.settings_differ && (quota.is_some() || name.is_some()) {
+        neon.update_project(&row.project_id, quota.as_ref(), name).await?;
         crash::here(CrashPoint::QuotaTaken);
     }
     if row.compute_differs {

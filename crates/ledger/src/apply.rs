@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event, quotas::QUOTA_DECISIONS};
 use fleet_types::{EndpointAction, Quota};
 
 /// A row whose desired state is to be taken to Neon, leased to the caller.
@@ -14,7 +14,8 @@ pub struct DueChange {
     pub pool_id: i32,
     pub project_id: String,
     pub endpoint_id: String,
-    pub quota: Quota,
+    /// `None` where Neon's may be the newer one ([`Ledger::may_have_forgotten_quota`]): it is not sent, and a person decides.
+    pub quota: Option<Quota>,
     pub min_cu: f64,
     pub max_cu: f64,
     pub suspend_timeout_seconds: i32,
@@ -44,7 +45,7 @@ pub struct DueReset {
 }
 
 impl Ledger {
-    /// Leases rows that are due.
+    /// Leases rows that are due; none before this process is proven, since an older ledger would take changes back that were made after it.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -52,7 +53,7 @@ impl Ledger {
         self.take_changes(None, limit, lease_seconds).await
     }
 
-    /// Leases this row, due or not. `None` when nothing is desired of it, or somebody else holds it.
+    /// Leases this row, due or not. `None` when nothing is desired of it, somebody else holds it, or this process is not proven.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -66,11 +67,12 @@ impl Ledger {
         limit: i64,
         lease_seconds: f64,
     ) -> Result<Vec<DueChange>, LedgerError> {
-        let lease = Uuid::now_v7();
+        let (lease, proof) = (Uuid::now_v7(), self.proof());
         let rows = sqlx::query!(
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
+                 WHERE EXISTS (SELECT FROM proofs WHERE replica = $5 AND $6 IN (nonce, previous))
+                   AND state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                    AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
@@ -78,6 +80,9 @@ impl Ledger {
                RETURNING d.id, d.pool_id, d.neon_project_id AS "project_id!", d.neon_endpoint_id AS "endpoint_id!", d.quota_logical_size_bytes,
                          d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
+                         d.state = 'claimed' AND (SELECT forgot_until > coalesce((
+                             SELECT max(at) FROM events WHERE database_id = d.id AND kind = ANY($7)), '-infinity') FROM installation)
+                           IS TRUE AS "has_forgotten!",
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
                          d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
                          CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
@@ -89,6 +94,9 @@ impl Ledger {
             limit,
             lease_seconds,
             lease,
+            proof.replica,
+            proof.nonce,
+            &QUOTA_DECISIONS.map(String::from)[..]
         )
         .fetch_all(&self.db)
         .await?;
@@ -100,13 +108,13 @@ impl Ledger {
                 pool_id: row.pool_id,
                 project_id: row.project_id,
                 endpoint_id: row.endpoint_id,
-                quota: Quota {
+                quota: (!row.has_forgotten).then_some(Quota {
                     logical_size_bytes: row.quota_logical_size_bytes,
                     active_time_seconds: row.quota_active_seconds,
                     compute_time_seconds: row.quota_compute_seconds,
                     written_data_bytes: row.quota_written_bytes,
                     data_transfer_bytes: row.quota_transfer_bytes,
-                },
+                }),
                 min_cu: row.min_cu,
                 max_cu: row.max_cu,
                 suspend_timeout_seconds: row.suspend_timeout_seconds,
@@ -168,7 +176,11 @@ impl Ledger {
         }
         let mut after = serde_json::Map::new();
         if row.settings_differ {
-            after.insert(String::from("settings"), json!("confirmed by Neon"));
+            let told = match row.quota {
+                Some(_) => "confirmed by Neon",
+                None => "not sent: Neon's quota may be newer than this ledger",
+            };
+            after.insert(String::from("settings"), json!(told));
         }
         if let Some(action) = row.endpoint_action {
             let text = match action {

@@ -141,18 +141,22 @@ impl Ledger {
     }
 
     /// Who was refused what in the last 24 hours, the latest first.
-    pub(super) async fn latest_denials(&self, shown: usize) -> Result<Denials, LedgerError> {
-        let mut newest = sqlx::query_as!(
+    pub(super) async fn latest_denials(&self, shown: i64) -> Result<Denials, LedgerError> {
+        let newest = sqlx::query_as!(
             Denial,
             r#"SELECT actor, via, action, max(missing) AS "missing!", sum(times)::bigint AS "times!", max(last_at) AS "last_at!"
                FROM denials WHERE minute > now() - interval '24 hours'
                GROUP BY actor, via, action ORDER BY max(last_at) DESC LIMIT $1"#,
-            MOST_COUNTED + 1
+            shown
         )
         .fetch_all(&self.db)
         .await?;
-        let found = newest.len() as i64;
-        newest.truncate(shown);
+        let found = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM (SELECT FROM denials WHERE minute > now() - interval '24 hours' GROUP BY actor, via, action LIMIT $1) AS found"#,
+            MOST_COUNTED + 1
+        )
+        .fetch_one(&self.db)
+        .await?;
         Ok(Denials { newest, total: found.min(MOST_COUNTED), has_more: found > MOST_COUNTED })
     }
 

@@ -10,7 +10,7 @@ use fleet_types::{
 };
 
 const EVENTS_SHOWN: i64 = 12;
-const DENIALS_SHOWN: usize = 5;
+const DENIALS_SHOWN: i64 = 5;
 /// Upper bounds of the buckets of `claim_timings`, in milliseconds: 0.25, 0.5, 1, 2, …
 pub const TIMING_BUCKETS: usize = 20;
 

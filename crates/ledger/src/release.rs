@@ -179,12 +179,12 @@ impl Ledger {
         limit: i64,
         lease_seconds: f64,
     ) -> Result<Vec<DueRelease>, LedgerError> {
-        let lease = Uuid::now_v7();
+        let (lease, proof) = (Uuid::now_v7(), self.proof());
         let rows = sqlx::query_as!(
             DueRelease,
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE state = 'releasing' AND origin <> 'copied' AND (SELECT safe_mode_since IS NULL FROM installation) AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                 WHERE EXISTS (SELECT FROM proofs WHERE replica = $5 AND $6 IN (nonce, previous)) AND state = 'releasing' AND origin <> 'copied' AND (SELECT safe_mode_since IS NULL FROM installation) AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
@@ -197,6 +197,8 @@ impl Ledger {
             limit,
             lease_seconds,
             lease,
+            proof.replica,
+            proof.nonce,
         )
         .fetch_all(&self.db)
         .await?;

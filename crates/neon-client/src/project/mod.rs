@@ -84,12 +84,20 @@ impl NeonClient {
         self.call(Call::to(Route::GET_PROJECT, &[project])).await.map(|ProjectAnswer { project }| project)
     }
 
-    /// Sets all five limits, and the name if there is one.
+    /// Sets all five limits if they are given, and the name if it is.
     ///
     /// # Errors
     /// Any [`NeonError`].
-    pub async fn update_project(&self, project: &str, quota: &NeonQuota, name: Option<&str>) -> Result<(), NeonError> {
-        let mut body = json!({"project": {"settings": {"quota": quota}}});
+    pub async fn update_project(
+        &self,
+        project: &str,
+        quota: Option<&NeonQuota>,
+        name: Option<&str>,
+    ) -> Result<(), NeonError> {
+        let mut body = json!({"project": {}});
+        if let Some(quota) = quota {
+            body["project"]["settings"] = json!({ "quota": quota });
+        }
         if let Some(name) = name {
             body["project"]["name"] = json!(name);
         }

@@ -87,7 +87,7 @@ async fn the_zero_time_is_no_time_and_the_counters_are_read() {
     }}))]).await;
     let client = client(&stub.url);
     client
-        .update_project("p-1", &NeonQuota { active_time_seconds: Some(60), ..NeonQuota::default() }, None)
+        .update_project("p-1", Some(&NeonQuota { active_time_seconds: Some(60), ..NeonQuota::default() }), None)
         .await
         .unwrap();
     let updated = client.get_project("p-1").await.unwrap();

@@ -75,9 +75,9 @@ async fn json_cut_short_may_have_been_carried_out_and_is_not_quoted() {
 async fn a_web_page_instead_of_json_is_told_as_such() {
     let stub = Stub::answering([html(200), html(524)]).await;
     let client = client(&stub.url);
-    let page = client.update_project("p-1", &NeonQuota::default(), None).await.unwrap_err();
+    let page = client.update_project("p-1", Some(&NeonQuota::default()), None).await.unwrap_err();
     assert!(matches!(&page, NeonError::Garbled { detail } if detail.contains("web page")), "{page}");
-    let slow = client.update_project("p-1", &NeonQuota::default(), None).await.unwrap_err();
+    let slow = client.update_project("p-1", Some(&NeonQuota::default()), None).await.unwrap_err();
     assert!(matches!(slow, NeonError::Server { status: 524, .. }) && slow.may_have_been_carried_out(), "{slow}");
     assert_eq!(stub.count(), 2);
 }
