@@ -28,6 +28,9 @@ const LOOKS: i32 = 4;
 /// A creation that was never answered may still be under way: absence counts when it is seen twice, this far apart.
 const LOOK_AGAIN: Backoff = Backoff { base_seconds: 120.0, cap_seconds: 120.0, counts: true };
 
+/// What a person does about one that an older ledger was to delete.
+const HELD_AGAIN: &str = "It was given up before this ledger was found to be old, and lives on Neon: it may have been given back since. If it may go, release it once more.";
+
 /// Why it is not deleted yet.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotDeleted {
@@ -38,6 +41,8 @@ pub(super) enum NotDeleted {
     /// It is not proven to be empty.
     #[error("{0}")]
     Kept(String),
+    #[error("It is not this process's to delete any more.")]
+    LeaseLost,
 }
 
 impl NotDeleted {
@@ -45,7 +50,7 @@ impl NotDeleted {
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Neon(error) => error.is_refusal(),
-            Self::NotLookedInto(_) => false,
+            Self::NotLookedInto(_) | Self::LeaseLost => false,
             Self::Kept(_) => true,
         }
     }
@@ -98,7 +103,7 @@ impl Inner {
 
     async fn release_row(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<(), NotDeleted>, LedgerError> {
         crash::here(CrashPoint::ReleaseLeased);
-        match delete(neon, row).await {
+        match self.delete(neon, row).await? {
             Ok(Found::Nothing) if row.attempts == 0 => {
                 self.ledger.postpone(row.id, row.lease, None, LOOK_AGAIN).await?;
                 crash::here(CrashPoint::ReleasePostponed);
@@ -138,9 +143,28 @@ enum Found {
     Nothing,
 }
 
-/// A row that failed before its project was known may have one all the same: it is looked up by name.
-async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NotDeleted> {
-    let project_id = match &row.project_id {
+impl Inner {
+    async fn delete(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<Found, NotDeleted>, LedgerError> {
+        let id = match project_to_delete(neon, row).await {
+            Ok(Some(id)) => id,
+            Ok(None) => return Ok(Ok(Found::Nothing)),
+            Err(error) => return Ok(Err(error)),
+        };
+        // The looks take their time, and whoever was stopped meanwhile comes back to another world.
+        if !self.ledger.is_release_due(row).await? {
+            return Ok(Err(NotDeleted::LeaseLost));
+        }
+        if let Err(error) = neon.delete_project(&id).await {
+            return Ok(Err(error.into()));
+        }
+        crash::here(CrashPoint::ProjectDeleted);
+        Ok(Ok(Found::Project))
+    }
+}
+
+/// The project, once nothing speaks against its deletion. A row that failed before its project was known may have one all the same: it is looked up by name.
+async fn project_to_delete(neon: &NeonClient, row: &DueRelease) -> Result<Option<String>, NotDeleted> {
+    let id = match &row.project_id {
         Some(id) => Some(id.clone()),
         None => {
             let found = neon.find_project_by_name(&row.project_name).await?;
@@ -148,16 +172,23 @@ async fn delete(neon: &NeonClient, row: &DueRelease) -> Result<Found, NotDeleted
             found.map(|project| project.id)
         }
     };
-    match project_id {
-        Some(id) => {
-            if row.must_be_empty {
-                prove_empty(neon, &id, row.attempts).await?;
-            }
-            neon.delete_project(&id).await?;
-            crash::here(CrashPoint::ProjectDeleted);
-            Ok(Found::Project)
+    if let Some(id) = &id {
+        if row.may_be_held_again {
+            prove_gone(neon, id).await?;
         }
-        None => Ok(Found::Nothing),
+        if row.must_be_empty {
+            prove_empty(neon, id, row.attempts).await?;
+        }
+    }
+    Ok(id)
+}
+
+/// What an older ledger was to delete is deleted by now, or somebody has brought it back.
+async fn prove_gone(neon: &NeonClient, project_id: &str) -> Result<(), NotDeleted> {
+    match neon.get_project(project_id).await {
+        Err(NeonError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(NotDeleted::Kept(String::from(HELD_AGAIN))),
     }
 }
 

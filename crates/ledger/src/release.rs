@@ -20,6 +20,8 @@ pub struct DueRelease {
     pub request_id: Option<String>,
     /// Nobody is known to have held it, it may have been handed out all the same, and nobody has cleared its deletion.
     pub must_be_empty: bool,
+    /// Its owner had given it up before this ledger was found to be old: it may have been given back since.
+    pub may_be_held_again: bool,
 }
 
 /// Why what nobody is known to hold may be deleted.
@@ -78,7 +80,11 @@ impl Ledger {
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         match row.state.0 {
             DatabaseState::Releasing if clearance == Some(Clearance::Anyway) => {
+                confirm_release_of_old(&mut tx, id, row.pool_id, by).await?;
                 clear_deletion(&mut tx, id, row.pool_id, by).await?;
+                return Ok(tx.commit().await?);
+            }
+            DatabaseState::Releasing if confirm_release_of_old(&mut tx, id, row.pool_id, by).await? => {
                 return Ok(tx.commit().await?);
             }
             DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
@@ -192,6 +198,7 @@ impl Ledger {
                          -- What was never available was never handed out, unless this ledger is an older one: then it was withheld.
                          d.origin = 'pool' AND d.owner_id IS NULL AND NOT d.deletion_cleared
                            AND (d.available_at IS NOT NULL OR d.withheld_reason IS NOT NULL) AS "must_be_empty!",
+                         d.owner_id IS NOT NULL AND (SELECT d.releasing_at <= forgot_until FROM installation) IS TRUE AS "may_be_held_again!",
                          (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
@@ -203,6 +210,36 @@ impl Ledger {
         .fetch_all(&self.db)
         .await?;
         Ok(rows)
+    }
+
+    /// Whether something may be deleted on Neon at this moment: this process is proven, and nothing says that its ledger may be old.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may_delete(&self) -> Result<bool, LedgerError> {
+        let proof = self.proof();
+        Ok(sqlx::query_scalar!(
+            r#"SELECT safe_mode_since IS NULL AND EXISTS (SELECT FROM proofs WHERE replica = $1 AND $2 IN (nonce, previous)) AS "may!" FROM installation"#,
+            proof.replica,
+            proof.nonce
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
+    /// Whether this release is still the caller's to carry out, asked right before that.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn is_release_due(&self, row: &DueRelease) -> Result<bool, LedgerError> {
+        let is_leased = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM databases WHERE id = $1 AND leased_by = $2 AND lease_until > now() AND state = 'releasing') AS "leased!""#,
+            row.id,
+            row.lease
+        )
+        .fetch_one(&self.db)
+        .await?;
+        Ok(is_leased && self.may_delete().await?)
     }
 
     /// Neon refuses to delete it, or it may hold somebody's data: it is tried again in five minutes, then ever later, at last every six hours. The first refusal is an event.
@@ -271,6 +308,33 @@ impl Ledger {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// What was given up before this ledger was found to be old, and so may be held again, is given up anew. `false` where there is no such doubt.
+async fn confirm_release_of_old(
+    db: &mut sqlx::PgConnection,
+    id: Uuid,
+    pool_id: i32,
+    by: &By,
+) -> Result<bool, LedgerError> {
+    let done = sqlx::query!(
+        "UPDATE databases SET releasing_at = now(), next_attempt_at = now() WHERE id = $1 AND releasing_at <= (SELECT forgot_until FROM installation)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
+    if done.rows_affected() == 1 {
+        let state = Some(json!({ "state": "releasing" }));
+        let event = NewEvent {
+            kind: "database.released",
+            database_id: Some(id),
+            pool_id: Some(pool_id),
+            before: state.clone(),
+            after: state,
+        };
+        insert_event(db, &event, by).await?;
+    }
+    Ok(done.rows_affected() == 1)
 }
 
 /// A release that waits because something is in it goes on.

@@ -41,6 +41,17 @@ pub struct KnownRow {
     pub has_credentials: bool,
     /// It belongs to the installation from which this ledger was copied.
     pub is_copied: bool,
+    /// Its owner had given it up before this ledger was found to be old.
+    pub may_be_held_again: bool,
+}
+
+impl KnownRow {
+    /// Theirs, or given up by them and deleted when safe mode is over.
+    #[must_use]
+    pub fn is_held_by(&self, owner: &str) -> bool {
+        matches!(self.state, DatabaseState::Claimed | DatabaseState::Releasing)
+            && self.owner_id.as_deref() == Some(owner)
+    }
 }
 
 /// A database that nobody gets by itself.
@@ -61,8 +72,6 @@ pub struct Held {
     pub owner_id: String,
     /// What the ledger wants.
     pub quota: Quota,
-    /// Neon has confirmed that once.
-    pub is_settled: bool,
 }
 
 impl Ledger {
@@ -74,7 +83,8 @@ impl Ledger {
         Ok(sqlx::query_as!(
             KnownRow,
             r#"SELECT id, state AS "state: State", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
-                      origin = 'copied' AS "is_copied!"
+                      origin = 'copied' AS "is_copied!",
+                      state = 'releasing' AND (SELECT releasing_at <= forgot_until FROM installation) IS TRUE AS "may_be_held_again!"
                FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
             project_id,
             id
@@ -103,7 +113,7 @@ impl Ledger {
     pub async fn claimed_behind(&self, after: Uuid) -> Result<Vec<Held>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT id, neon_project_id AS "project_id!", owner_id AS "owner_id!", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
-                      quota_written_bytes, quota_transfer_bytes, wanted_revision = applied_revision AS "is_settled!" FROM databases
+                      quota_written_bytes, quota_transfer_bytes FROM databases
                WHERE state = 'claimed' AND origin = 'pool' AND id > $1 ORDER BY id LIMIT $2"#,
             after,
             ROWS
@@ -123,7 +133,6 @@ impl Ledger {
                     written_data_bytes: row.quota_written_bytes,
                     data_transfer_bytes: row.quota_transfer_bytes,
                 },
-                is_settled: row.is_settled,
             })
             .collect())
     }

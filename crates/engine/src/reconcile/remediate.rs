@@ -12,6 +12,7 @@ use ledger::{Backoff, By, Clearance, DueFinding, LedgerError, Mended, Retired, T
 use neon_client::{Class, NeonClient, NeonError};
 
 const AT_ONCE: usize = 8;
+const NOT_NOW: &str = "Safe mode, or a start that has not seen its mark on Neon yet: nothing is deleted before it is certain that this ledger is current.";
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// Longer than the calls of all findings that are taken at once.
 pub(super) const LEASE_SECONDS: f64 = 600.0;
@@ -135,11 +136,8 @@ impl Inner {
         by: &By,
     ) -> Result<Step, LedgerError> {
         let Some(project_id) = &due.project_id else { return Ok(Step::gone("It names no project.")) };
-        if self.ledger.safe_mode().await?.is_some() {
-            return Ok(Step::Handed(
-                String::from("Safe mode: nothing is deleted until an operator has ended it."),
-                None,
-            ));
+        if !self.ledger.may_delete().await? {
+            return Ok(Step::Handed(String::from(NOT_NOW), None));
         }
         let project = match neon.get_project(project_id).await {
             Ok(project) => project,
@@ -156,6 +154,10 @@ impl Inner {
             && let Some(step) = self.why_not_by_itself(neon, due, &project).await?
         {
             return Ok(step);
+        }
+        // The look takes its time.
+        if !self.ledger.may_delete().await? {
+            return Ok(Step::Handed(String::from(NOT_NOW), None));
         }
         if !self.ledger.mark_deleting(due, clearance, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));

@@ -161,10 +161,7 @@ impl Repair {
                 let outcome = self.give_back(found, &row, apply, by).await?;
                 report.note(outcome, line, |report| &mut report.given_back);
             }
-            // One that they have given up is deleted when safe mode is over.
-            Some(row)
-                if matches!(row.state, DatabaseState::Claimed | DatabaseState::Releasing)
-                    && row.owner_id.as_deref() == Some(&found.owner.id) => {}
+            Some(row) if row.is_held_by(&found.owner.id) && !row.may_be_held_again => {}
             Some(row) => report.decide(contradiction(&line, &found.owner.id, &row)),
             None => {
                 let outcome = if apply { self.rebuild(found, by).await? } else { None };
@@ -316,8 +313,7 @@ impl Repair {
         report: &mut RepairReport,
     ) -> Result<(), RepairError> {
         let Some(on_neon) = item.quota.as_ref().map(neon_quota::from_neon) else { return Ok(()) };
-        // What is on its way to Neon was wanted later than what Neon has.
-        if on_neon == held.quota || !held.is_settled || !self.ledger.may_have_forgotten_quota(held.id).await? {
+        if on_neon == held.quota || !self.ledger.may_have_forgotten_quota(held.id).await? {
             return Ok(());
         }
         if !apply || self.ledger.take_quota_of_neon(held.id, &held.quota, &on_neon, by).await? {
@@ -373,7 +369,14 @@ mod tests {
     fn what_another_installation_holds_is_not_taken_over() {
         let id = Uuid::from_u128(7);
         let row = |is_copied| {
-            Some(KnownRow { id, state: DatabaseState::Claimed, owner_id: None, has_credentials: true, is_copied })
+            Some(KnownRow {
+                id,
+                state: DatabaseState::Claimed,
+                owner_id: None,
+                has_credentials: true,
+                is_copied,
+                may_be_held_again: false,
+            })
         };
         let ours = format!("flotilla-13ae773e-{id}");
         let (theirs, unsigned) = (format!("flotilla-557daf0f-{id}"), format!("flotilla-{id}"));

@@ -66,6 +66,10 @@ pub(super) fn contradiction(line: &str, owner: &str, row: &KnownRow) -> String {
         (DatabaseState::Deleted, Some(held)) if held == owner => format!(
             "{line}: it was deleted here, and somebody has brought it back on Neon. Give it back to its owner on the screen Problems, which lists it as a zombie after two sweeps. If it may go, end safe mode with --anyway, and delete it there; until one of both is done, --end refuses."
         ),
+        (DatabaseState::Releasing, Some(held)) if held == owner => format!(
+            "{line}: it was being deleted at the time of the backup, and lives on Neon. Ask whether they hold it again: then give it back, `flotilla ledger give-back {} --owner {owner}`; else release it once more, `flotilla database release {} --reason WHY`.",
+            row.id, row.id
+        ),
         (state, held) => {
             let held = held.map(|owner| format!(" by {owner}")).unwrap_or_default();
             format!("{line} holds it by its name on Neon; the ledger says {}{held}.", state.as_str())
