@@ -9,8 +9,10 @@ use crate::{
     output,
     start::{self, OlderLedger, OpenLedger},
 };
+use engine::{Releaser, Terms};
 use fleet_types::text;
 use ledger::By;
+use secrets::Secrets;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -21,9 +23,12 @@ pub enum Command {
         /// Why, for the history
         #[arg(long)]
         reason: String,
-        /// Of a database that nobody is known to hold: delete it whatever is in it
+        /// Of a database that nobody is known to hold: delete it whatever is in it. Refused when somebody holds it
         #[arg(long)]
         anyway: bool,
+        /// Only if nobody has claimed it: for one of a list that may be old by now
+        #[arg(long)]
+        only_unclaimed: bool,
     },
 }
 
@@ -37,8 +42,18 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 }
 
 async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
-    let Command::Release { id, reason, anyway } = command;
+    let Command::Release { id, reason, anyway, only_unclaimed } = command;
     let by = By { reason: Some(text::reason(&reason, 1)?), ..By::cli() };
-    engine::release(&open.ledger, &start::neon_client(config)?, id, anyway, &by).await?;
+    let (neon, secrets) = (start::neon_client(config)?, secrets(config)?);
+    let releaser = Releaser { ledger: &open.ledger, neon: &neon, secrets: &secrets };
+    releaser.release(id, Terms { anyway, only_unclaimed }, &by).await?;
     Ok(output::remark(&format!("Database {id} is released: the engine deletes it on Neon."))?)
+}
+
+/// Without the server's key it is still seen that somebody holds a project by its name, and not who.
+fn secrets(config: &Config) -> Result<Secrets> {
+    match config.secret_key() {
+        Some(_) => start::secrets(config),
+        None => Ok(Secrets::from_keys(&Secrets::generate_key(), &[""; 0])?),
+    }
 }

@@ -10,9 +10,9 @@ use crate::{
     keys, output,
     start::{self, OlderLedger, OpenLedger},
 };
-use engine::{Repair, RepairReport, UNKNOWN_EMAIL};
+use engine::{NamedOwner, Repair, RepairReport, UNKNOWN_EMAIL};
 use fleet_types::text;
-use ledger::{By, FoundOwner, Ledger, Whereabouts};
+use ledger::{By, Ledger, Whereabouts};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -30,7 +30,7 @@ pub enum Command {
         #[arg(long, requires = "yes")]
         again: bool,
     },
-    /// Give a withheld database to its owner, where its name on Neon does not tell who that is
+    /// Give a database back to its owner: one that is withheld, being released, or deleted here and alive on Neon
     GiveBack(Given),
 }
 
@@ -41,10 +41,10 @@ pub struct Given {
     /// The owner's id, as your platform names it
     #[arg(long)]
     owner: String,
-    /// The owner's address, if the ledger does not know the owner
+    /// The owner's address, if neither the ledger nor the project's name on Neon knows it
     #[arg(long, default_value = UNKNOWN_EMAIL)]
     email: String,
-    /// The owner's plan, if the ledger does not know the owner
+    /// The owner's plan, if neither the ledger nor the project's name on Neon knows it
     #[arg(long)]
     plan: Option<String>,
 }
@@ -108,14 +108,9 @@ async fn repair_of(config: &Config, open: &OpenLedger) -> Result<Repair> {
 
 async fn give_back(repair: &Repair, given: Given) -> Result<()> {
     let Given { database, owner, email, plan } = given;
-    let (owner, known_plan) = owner_of(&repair.ledger, owner).await?;
-    let Some(plan) = known_plan.or(plan) else {
-        bail!(
-            "The ledger does not know the owner {owner}. Name their plan with --plan, and their address with --email."
-        );
-    };
+    let (id, known_plan) = owner_of(&repair.ledger, owner).await?;
     let email = text::email(&email).context("--email")?;
-    let owner = FoundOwner { id: owner, email, plan };
+    let owner = NamedOwner { id, email, plan: known_plan.or(plan) };
     let id = repair.give(&database, &owner, &By::cli()).await?;
     Ok(output::remark(&format!("Database {id} is {}'s again.", owner.id))?)
 }
@@ -133,6 +128,14 @@ async fn owner_of(ledger: &Ledger, written: String) -> Result<(String, Option<St
 async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
     let report = repair.run(options.apply, &By::cli()).await?;
     print(&report, options)?;
+    if options.end && report.is_provisional {
+        bail!(
+            "There is no safe mode to end yet: start `flotilla serve` with this ledger. If it is an old one, safe mode begins by itself, and ends with this command."
+        );
+    }
+    if options.end && repair.ledger.safe_mode().await?.is_none() {
+        bail!("There is no safe mode to end.");
+    }
     if options.end && !options.anyway && is_unfinished(&report, options.apply) {
         bail!(
             "Safe mode goes on: what stands above is not settled. Repair with --apply, settle what a person must decide, or add --anyway."
@@ -152,6 +155,11 @@ fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
 
 fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
     let applied = options.apply;
+    if report.is_provisional {
+        output::remark(
+            "These lists are provisional: no server runs with this ledger, so nothing that it has as unclaimed is withheld. Start `flotilla serve` with it, and run this again.",
+        )?;
+    }
     let (given, rebuilt, quotas) = match applied {
         true => ("Given back to their owners", "Rebuilt with their owners", "Quotas taken from Neon"),
         false => (

@@ -81,7 +81,7 @@ fn words(kind: &str) -> String {
             return String::from("Credentials shown");
         }
         "database.credentials_changed" => return String::from("Password changed on Neon"),
-        "database.taken_back" => return String::from("Given back to its owner"),
+        "database.given_back" | "database.taken_back" => return String::from("Given back to its owner"),
         "database.rotate_password" => return String::from("Password rotation asked for"),
         "database.claim" | "database.claimed" => return String::from("Claimed"),
         "owner.changed" => return String::from("Owner changed"),

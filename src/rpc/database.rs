@@ -117,7 +117,7 @@ pub async fn release(
     let caller = super::caller::permit(fleet_types::Permission::ManageDatabases)?;
     let by = caller.because(&reason)?;
     caller.state.ledger.confirm_release(id, &confirmation).await?;
-    Ok(caller.state.engine.release(id, anyway, &by).await?)
+    Ok(caller.state.engine.release(id, engine::Terms { anyway, only_unclaimed: false }, &by).await?)
 }
 
 /// Tries the deletion of a released database again now, without waiting for the engine to do so: what Neon refused it for may be gone.

@@ -20,6 +20,7 @@ mod crowd;
 mod doctor;
 mod engine;
 mod expressions;
+mod held;
 mod html;
 mod keys;
 mod markup;

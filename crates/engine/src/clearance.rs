@@ -1,5 +1,6 @@
 //! Clearance: a database that the ledger gives to nobody, and that was or may have been in the pool, may hold somebody's data all the same. Whoever releases
-//! it has it looked into first, or says that it may go whatever is in it.
+//! it has it looked into first, or says that it may go whatever is in it. What its name on Neon gives to an owner goes against the name only where the ledger
+//! is known to be the newest: in safe mode, and before the first start with a restored ledger, the name is right and the ledger is not.
 
 use std::time::Duration;
 
@@ -7,55 +8,114 @@ use uuid::Uuid;
 
 use super::{
     Neon,
-    contents::{LookError, contents},
+    contents::{LookError, Otherwise, sign_in_the_name, sign_of_use},
+    proof::is_vouched_for,
 };
-use ledger::{By, Clearance, Ledger, LedgerError};
-use neon_client::{Class, NeonError};
+use fleet_types::DatabaseState;
+use ledger::{By, Clearance, Ledger, LedgerError, Unheld};
+use neon_client::{Class, NeonClient, NeonError};
+use secrets::Secrets;
 
 /// How long a person waits for one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// And for all of it, a cold start included.
 pub(super) const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// What to do about a refusal; ends a sentence in the history, on the screens and in the API.
-pub(super) const ANYWAY: &str =
-    "Find out whose it is. If it may be deleted whatever is in it, release it with \"anyway\" and a reason.";
+pub(super) const OTHERWISE: Otherwise = Otherwise {
+    held: "If the name is wrong, release it with \"anyway\" and a reason while a server runs, outside safe mode.",
+    filled: "Find out whose it is. If it may be deleted whatever is in it, release it with \"anyway\" and a reason.",
+};
 
-/// Gives a database up, after it was looked into where nobody is known to hold it. With `anyway` it is not looked into; that needs a reason.
-///
-/// # Errors
-/// The ledger's; `Conflict` with what was found, or why it could not be looked into.
-pub async fn release(ledger: &Ledger, neon: &Neon, id: Uuid, anyway: bool, by: &By) -> Result<(), LedgerError> {
-    let clearance = match anyway {
-        true if by.reason.is_none() => {
+/// What a person says of a release.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// What nobody is known to hold may go whatever is in it. Needs a reason.
+    pub anyway: bool,
+    /// It goes only if nobody has claimed it.
+    pub only_unclaimed: bool,
+}
+
+/// What a release needs that no engine carries out.
+pub struct Releaser<'a> {
+    pub ledger: &'a Ledger,
+    pub neon: &'a Neon,
+    pub secrets: &'a Secrets,
+}
+
+impl Releaser<'_> {
+    /// Gives a database up, after it was looked into where nobody is known to hold it, or as the terms say.
+    ///
+    /// # Errors
+    /// The ledger's; `Conflict` with what was found, why it could not be looked into, or who holds it.
+    pub async fn release(&self, id: Uuid, terms: Terms, by: &By) -> Result<(), LedgerError> {
+        if terms.anyway && by.reason.is_none() {
             return Err(LedgerError::Invalid {
                 field: "reason",
                 message: String::from("Say why it may be deleted whatever is in it."),
             });
         }
-        true => Some(Clearance::Anyway),
-        false => look(ledger, neon, id).await?,
-    };
-    ledger.release_cleared(id, clearance, by).await
-}
+        let clearance = match (terms.anyway, self.ledger.unheld(id).await?) {
+            (true, Some(unheld)) => {
+                if !self.is_newest().await? {
+                    self.refuse_if_named(&unheld).await?;
+                }
+                Some(Clearance::Anyway)
+            }
+            (true, None) => Some(Clearance::Anyway),
+            // It is looked into before it is deleted.
+            (false, Some(unheld)) if unheld.state == DatabaseState::Releasing => {
+                self.refuse_if_named(&unheld).await?;
+                None
+            }
+            (false, Some(unheld)) => Some(self.look(&unheld).await?),
+            (false, None) => None,
+        };
+        self.ledger.release_cleared(id, clearance, terms.only_unclaimed, by).await
+    }
 
-/// `None` when there is nothing to look into.
-async fn look(ledger: &Ledger, neon: &Neon, id: Uuid) -> Result<Option<Clearance>, LedgerError> {
-    let Some(unheld) = ledger.unheld(id).await? else { return Ok(None) };
-    let neon = neon.0.with_class(Class::Support).with_deadline(CALL_DEADLINE);
-    let state = unheld.state.as_str();
-    match tokio::time::timeout(LOOK_DEADLINE, contents(&neon, &unheld.project_id)).await {
-        Ok(Ok(None)) => Ok(Some(Clearance::LookedInto)),
-        // The release finds out that there is nothing to delete.
-        Ok(Err(LookError::Neon(NeonError::NotFound { .. }))) => Ok(None),
-        Ok(Ok(Some(what))) => {
-            Err(LedgerError::Conflict(format!("Nothing was done: it is {state}, and not empty. {what} {ANYWAY}")))
-        }
-        Ok(Err(error)) => Err(LedgerError::Conflict(format!(
-            "Nothing was done: it is {state}, and could not be looked into. {error} Try again in a moment. {ANYWAY}"
-        ))),
-        Err(_) => Err(LedgerError::Conflict(format!(
-            "Nothing was done: it is {state}, and could not be looked into within {} seconds. Try again in a moment. {ANYWAY}",
-            LOOK_DEADLINE.as_secs()
-        ))),
+    /// Whether a process has seen on Neon that this ledger is the newest, and goes on with it.
+    async fn is_newest(&self) -> Result<bool, LedgerError> {
+        Ok(self.ledger.safe_mode().await?.is_none() && is_vouched_for(self.ledger).await?)
+    }
+
+    async fn refuse_if_named(&self, unheld: &Unheld) -> Result<(), LedgerError> {
+        let state = unheld.state.as_str();
+        let refusal = match sign_in_the_name(&self.neon(), self.secrets, &unheld.project_id).await {
+            // The release finds out that there is nothing to delete.
+            Ok(None) | Err(NeonError::NotFound { .. }) => return Ok(()),
+            Ok(Some(why)) => format!("it is {state} here. {why} {}", OTHERWISE.held),
+            Err(error) => {
+                format!("it is {state}, and its name on Neon could not be read. {error} Try again in a moment.")
+            }
+        };
+        Err(LedgerError::Conflict(format!("Nothing was done: {refusal}")))
+    }
+
+    async fn look(&self, unheld: &Unheld) -> Result<Clearance, LedgerError> {
+        let (neon, state) = (self.neon(), unheld.state.as_str());
+        let look = sign_of_use(&neon, self.secrets, &unheld.project_id);
+        let refusal = match tokio::time::timeout(LOOK_DEADLINE, look).await {
+            // The release finds out that there is nothing to delete.
+            Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => return Ok(Clearance::LookedInto),
+            Ok(Ok(Some(sign))) => {
+                format!("it is {state} here, and may be somebody's all the same. {}", sign.advice(&OTHERWISE))
+            }
+            Ok(Err(error)) => {
+                format!(
+                    "it is {state}, and could not be looked into. {error} Try again in a moment. {}",
+                    OTHERWISE.filled
+                )
+            }
+            Err(_) => format!(
+                "it is {state}, and could not be looked into within {} seconds. Try again in a moment. {}",
+                LOOK_DEADLINE.as_secs(),
+                OTHERWISE.filled
+            ),
+        };
+        Err(LedgerError::Conflict(format!("Nothing was done: {refusal}")))
+    }
+
+    fn neon(&self) -> NeonClient {
+        self.neon.0.with_class(Class::Support).with_deadline(CALL_DEADLINE)
     }
 }

@@ -1,4 +1,5 @@
-//! What is in a project that nobody should have used: other branches, databases or roles than those it was born with, and anything made in its one database.
+//! What speaks against that a project is nobody's: an owner in its name, other branches, databases or roles than those it was born with, and anything made in
+//! its one database.
 
 use std::time::Duration;
 
@@ -6,6 +7,9 @@ use secrecy::SecretString;
 
 use neon_client::{NeonClient, NeonError, project};
 use probe::{ProbeError, holds_nothing};
+use secrets::Secrets;
+
+use super::owner_tag::held_by_name;
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -20,6 +24,30 @@ pub(super) enum LookError {
     NoEndpoint,
 }
 
+/// Why it may not be nobody's.
+pub(super) enum Sign {
+    /// Its name tells an owner: who, and what to do.
+    Held(String),
+    /// What is in it.
+    Filled(&'static str),
+}
+
+/// What a caller adds to a sign: how what it speaks against is done all the same.
+pub(super) struct Otherwise {
+    pub held: &'static str,
+    pub filled: &'static str,
+}
+
+impl Sign {
+    /// For whoever wanted it to go.
+    pub(super) fn advice(&self, otherwise: &Otherwise) -> String {
+        match self {
+            Self::Held(why) => format!("{why} {}", otherwise.held),
+            Self::Filled(what) => format!("{what} {}", otherwise.filled),
+        }
+    }
+}
+
 impl LookError {
     /// Trying again may help: nothing was refused.
     pub(super) fn is_passing(&self) -> bool {
@@ -31,16 +59,33 @@ impl LookError {
     }
 }
 
-/// What somebody has made in it, in a sentence; `None` when there is nothing. Connects as its owner would, with the password that Neon has.
-pub(super) async fn contents(neon: &NeonClient, project_id: &str) -> Result<Option<&'static str>, LookError> {
+/// The first sign that it is not nobody's; `None` when there is none. Connects as its owner would, with the password that Neon has.
+pub(super) async fn sign_of_use(
+    neon: &NeonClient,
+    secrets: &Secrets,
+    project_id: &str,
+) -> Result<Option<Sign>, LookError> {
+    if let Some(why) = sign_in_the_name(neon, secrets, project_id).await? {
+        return Ok(Some(Sign::Held(why)));
+    }
     if let Some(what) = around_the_database(neon, project_id).await? {
-        return Ok(Some(what));
+        return Ok(Some(Sign::Filled(what)));
     }
     let endpoint = neon.endpoints(project_id).await?.into_iter().find(|endpoint| endpoint.is_writable());
     let endpoint = endpoint.ok_or(LookError::NoEndpoint)?;
     let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
     let uri = neon.connection_uri(project_id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-    in_the_database(&uri).await
+    Ok(in_the_database(&uri).await?.map(Sign::Filled))
+}
+
+/// Who holds it by its name on Neon, as it is now; see [`held_by_name`].
+pub(super) async fn sign_in_the_name(
+    neon: &NeonClient,
+    secrets: &Secrets,
+    project_id: &str,
+) -> Result<Option<String>, NeonError> {
+    let project = neon.get_project(project_id).await?;
+    Ok(held_by_name(secrets, &project.name, project_id))
 }
 
 /// What Neon's lists tell without a connection.

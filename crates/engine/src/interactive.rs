@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     Duty, Engine, Neon,
     apply::{self, ApplyError},
-    clearance, crash,
+    clearance::{Releaser, Terms},
+    crash,
     crash::CrashPoint,
     release::NotDeleted,
 };
@@ -66,12 +67,13 @@ impl Engine {
         .await
     }
 
-    /// Gives a database up and deletes it on Neon now. What nobody is known to hold is looked into first, unless it may go `anyway`.
+    /// Gives a database up and deletes it on Neon now. What nobody is known to hold is looked into first, unless it may go anyway.
     ///
     /// # Errors
-    /// The ledger's; `Conflict` when something is in it, or it could not be looked into.
-    pub async fn release(&self, id: Uuid, anyway: bool, by: &By) -> Result<Outcome, LedgerError> {
-        clearance::release(&self.inner.ledger, &Neon(self.inner.neon.clone()), id, anyway, by).await?;
+    /// As [`Releaser::release`].
+    pub async fn release(&self, id: Uuid, terms: Terms, by: &By) -> Result<Outcome, LedgerError> {
+        let (ledger, neon, secrets) = (&self.inner.ledger, &Neon(self.inner.neon.clone()), &self.inner.secrets);
+        Releaser { ledger, neon, secrets }.release(id, terms, by).await?;
         Ok(self.release_now(id).await)
     }
 

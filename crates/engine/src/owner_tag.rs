@@ -1,5 +1,6 @@
 //! The owner in a project's name: `flotilla-<installation>-<database>-o<sealed>`, written with the quota after a claim, so that a ledger that has forgotten
-//! a claim can be rebuilt from Neon. Sealed with the key of the credentials: Neon's console shows that somebody holds the project, not who.
+//! a claim can be rebuilt from Neon. Sealed with the key of the credentials: Neon's console shows that somebody holds the project, not who. What the name gives
+//! to somebody is nobody's to delete, whatever the ledger says.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
@@ -34,6 +35,30 @@ pub fn name_with_owner(secrets: &Secrets, id: Uuid, name: &str, owner: &FoundOwn
         (sealed.len() <= room).then_some(sealed)
     });
     format!("{name}{MARK}{}", sealed.as_deref().unwrap_or(TOO_LONG))
+}
+
+/// Who holds a project, as its name says, and what to do about it, in two sentences. `None` when the name gives it to nobody.
+pub fn held_by_name(secrets: &Secrets, name: &str, project_id: &str) -> Option<String> {
+    match read_name(secrets, name)?.2 {
+        Tag::Nobody => None,
+        Tag::Owner(owner) => Some(format!(
+            "Its name on Neon says that {} holds it. Give it back to them: `flotilla ledger give-back {project_id} --owner {}`.",
+            owner.id,
+            as_argument(&owner.id)
+        )),
+        Tag::Somebody => Some(format!(
+            "Its name on Neon says that somebody holds it, and does not tell here who. Ask whose it is, and give it back to them: `flotilla ledger give-back {project_id} --owner ID`."
+        )),
+    }
+}
+
+/// For a command that is copied into a shell: an id that would mean more there than itself is left to whoever types it.
+pub fn as_argument(owner_id: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+:-".contains(&byte);
+    match owner_id.bytes().all(is_plain) && !owner_id.starts_with('-') {
+        true => owner_id,
+        false => "ID",
+    }
 }
 
 /// Which database a project was made for, its name without the owner, and the owner.
@@ -75,8 +100,17 @@ mod tests {
         assert!(name.len() <= LONGEST_NAME && !name.contains("4711"), "{name}");
         assert_eq!(read_name(&secrets, &name), Some((id, plain.as_str(), Tag::Owner(owner("customer-4711")))));
         assert_eq!(read_name(&secrets, &plain), Some((id, plain.as_str(), Tag::Nobody)));
+        assert_eq!(held_by_name(&secrets, &plain, "quiet-hill-1"), None);
+        let told = held_by_name(&secrets, &name, "quiet-hill-1").expect("held");
+        assert!(told.contains("`flotilla ledger give-back quiet-hill-1 --owner customer-4711`"), "{told}");
         let stranger = Secrets::from_keys(&Secrets::generate_key(), &[""; 0]).expect("a key");
         assert_eq!(read_name(&stranger, &name), Some((id, plain.as_str(), Tag::Somebody)));
+        let told = held_by_name(&stranger, &name, "quiet-hill-1").expect("held");
+        assert!(told.contains("somebody holds it") && !told.contains("4711"), "{told}");
+        assert_eq!(
+            (as_argument("ada@mail.example"), as_argument("a; rm x"), as_argument("-x")),
+            ("ada@mail.example", "ID", "ID")
+        );
         // Put onto another project, it does not open.
         let other = Uuid::now_v7();
         let moved = name.replace(&id.to_string(), &other.to_string());

@@ -16,7 +16,7 @@ use super::{
     owner_tag::{Tag, read_name},
     setback::Setback,
 };
-use ledger::{By, Doubtful, Installation, LedgerError, ProofState, ShownName};
+use ledger::{By, Doubtful, Installation, Ledger, LedgerError, ProofState, ShownName};
 use neon_client::{Class, NeonError, Project};
 
 /// How often a proof is exchanged: a ledger that is put in the place of this one lacks it.
@@ -95,24 +95,12 @@ impl Inner {
     /// Is the ledger the one that knows? A process that has seen so and goes on is believed; else Neon is asked, and has a new mark before anything is
     /// handed out, so that whatever copy there is of this ledger is an old one from now on.
     pub(super) async fn prove(&self) -> Result<Report, Setback> {
-        if !self.is_vouched_for().await? {
+        if !is_vouched_for(&self.ledger).await? {
             self.ask_neon().await?;
         }
         self.ledger.grant_proof(self.replica).await?;
         self.nudge(Duty::Mark);
         Ok(Report::done("proven", 1))
-    }
-
-    /// Whether another process exchanges its proof in this very ledger.
-    async fn is_vouched_for(&self) -> Result<bool, LedgerError> {
-        let (before, give_up_at) = (self.ledger.signs_of_life().await?, Instant::now() + VOUCH_TIMEOUT);
-        while !before.is_over && Instant::now() < give_up_at {
-            sleep(VOUCH_TIMEOUT / 15).await;
-            if self.ledger.signs_of_life().await?.last > Some(before.now) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     async fn ask_neon(&self) -> Result<(), Setback> {
@@ -233,6 +221,18 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Whether a process exchanges its proof in this very ledger; another one, where this process has none.
+pub(super) async fn is_vouched_for(ledger: &Ledger) -> Result<bool, LedgerError> {
+    let (before, give_up_at) = (ledger.signs_of_life().await?, Instant::now() + VOUCH_TIMEOUT);
+    while !before.is_over && Instant::now() < give_up_at {
+        sleep(VOUCH_TIMEOUT / 15).await;
+        if ledger.signs_of_life().await?.last > Some(before.now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn by() -> By {

@@ -1,6 +1,6 @@
 //! Release: deletes what was given up, and what failed on its way to the pool once its evidence has been kept for a while. A project that Neon does not
 //! know any more counts as deleted. What nobody is known to have held, and may have been handed out all the same, is looked into first, whoever gave it up.
-//! What is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is tried again ever
+//! What its name gives to an owner, what is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is tried again ever
 //! more seldom.
 
 use std::{sync::Arc, time::Duration};
@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use super::{
     Duty, Inner, Report,
-    clearance::ANYWAY,
-    contents::{LookError, contents},
+    clearance::OTHERWISE,
+    contents::{LookError, sign_of_use},
     crash,
     crash::CrashPoint,
 };
 use ledger::{Backoff, By, DueRelease, LedgerError};
 use neon_client::{Class, NeonClient, NeonError};
+use secrets::Secrets;
 
 const AT_ONCE: usize = 16;
 /// Failed creations that are given up in one run.
@@ -145,7 +146,7 @@ enum Found {
 
 impl Inner {
     async fn delete(&self, neon: &NeonClient, row: &DueRelease) -> Result<Result<Found, NotDeleted>, LedgerError> {
-        let id = match project_to_delete(neon, row).await {
+        let id = match project_to_delete(neon, &self.secrets, row).await {
             Ok(Some(id)) => id,
             Ok(None) => return Ok(Ok(Found::Nothing)),
             Err(error) => return Ok(Err(error)),
@@ -163,7 +164,11 @@ impl Inner {
 }
 
 /// The project, once nothing speaks against its deletion. A row that failed before its project was known may have one all the same: it is looked up by name.
-async fn project_to_delete(neon: &NeonClient, row: &DueRelease) -> Result<Option<String>, NotDeleted> {
+async fn project_to_delete(
+    neon: &NeonClient,
+    secrets: &Secrets,
+    row: &DueRelease,
+) -> Result<Option<String>, NotDeleted> {
     let id = match &row.project_id {
         Some(id) => Some(id.clone()),
         None => {
@@ -177,7 +182,7 @@ async fn project_to_delete(neon: &NeonClient, row: &DueRelease) -> Result<Option
             prove_gone(neon, id).await?;
         }
         if row.must_be_empty {
-            prove_empty(neon, id, row.attempts).await?;
+            prove_unheld(neon, secrets, id, row.attempts).await?;
         }
     }
     Ok(id)
@@ -193,14 +198,15 @@ async fn prove_gone(neon: &NeonClient, project_id: &str) -> Result<(), NotDelete
 }
 
 /// Nothing that may be somebody's is deleted. That the project is gone proves it, too.
-async fn prove_empty(neon: &NeonClient, project_id: &str, attempts: i32) -> Result<(), NotDeleted> {
-    match contents(neon, project_id).await {
+async fn prove_unheld(neon: &NeonClient, secrets: &Secrets, project_id: &str, attempts: i32) -> Result<(), NotDeleted> {
+    match sign_of_use(neon, secrets, project_id).await {
         Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. })) => Ok(()),
-        Ok(Some(what)) => Err(NotDeleted::Kept(format!("{what} {ANYWAY}"))),
+        Ok(Some(sign)) => Err(NotDeleted::Kept(sign.advice(&OTHERWISE))),
         Err(LookError::Neon(error)) if error.is_worth_retrying() => Err(error.into()),
         Err(error) if error.is_passing() && attempts < LOOKS => Err(NotDeleted::NotLookedInto(error)),
         Err(error) => Err(NotDeleted::Kept(format!(
-            "It could not be looked into, so it is not proven to be empty: {error} {ANYWAY}"
+            "It could not be looked into, so it is not proven to be empty: {error} {}",
+            OTHERWISE.filled
         ))),
     }
 }

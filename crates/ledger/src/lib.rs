@@ -22,6 +22,7 @@ mod events;
 mod findings;
 mod fitness;
 mod fleet;
+mod givable;
 mod health;
 mod identity;
 mod installation;

@@ -41,7 +41,7 @@ pub struct Unheld {
 }
 
 impl Ledger {
-    /// What has to be looked into before it is released: it is or was in the pool, or is withheld.
+    /// What has to be looked into before it is released: it is or was in the pool, or is withheld; or it was given up as such, and is not deleted yet.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -49,7 +49,7 @@ impl Ledger {
         Ok(sqlx::query_as!(
             Unheld,
             r#"SELECT state AS "state: State", neon_project_id AS "project_id!" FROM databases
-               WHERE id = $1 AND state IN ('available', 'withheld') AND origin = 'pool' AND neon_project_id IS NOT NULL"#,
+               WHERE id = $1 AND state IN ('available', 'withheld', 'releasing') AND owner_id IS NULL AND origin = 'pool' AND neon_project_id IS NOT NULL"#,
             id
         )
         .fetch_optional(&self.db)
@@ -61,14 +61,20 @@ impl Ledger {
     /// # Errors
     /// `NotFound`, `Conflict` while it is still being created.
     pub async fn release(&self, id: Uuid, by: &By) -> Result<(), LedgerError> {
-        self.release_cleared(id, None, by).await
+        self.release_cleared(id, None, false, by).await
     }
 
-    /// [`Ledger::release`], with what is known of what is in it.
+    /// [`Ledger::release`], with what is known of what is in it. What was cleared, and what goes `only_unclaimed`, is nobody's.
     ///
     /// # Errors
-    /// Also `Conflict` when it was looked into and has been claimed meanwhile.
-    pub async fn release_cleared(&self, id: Uuid, clearance: Option<Clearance>, by: &By) -> Result<(), LedgerError> {
+    /// Also `Conflict` when somebody holds it all the same.
+    pub async fn release_cleared(
+        &self,
+        id: Uuid,
+        clearance: Option<Clearance>,
+        only_unclaimed: bool,
+        by: &By,
+    ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Release it").await?;
         let row = sqlx::query!(
@@ -78,6 +84,12 @@ impl Ledger {
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
+        if row.state.0 != DatabaseState::Deleted
+            && let Some(owner) = &row.owner_id
+            && let Some(why) = not_unclaimed(owner, row.state.0, clearance, only_unclaimed)
+        {
+            return Err(LedgerError::Conflict(why));
+        }
         match row.state.0 {
             DatabaseState::Releasing if clearance == Some(Clearance::Anyway) => {
                 confirm_release_of_old(&mut tx, id, row.pool_id, by).await?;
@@ -88,11 +100,6 @@ impl Ledger {
                 return Ok(tx.commit().await?);
             }
             DatabaseState::Releasing | DatabaseState::Deleted => return Ok(()),
-            DatabaseState::Claimed if clearance == Some(Clearance::LookedInto) => {
-                return Err(LedgerError::Conflict(String::from(
-                    "Somebody has claimed it meanwhile. Look at it again before you release it.",
-                )));
-            }
             DatabaseState::Claimed | DatabaseState::Available | DatabaseState::Withheld | DatabaseState::Failed => {}
             state => {
                 return Err(LedgerError::Conflict(format!(
@@ -196,7 +203,9 @@ impl Ledger {
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
                RETURNING d.id, d.leased_by AS "lease!", d.pool_id, d.neon_project_id AS project_id, d.neon_project_name AS project_name, d.attempts,
                          -- What was never available was never handed out, unless this ledger is an older one: then it was withheld.
-                         d.origin = 'pool' AND d.owner_id IS NULL AND NOT d.deletion_cleared
+                         d.origin = 'pool' AND d.owner_id IS NULL
+                           -- What was cleared before this ledger was found to be old may be held since.
+                           AND NOT (d.deletion_cleared AND (SELECT d.releasing_at <= forgot_until FROM installation) IS NOT TRUE)
                            AND (d.available_at IS NOT NULL OR d.withheld_reason IS NOT NULL) AS "must_be_empty!",
                          d.owner_id IS NOT NULL AND (SELECT d.releasing_at <= forgot_until FROM installation) IS TRUE AS "may_be_held_again!",
                          (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
@@ -318,7 +327,7 @@ async fn confirm_release_of_old(
     by: &By,
 ) -> Result<bool, LedgerError> {
     let done = sqlx::query!(
-        "UPDATE databases SET releasing_at = now(), next_attempt_at = now() WHERE id = $1 AND releasing_at <= (SELECT forgot_until FROM installation)",
+        "UPDATE databases SET releasing_at = now(), next_attempt_at = now(), deletion_cleared = false WHERE id = $1 AND releasing_at <= (SELECT forgot_until FROM installation)",
         id
     )
     .execute(&mut *db)
@@ -335,6 +344,24 @@ async fn confirm_release_of_old(
         insert_event(db, &event, by).await?;
     }
     Ok(done.rows_affected() == 1)
+}
+
+/// Why it is not released as one that is nobody's: it has an owner.
+fn not_unclaimed(
+    owner: &str,
+    state: DatabaseState,
+    clearance: Option<Clearance>,
+    only_unclaimed: bool,
+) -> Option<String> {
+    let what_to_do = match clearance {
+        _ if only_unclaimed => "It was to be released only if it is unclaimed.",
+        Some(Clearance::Anyway) => {
+            "\"anyway\" is for what nobody is known to hold: if it is theirs to give up, release it without."
+        }
+        Some(Clearance::LookedInto) => "It was unclaimed a moment ago: look at it again before you release it.",
+        None => return None,
+    };
+    Some(format!("Nothing was done: it is {}, and {owner} has claimed it. {what_to_do}", state.as_str()))
 }
 
 /// A release that waits because something is in it goes on.

@@ -3,7 +3,12 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, quotas::take_from_neon};
+use super::{
+    By, Ledger, LedgerError, NewEvent,
+    events::insert_event,
+    givable::{end_findings, lock_givable},
+    quotas::take_from_neon,
+};
 use crate::state::State;
 use fleet_types::{DatabaseState, Quota, Time};
 
@@ -145,10 +150,11 @@ impl Ledger {
         Ok(sqlx::query_scalar!("SELECT plan FROM owners WHERE id = $1", owner_id).fetch_optional(&self.db).await?)
     }
 
-    /// Gives a withheld database to its owner. `project` is what the row lacks of it; `quota` is what the owner has on Neon, else they get their plan's.
+    /// Gives a database back to its owner: one that is withheld, being given up, or deleted here and alive on Neon. `project` is what the row lacks of it;
+    /// `quota` is what the owner has on Neon, else they keep theirs here, or get their plan's. What was found to be wrong with the project is over then.
     ///
     /// # Errors
-    /// `Conflict` when it is not withheld any more, or the owner holds another one.
+    /// `Conflict` when it is not for them, Neon is being told to delete it, or the owner holds another one.
     pub async fn give_back(
         &self,
         id: Uuid,
@@ -159,11 +165,12 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         let plan = ensure_owner(&mut tx, owner).await?;
+        let was = lock_givable(&mut tx, id, &owner.id, project.is_some()).await?;
         if let Some(project) = project {
             sqlx::query!(
                 "UPDATE databases SET neon_project_id = $2, neon_branch_id = $3, neon_endpoint_id = $4, host = $5, database_name = $6, role_name = $7,
                         sealed_credentials = $8
-                 WHERE id = $1 AND neon_project_id IS NULL",
+                 WHERE id = $1 AND (neon_project_id IS NULL OR neon_project_id = $2)",
                 id,
                 project.project_id,
                 project.branch_id,
@@ -174,25 +181,30 @@ impl Ledger {
                 project.sealed_credentials
             )
             .execute(&mut *tx)
-            .await?;
+            .await
+            .map_err(holds_another)?;
         }
-        let row = sqlx::query!(
+        end_findings(&mut tx, id, by).await?;
+        sqlx::query!(
             "UPDATE databases AS d
-             SET state = 'claimed', owner_id = $2, plan = p.name, claimed_at = now(), quota_logical_size_bytes = p.quota_logical_size_bytes,
-                 quota_active_seconds = p.quota_active_seconds, quota_compute_seconds = p.quota_compute_seconds,
-                 quota_written_bytes = p.quota_written_bytes, quota_transfer_bytes = p.quota_transfer_bytes
-             FROM plans AS p WHERE d.id = $1 AND d.state = 'withheld' AND p.name = $3
-             RETURNING d.pool_id",
+             SET state = 'claimed', owner_id = $2, plan = CASE WHEN d.owner_id IS NULL THEN p.name ELSE coalesce(d.plan, p.name) END, claimed_at = coalesce(d.claimed_at, now()),
+                 quota_logical_size_bytes = CASE WHEN d.owner_id IS NULL THEN p.quota_logical_size_bytes ELSE d.quota_logical_size_bytes END,
+                 quota_active_seconds = CASE WHEN d.owner_id IS NULL THEN p.quota_active_seconds ELSE d.quota_active_seconds END,
+                 quota_compute_seconds = CASE WHEN d.owner_id IS NULL THEN p.quota_compute_seconds ELSE d.quota_compute_seconds END,
+                 quota_written_bytes = CASE WHEN d.owner_id IS NULL THEN p.quota_written_bytes ELSE d.quota_written_bytes END,
+                 quota_transfer_bytes = CASE WHEN d.owner_id IS NULL THEN p.quota_transfer_bytes ELSE d.quota_transfer_bytes END,
+                 releasing_at = NULL, deleted_at = NULL, recoverable_until = NULL, release_refused_at = NULL, deletion_cleared = false, attempts = 0,
+                 next_attempt_at = now(), last_error = NULL, lease_until = NULL, leased_by = NULL
+             FROM plans AS p WHERE d.id = $1 AND p.name = $3",
             id,
             owner.id,
             plan
         )
-        .fetch_optional(&mut *tx)
+        .execute(&mut *tx)
         .await
-        .map_err(holds_another)?
-        .ok_or_else(|| LedgerError::Conflict(String::from("It is not withheld any more.")))?;
-        self.serve(&mut tx, id, row.pool_id, owner).await?;
-        let event = given(id, row.pool_id, Some(json!({ "state": "withheld" })), owner, &plan);
+        .map_err(holds_another)?;
+        self.serve(&mut tx, id, was.pool_id, owner).await?;
+        let event = given(id, was.pool_id, Some(json!({ "state": was.state.as_str() })), owner, &plan);
         insert_event(&mut *tx, &event, by).await?;
         if let Some(quota) = quota {
             take_from_neon(&mut tx, id, quota, by).await?;
@@ -256,7 +268,7 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// The claim behind it: the one with which the owner waits, or a new one.
+    /// The claim behind it: the one with which they had it, or with which they wait, or a new one.
     async fn serve(
         &self,
         db: &mut sqlx::PgConnection,
@@ -264,6 +276,14 @@ impl Ledger {
         pool_id: i32,
         owner: &FoundOwner,
     ) -> Result<(), LedgerError> {
+        let had =
+            sqlx::query!("UPDATE claims SET released_at = NULL WHERE database_id = $1 AND owner_id = $2", id, owner.id)
+                .execute(&mut *db)
+                .await
+                .map_err(holds_another)?;
+        if had.rows_affected() > 0 {
+            return Ok(());
+        }
         let waiting = sqlx::query!(
             "UPDATE claims SET status = 'served', database_id = $1, served_at = now() WHERE owner_id = $2 AND pool_id = $3 AND status = 'waiting'",
             id,

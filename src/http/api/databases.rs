@@ -17,6 +17,7 @@ use super::{
     shapes::Database,
 };
 use crate::state::AppState;
+use engine::Terms;
 use fleet_types::{EndpointAction, Outcome};
 
 /// Why, for the history.
@@ -28,7 +29,7 @@ pub struct Reason {
     pub reason: Option<String>,
 }
 
-/// A release: why, for the history, and whether it may go whatever is in it.
+/// A release: why, for the history, and on which terms.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reason": "account closed" }))]
@@ -36,8 +37,10 @@ pub struct Release {
     /// Needed with `anyway`.
     #[schema(pattern = "reason")]
     pub reason: Option<String>,
-    /// Of a database that nobody is known to hold (`available`, `withheld`): delete it without looking into it.
+    /// Of a database that nobody is known to hold (`available`, `withheld`): delete it without looking into it. Refused when somebody holds it.
     pub anyway: Option<bool>,
+    /// Release it only if nobody has claimed it; else the answer is 409. For ids from a list that may be old by now.
+    pub only_unclaimed: Option<bool>,
 }
 
 /// What came of a change.
@@ -117,7 +120,9 @@ pub async fn resume_database(
 ///
 /// Gives it up for good: it is deleted on Neon, where it can be recovered for 7 days, and never handed to anybody else.
 /// Its owner may claim another one. A database that nobody is known to hold (`available`, `withheld`) is looked into first: when something has been made in
-/// it, or it cannot be looked into, nothing is done and the answer is 409 with what was found. With `anyway` and a reason it is deleted all the same.
+/// it, its project's name on Neon tells an owner, or it cannot be looked into, nothing is done and the answer is 409 with what was found. With `anyway` and a
+/// reason it is deleted all the same; in safe mode not against its name.
+/// Of a claimed database it ends the claim. To release what nobody has claimed, as the list of `state=available` showed it a moment ago, say `only_unclaimed`.
 #[utoipa::path(
     post, path = "/api/v1/databases/{id}/release", operation_id = "releaseDatabase", tag = "databases", security(("token" = ["manage"])),
     params(("id" = Uuid, Path, description = "The database's id")), request_body = Option<Release>,
@@ -130,9 +135,11 @@ pub async fn release_database(
     State(state): State<AppState>,
     Extension(token): Extension<Token>,
     Id(id): Id,
-    OptionalBody(Release { reason, anyway }): OptionalBody<Release>,
+    OptionalBody(Release { reason, anyway, only_unclaimed }): OptionalBody<Release>,
 ) -> Result<Response, Problem> {
-    let outcome = state.engine.release(id, anyway.unwrap_or_default(), &token.because(reason.as_deref())?).await?;
+    let by = token.because(reason.as_deref())?;
+    let terms = Terms { anyway: anyway.unwrap_or_default(), only_unclaimed: only_unclaimed.unwrap_or_default() };
+    let outcome = state.engine.release(id, terms, &by).await?;
     changed(&state, id, outcome).await
 }
 

@@ -101,7 +101,7 @@ fn is_unheld(detail: &DatabaseDetail) -> bool {
 fn Anyway() -> impl IntoView {
     view! {
         <div class="flex flex-col gap-2 text-sm">
-            <p>"Nobody is known to hold it, so Flotilla looks into it first. If something has been made in it, or if it cannot be looked into, it is not deleted."</p>
+            <p>"Nobody is known to hold it, so Flotilla looks into it first. If its name on Neon tells an owner, if something has been made in it, or if it cannot be looked into, it is not deleted."</p>
             <label class="flex items-center gap-2">
                 <input class="checkbox checkbox-sm" type="checkbox" name="anyway" value="true" />
                 "Delete it anyway, whatever is in it"

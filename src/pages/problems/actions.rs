@@ -172,7 +172,7 @@ fn DeleteDialog(live: Live<Finding>, actions: FindingActions) -> impl IntoView {
                     <input type="hidden" name="id" value=actions.id.get_untracked().to_string() />
                     <ul class="list-disc pl-5 text-sm">
                         <li>"Neon is asked once more; it is deleted only if it still bears this name and no row of the ledger knows it."</li>
-                        <li>"It is looked into first. If something has been made in it, or if it cannot be looked into, it is not deleted."</li>
+                        <li>"It is looked into first. If its name on Neon tells an owner, if something has been made in it, or if it cannot be looked into, it is not deleted."</li>
                         <li>"Neon keeps it recoverable for 7 days; this page has the button for it."</li>
                     </ul>
                     <p class="text-sm">"To confirm, type " <strong class="break-all select-all">{move || live.with(|finding| view! { <UserText text=to_type(finding) /> })}</strong></p>

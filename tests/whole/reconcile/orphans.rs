@@ -227,6 +227,33 @@ async fn a_person_deletes_what_is_not_empty_only_by_saying_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_bears_an_owner_in_its_name_is_deleted_only_by_a_persons_word() {
+    let world = World::with_pool(0).await;
+    let named = world.emulator.create_project(&format!("{}-oSomebody", our_name(&world).await), None).await.unwrap();
+    let server = world.serve_with(hasty()).await;
+    let finding = until_status(&world, FindingKind::Orphan, &named, FindingStatus::NeedsOperator).await;
+    let operator = server.sign_in(Role::Operator).await;
+    let (id, name) = (finding.id.to_string(), finding.title());
+    let delete = async |anyway: &str| {
+        let mut form = vec![("id", id.as_str()), ("confirmation", &name), ("reason", "nothing is in it")];
+        form.extend((!anyway.is_empty()).then_some(("anyway", anyway)));
+        decide(&server, &operator, "delete-finding", &form).await
+    };
+    until("its quarantine is over", || async {
+        about(&world, FindingKind::Orphan, &named).await.is_some_and(|finding| finding.is_confirmed())
+    })
+    .await;
+    let (status, answer) = delete("").await;
+    let by_hand = format!("flotilla ledger give-back {named} --owner ID");
+    assert!(status == StatusCode::CONFLICT && answer.contains(&by_hand), "{status} {answer}");
+    assert!(lives(&world, &named).await);
+    let (status, answer) = delete("true").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(!lives(&world, &named).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_active_or_bears_an_owner_in_its_name_is_adopted_by_nobody() {
     let world = World::with_pool(0).await;
     let active = world.emulator.create_project(&our_name(&world).await, None).await.unwrap();

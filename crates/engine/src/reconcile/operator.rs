@@ -11,18 +11,23 @@ use super::{
 use crate::{
     Duty, Engine,
     clearance::LOOK_DEADLINE,
-    contents::{LookError, contents},
+    contents::{LookError, Otherwise, sign_of_use},
     neon_quota,
+    owner_tag::{Tag, UNKNOWN_EMAIL, read_name},
+    rebuild::{Lacking, rebuild},
 };
 use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
-use ledger::{AdoptedProject, By, Clearance, DueFinding, LedgerError, Mended};
-use neon_client::{Class, NeonClient, NeonError};
+use ledger::{AdoptedProject, By, Clearance, DueFinding, FoundOwner, KnownRow, LedgerError, Mended};
+use neon_client::{Class, NeonClient, NeonError, Project};
 use probe::ProbeError;
 
 /// How long a person waits for one call, and for a sleeping database to wake.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// What to do about a project that may be somebody's.
-const ANYWAY: &str = "Find out whose it is. If it may be deleted whatever is in it, choose to delete it anyway.";
+const OTHERWISE: Otherwise = Otherwise {
+    held: "If the name is wrong, choose to delete it anyway.",
+    filled: "Find out whose it is. If it may be deleted whatever is in it, choose to delete it anyway.",
+};
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +99,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes the project on Neon now, if nothing is in it, or whatever is in it if it may go `anyway`. `confirmation` must be its name.
+    /// Deletes the project on Neon now, if its name gives it to nobody and nothing is in it, or in any case if it may go `anyway`. `confirmation` must be its
+    /// name.
     ///
     /// # Errors
     /// [`FindingError`], with a text for the operator.
@@ -122,18 +128,21 @@ impl Engine {
         let Some(project_id) = due.project_id.as_deref().filter(|_| !anyway) else { return Ok(Clearance::Anyway) };
         self.inner.ledger.note_probe(due).await?;
         let neon = self.for_support();
-        match tokio::time::timeout(LOOK_DEADLINE, contents(&neon, project_id)).await {
+        match tokio::time::timeout(LOOK_DEADLINE, sign_of_use(&neon, &self.inner.secrets, project_id)).await {
             // The deletion finds out that there is nothing to delete.
             Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => Ok(Clearance::LookedInto),
-            Ok(Ok(Some(what))) => {
-                Err(FindingError::Refused(format!("Nothing was done: it is not empty. {what} {ANYWAY}")))
-            }
+            Ok(Ok(Some(sign))) => Err(FindingError::Refused(format!(
+                "Nothing was done: it may be somebody's. {}",
+                sign.advice(&OTHERWISE)
+            ))),
             Ok(Err(error)) => Err(FindingError::Refused(format!(
-                "Nothing was done: it could not be looked into. {error} Try again in a moment. {ANYWAY}"
+                "Nothing was done: it could not be looked into. {error} Try again in a moment. {}",
+                OTHERWISE.filled
             ))),
             Err(_) => Err(FindingError::Refused(format!(
-                "Nothing was done: it could not be looked into within {} seconds. Try again in a moment. {ANYWAY}",
-                LOOK_DEADLINE.as_secs()
+                "Nothing was done: it could not be looked into within {} seconds. Try again in a moment. {}",
+                LOOK_DEADLINE.as_secs(),
+                OTHERWISE.filled
             ))),
         }
     }
@@ -182,24 +191,61 @@ impl Engine {
         Ok(Outcome::Done)
     }
 
-    /// Gives a deleted database that is alive again on Neon back to its owner.
+    /// Gives a deleted database that is alive on Neon back to the owner who had it, or to whom its name gives it.
     ///
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn take_back_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
         let (due, _) = self.take(id, FindingAction::TakeBack).await?;
-        let found = self.for_support().get_project(due.project_id.as_deref().unwrap_or_default()).await;
-        let taken = match found {
-            Ok(project) => {
-                let quota = neon_quota::from_neon(&project.quota);
-                self.inner.ledger.take_back(&due, &quota, by).await.map_err(FindingError::from)
-            }
-            Err(error) => Err(error.into()),
-        };
+        let taken = self.take_back(&due, by).await;
         self.let_go_after(&due, &taken).await?;
         taken?;
         self.inner.nudge(Duty::Apply);
         Ok(Outcome::Done)
+    }
+
+    async fn take_back(&self, due: &DueFinding, by: &By) -> Result<(), FindingError> {
+        let (neon, ledger) = (self.for_support(), &self.inner.ledger);
+        let project = neon.get_project(due.project_id.as_deref().unwrap_or_default()).await?;
+        let Some(row) = ledger.row_of_project(&project.id, due.database_id.unwrap_or_default()).await? else {
+            return Err(FindingError::Refused(String::from("No row of the ledger knows the project any more.")));
+        };
+        let owner = self.owner_of(&row, &project).await?;
+        let lacks = match row.has_credentials {
+            true => None,
+            false => {
+                let found = rebuild(&neon, &self.inner.secrets, &Lacking::of(row.id, &project)).await?;
+                Some(found.map_err(FindingError::Refused)?)
+            }
+        };
+        let quota = neon_quota::from_neon(&project.quota);
+        Ok(ledger.give_back(row.id, &owner, lacks.as_ref(), Some(&quota), by).await?)
+    }
+
+    /// Who had it, or has it by its name.
+    async fn owner_of(&self, row: &KnownRow, project: &Project) -> Result<FoundOwner, FindingError> {
+        let tag = read_name(&self.inner.secrets, &project.name).map_or(Tag::Nobody, |(.., tag)| tag);
+        let by_hand = format!("`flotilla ledger give-back {} --owner ID`", project.id);
+        let why = match (row.owner_id.clone(), tag) {
+            (Some(had), Tag::Owner(named)) if had != named.id => {
+                format!(
+                    "It was {had}'s in this ledger, and its name on Neon says that {} holds it. Ask whose it is. Ignore it until you know.",
+                    named.id
+                )
+            }
+            (Some(id), _) => {
+                let plan = self.inner.ledger.plan_of(&id).await?.unwrap_or_default();
+                return Ok(FoundOwner { id, email: String::from(UNKNOWN_EMAIL), plan });
+            }
+            (None, Tag::Owner(named)) => return Ok(named),
+            (None, Tag::Somebody) => format!(
+                "It had no owner in this ledger, and its name on Neon says that somebody holds it, but not who. Ask whose it is, and give it to them: {by_hand}."
+            ),
+            (None, Tag::Nobody) => format!(
+                "It had no owner in this ledger, and its name on Neon tells none. If you know whose it is, give it to them: {by_hand}. Else delete it, or ignore it."
+            ),
+        };
+        Err(FindingError::Refused(why))
     }
 
     /// Sends the ledger's quota to Neon again.

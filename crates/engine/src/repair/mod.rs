@@ -14,14 +14,12 @@ use uuid::Uuid;
 use super::{
     Neon, neon_quota,
     owner_tag::{Tag, read_name},
+    proof::is_vouched_for,
+    rebuild::{Lacking, rebuild},
 };
 use fleet_types::{DatabaseState, Quota};
 use ledger::{By, FoundOwner, Held, KnownRow, Ledger, LedgerError, RebuiltProject};
-use neon_client::{
-    Class, NeonClient, NeonError, ProjectItem,
-    project::{self, MAX_PAGE},
-};
-use probe::uri;
+use neon_client::{Class, NeonClient, NeonError, ProjectItem, project::MAX_PAGE};
 use secrets::Secrets;
 
 pub use report::RepairReport;
@@ -36,6 +34,13 @@ pub struct Repair {
     pub ledger: Ledger,
     pub neon: Neon,
     pub secrets: Arc<Secrets>,
+}
+
+/// An owner as an operator names them. Their plan and address count where neither the ledger nor the project's name tells them.
+pub struct NamedOwner {
+    pub id: String,
+    pub email: String,
+    pub plan: Option<String>,
 }
 
 /// Why a repair ended early. What was given back by then stays so; run it again.
@@ -91,18 +96,20 @@ impl Repair {
         let on_neon: HashMap<&str, &ProjectItem> = projects.iter().map(|item| (item.id.as_str(), item)).collect();
         self.tell_withheld(&on_neon, &made_for, &owned, &mut report).await?;
         self.look_at_held(&on_neon, apply, by, &mut report).await?;
+        report.is_provisional = self.ledger.safe_mode().await?.is_none() && !is_vouched_for(&self.ledger).await?;
         Ok(report)
     }
 
-    /// Gives a database to the owner whom an operator names, where its project's name does not tell. `what` is the id of either.
+    /// Gives a database to the owner whom an operator names: one that is withheld, being released, or deleted here and alive on Neon. `what` is its id or its
+    /// project's.
     ///
     /// # Errors
     /// [`RepairError`], a `Conflict` when it cannot be given.
-    pub async fn give(&self, what: &str, owner: &FoundOwner, by: &By) -> Result<Uuid, RepairError> {
+    pub async fn give(&self, what: &str, named: &NamedOwner, by: &By) -> Result<Uuid, RepairError> {
         let projects = self.list().await?;
-        let mut named = projects.iter().filter_map(|item| Some((item, read_name(&self.secrets, &item.name)?)));
+        let mut ours = projects.iter().filter_map(|item| Some((item, read_name(&self.secrets, &item.name)?)));
         let Some((item, (id, plain_name, tag))) =
-            named.find(|(item, (id, ..))| item.id == what || id.to_string() == what)
+            ours.find(|(item, (id, ..))| item.id == what || id.to_string() == what)
         else {
             return conflict(format!("Neon lists no project of Flotilla that is {what}, or was made for it."));
         };
@@ -110,23 +117,32 @@ impl Repair {
         if !is_ours(&self.ledger.installation().await?.id, plain_name, id, row.as_ref()) {
             return conflict(format!("Project {} belongs to another installation.", item.id));
         }
-        if let Tag::Owner(told) = &tag
-            && told.id != owner.id
-        {
-            return conflict(format!(
-                "Its name on Neon says that {} holds it. `flotilla ledger repair --apply` gives it back to them.",
-                told.id
-            ));
-        }
-        let found = Found { item, id, plain_name, owner, was_told: tag != Tag::Nobody };
-        let refused = match row {
-            Some(row) if row.state == DatabaseState::Withheld => self.give_back(&found, &row, true, by).await?,
-            Some(row) => {
-                Some(format!("It is {} in this ledger; only what is withheld can be given.", row.state.as_str()))
+        let was_told = tag != Tag::Nobody;
+        let owner = match tag {
+            Tag::Owner(told) if told.id != named.id => {
+                return conflict(format!("Its name on Neon says that {} holds it: it goes to nobody else.", told.id));
             }
+            Tag::Owner(told) => told,
+            Tag::Nobody | Tag::Somebody => match named.plan.clone() {
+                Some(plan) => FoundOwner { id: named.id.clone(), email: named.email.clone(), plan },
+                None => {
+                    return conflict(format!(
+                        "The ledger does not know the owner {}. Name their plan with --plan, and their address with --email.",
+                        named.id
+                    ));
+                }
+            },
+        };
+        let found = Found { item, id, plain_name, owner: &owner, was_told };
+        let given = row.as_ref().map_or(id, |row| row.id);
+        let refused = match row {
+            Some(row) => self.give_back(&found, &row, true, by).await?,
             None => self.rebuild(&found, by).await?,
         };
-        refused.map_or(Ok(id), conflict)
+        match refused {
+            Some(why) if !self.is_theirs(&found).await? => conflict(why),
+            _ => Ok(given),
+        }
     }
 
     async fn list(&self) -> Result<Vec<ProjectItem>, RepairError> {
@@ -159,12 +175,18 @@ impl Repair {
         match row {
             Some(row) if row.state == DatabaseState::Withheld => {
                 let outcome = self.give_back(found, &row, apply, by).await?;
+                if outcome.is_some() && self.is_theirs(found).await? {
+                    return Ok(());
+                }
                 report.note(outcome, line, |report| &mut report.given_back);
             }
             Some(row) if row.is_held_by(&found.owner.id) && !row.may_be_held_again => {}
-            Some(row) => report.decide(contradiction(&line, &found.owner.id, &row)),
+            Some(row) => report.decide(contradiction(&line, found.item, found.owner, &row)),
             None => {
                 let outcome = if apply { self.rebuild(found, by).await? } else { None };
+                if outcome.is_some() && self.is_theirs(found).await? {
+                    return Ok(());
+                }
                 report.note(outcome, line, |report| &mut report.rebuilt);
             }
         }
@@ -173,7 +195,7 @@ impl Repair {
 
     async fn rebuild(&self, found: &Found<'_>, by: &By) -> Result<Option<String>, RepairError> {
         let quota = self.quota_of(found).await?;
-        match self.read(found).await? {
+        match self.read(found.id, found).await? {
             Ok(project) => {
                 refusal(self.ledger.rebuild_claimed(found.id, found.owner, &project, quota.as_ref(), by).await)
             }
@@ -193,7 +215,7 @@ impl Repair {
         }
         let project = match row.has_credentials {
             true => None,
-            false => match self.read(found).await? {
+            false => match self.read(row.id, found).await? {
                 Ok(project) => Some(project),
                 Err(why) => return Ok(Some(why)),
             },
@@ -218,28 +240,15 @@ impl Repair {
         self.neon.0.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE)
     }
 
-    /// What its creation would have answered. The inner error is why it is of no use.
-    async fn read(&self, found: &Found<'_>) -> Result<Result<RebuiltProject, String>, RepairError> {
-        let (neon, item) = (self.neon(), found.item);
-        let endpoint = neon.endpoints(&item.id).await?.into_iter().find(|endpoint| endpoint.is_writable());
-        let Some(endpoint) = endpoint else { return Ok(Err(String::from("it has no writable endpoint"))) };
-        let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
-        let text = neon.connection_uri(&item.id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-        let sealed = uri::connection(&text, &endpoint.id)
-            .map_err(|error| error.to_string())
-            .and_then(|connection| self.secrets.seal(found.id, &connection).map_err(|error| error.to_string()));
-        Ok(sealed.map(|sealed_credentials| RebuiltProject {
-            name: found.plain_name.to_owned(),
-            project_id: item.id.clone(),
-            branch_id: endpoint.branch_id,
-            endpoint_id: endpoint.id,
-            host: endpoint.host,
-            database_name: database.to_owned(),
-            role_name: role.to_owned(),
-            sealed_credentials,
-            region_id: item.region_id.clone(),
-            pg_version: item.pg_version,
-        }))
+    /// Whether somebody else has given it to them meanwhile.
+    async fn is_theirs(&self, found: &Found<'_>) -> Result<bool, RepairError> {
+        let row = self.ledger.row_of_project(&found.item.id, found.id).await?;
+        Ok(row.is_some_and(|row| row.state == DatabaseState::Claimed && row.is_held_by(&found.owner.id)))
+    }
+
+    async fn read(&self, id: Uuid, found: &Found<'_>) -> Result<Result<RebuiltProject, String>, RepairError> {
+        let lacking = Lacking::of_item(id, found.plain_name, found.item);
+        Ok(rebuild(&self.neon(), &self.secrets, &lacking).await?)
     }
 
     /// Withheld databases of which no name tells an owner.
@@ -295,7 +304,7 @@ impl Repair {
                     Some(item) => self.settle_quota(held, item, apply, by, report).await?,
                     // Released after the backup, it seems.
                     None => report.decide(format!(
-                        "Database {} of {}: Neon does not list its project {}. If it was released since the backup, release it here too; else recover it on the screen Problems.",
+                        "Database {} of {}: Neon does not list its project {}. If it was released since the backup, release it here too, once the server has been started with this ledger; else recover it on the screen Problems.",
                         held.id, held.owner_id, held.project_id
                     )),
                 }

@@ -2,8 +2,9 @@
 
 use chrono::TimeDelta;
 
+use crate::owner_tag::as_argument;
 use fleet_types::{DatabaseState, Time};
-use ledger::KnownRow;
+use ledger::{FoundOwner, KnownRow};
 use neon_client::ProjectItem;
 
 /// Activity so soon after a database was verified was our own.
@@ -28,6 +29,8 @@ pub struct RepairReport {
     pub gone: usize,
     /// Projects that the ledger does not know, without any sign that somebody used them. They stay, and wait on the screen *Problems*.
     pub unknown: usize,
+    /// No server runs with this ledger, so what it has as unclaimed is not withheld.
+    pub is_provisional: bool,
 }
 
 impl RepairReport {
@@ -61,19 +64,29 @@ impl RepairReport {
 }
 
 /// Why a row that says something else than the name on Neon is for a person. `line` names both, and the owner by the name.
-pub(super) fn contradiction(line: &str, owner: &str, row: &KnownRow) -> String {
+pub(super) fn contradiction(line: &str, item: &ProjectItem, owner: &FoundOwner, row: &KnownRow) -> String {
+    use DatabaseState::{Available, Deleted, Releasing};
+    let give = format!("`flotilla ledger give-back {} --owner {}`", item.id, as_argument(&owner.id));
+    let says = format!("{line} holds it by its name on Neon; the ledger says {}", row.state.as_str());
     match (row.state, row.owner_id.as_deref()) {
-        (DatabaseState::Deleted, Some(held)) if held == owner => format!(
-            "{line}: it was deleted here, and somebody has brought it back on Neon. Give it back to its owner on the screen Problems, which lists it as a zombie after two sweeps. If it may go, end safe mode with --anyway, and delete it there; until one of both is done, --end refuses."
+        (Deleted, Some(held)) if held == owner.id => format!(
+            "{line}: it was deleted here, and somebody has brought it back on Neon. Give it back to its owner: {give}, or on the screen Problems, which lists it as a zombie after two sweeps. If it may go, end safe mode with --anyway, and delete it there; until one of both is done, --end refuses."
         ),
-        (DatabaseState::Releasing, Some(held)) if held == owner => format!(
-            "{line}: it was being deleted at the time of the backup, and lives on Neon. Ask whether they hold it again: then give it back, `flotilla ledger give-back {} --owner {owner}`; else release it once more, `flotilla database release {} --reason WHY`.",
-            row.id, row.id
+        (Releasing, Some(held)) if held == owner.id => format!(
+            "{line}: it was being deleted at the time of the backup, and lives on Neon. Ask whether they hold it again: then give it back, {give}; else release it once more, `flotilla database release {} --reason WHY`.",
+            row.id
         ),
-        (state, held) => {
-            let held = held.map(|owner| format!(" by {owner}")).unwrap_or_default();
-            format!("{line} holds it by its name on Neon; the ledger says {}{held}.", state.as_str())
+        (Deleted, None) => format!(
+            "{says}. Give it back to them: {give}. If it may go, end safe mode with --anyway, and delete it on the screen Problems, which lists it as a zombie after two sweeps."
+        ),
+        (Releasing, None) => format!(
+            "{says}. Give it back to them: {give}. If it may go, end safe mode with --anyway, and release it once more with --anyway."
+        ),
+        (Available, _) => {
+            format!("{says}. Start the server with this ledger, which then withholds it, and repair again.")
         }
+        (_, Some(held)) => format!("{says} by {held}. Ask whose it is."),
+        (_, None) => format!("{says}."),
     }
 }
 

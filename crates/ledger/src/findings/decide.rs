@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::DueFinding;
-use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event, quotas::take_from_neon};
-use fleet_types::{Finding, FindingAction, FindingKind, FindingStatus, Quota, Resolution};
+use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use fleet_types::{Finding, FindingAction, FindingKind, FindingStatus, Resolution};
 
 /// Strays that are ignored by one decision at most.
 const AT_ONCE: i64 = 10_000;
@@ -223,47 +223,6 @@ impl Ledger {
         Ok(row.id)
     }
 
-    /// Gives a deleted database whose project is alive on Neon, with this quota, back to the owner who had it.
-    ///
-    /// # Errors
-    /// `Conflict` when it had no owner, or the owner holds another one by now.
-    pub async fn take_back(&self, due: &DueFinding, quota: &Quota, by: &By) -> Result<(), LedgerError> {
-        let mut tx = self.db.begin().await?;
-        let row = sqlx::query!(
-            "UPDATE databases SET state = 'claimed', deleted_at = NULL, recoverable_until = NULL, releasing_at = NULL
-             WHERE id = $1 AND state = 'deleted' AND owner_id IS NOT NULL AND sealed_credentials IS NOT NULL AND neon_project_id = $2
-             RETURNING pool_id, owner_id",
-            due.database_id,
-            due.project_id
-        )
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(holds_another)?;
-        let Some(row) = row else { return Err(why_not_taken_back(&mut tx, due).await?) };
-        let claims = sqlx::query!("UPDATE claims SET released_at = NULL WHERE database_id = $1", due.database_id)
-            .execute(&mut *tx)
-            .await
-            .map_err(holds_another)?;
-        if claims.rows_affected() == 0 {
-            return Err(LedgerError::Conflict(String::from(
-                "Its claim is not known any more. Ignore the finding, and look into the project on Neon.",
-            )));
-        }
-        resolve(&mut tx, due, Resolution::TakenBack, "Given back to its owner.", by).await?;
-        let event = NewEvent {
-            kind: "database.taken_back",
-            database_id: due.database_id,
-            pool_id: Some(row.pool_id),
-            before: Some(json!({ "state": "deleted" })),
-            after: Some(json!({ "state": "claimed", "owner": row.owner_id, "finding": due.id })),
-        };
-        insert_event(&mut *tx, &event, by).await?;
-        if let Some(id) = due.database_id {
-            take_from_neon(&mut tx, id, quota, by).await?;
-        }
-        Ok(tx.commit().await?)
-    }
-
     /// The project lives again on Neon. A ghost is over; what the engine had deleted stays, ignored with the reason.
     ///
     /// # Errors
@@ -319,25 +278,6 @@ async fn resolve(
     .execute(db)
     .await?;
     Ok(())
-}
-
-async fn why_not_taken_back(db: &mut PgConnection, due: &DueFinding) -> Result<LedgerError, LedgerError> {
-    let had_owner = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM databases WHERE id = $1 AND state = 'deleted' AND owner_id IS NOT NULL AND sealed_credentials IS NULL) AS "had!""#,
-        due.database_id
-    )
-    .fetch_one(db)
-    .await?;
-    Ok(LedgerError::Conflict(String::from(match had_owner {
-        true => {
-            "Its credentials were erased after the time in which a deleted database can be taken back. Ignore the finding to keep the project, or delete it."
-        }
-        false => "Nobody held this database, so there is nobody to give it back to. Delete it, or ignore it.",
-    })))
-}
-
-fn holds_another(error: sqlx::Error) -> LedgerError {
-    LedgerError::if_holds_another(error, "Release that one first, or ignore this finding.")
 }
 
 fn permit(finding: &Finding, action: FindingAction) -> Result<(), LedgerError> {
