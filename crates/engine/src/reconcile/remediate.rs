@@ -12,7 +12,8 @@ use ledger::{Backoff, By, Clearance, DueFinding, LedgerError, Mended, Retired, T
 use neon_client::{Class, NeonClient, NeonError};
 
 const AT_ONCE: usize = 8;
-const NOT_NOW: &str = "Safe mode, or a start that has not seen its mark on Neon yet: nothing is deleted before it is certain that this ledger is current.";
+/// Until a start has seen its mark on Neon.
+const UNTIL_PROVEN: Backoff = Backoff { base_seconds: 5.0, cap_seconds: 60.0, counts: false };
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// Longer than the calls of all findings that are taken at once.
 pub(super) const LEASE_SECONDS: f64 = 600.0;
@@ -136,8 +137,8 @@ impl Inner {
         by: &By,
     ) -> Result<Step, LedgerError> {
         let Some(project_id) = &due.project_id else { return Ok(Step::gone("It names no project.")) };
-        if !self.ledger.may_delete().await? {
-            return Ok(Step::Handed(String::from(NOT_NOW), None));
+        if let Some(step) = self.why_not_now().await? {
+            return Ok(step);
         }
         let project = match neon.get_project(project_id).await {
             Ok(project) => project,
@@ -156,8 +157,8 @@ impl Inner {
             return Ok(step);
         }
         // The look takes its time.
-        if !self.ledger.may_delete().await? {
-            return Ok(Step::Handed(String::from(NOT_NOW), None));
+        if let Some(step) = self.why_not_now().await? {
+            return Ok(step);
         }
         if !self.ledger.mark_deleting(due, clearance, by).await? {
             return Ok(Step::Mended(Mended::new(Resolution::Adopted, "A row of the ledger knows the project by now.")));
@@ -178,6 +179,19 @@ impl Inner {
             Err(error) if error.is_refusal() => Ok(Step::Handed(error.to_string(), None)),
             Err(error) => Ok(Step::Failed(error)),
         }
+    }
+
+    /// Nothing is deleted by a ledger that may be old.
+    async fn why_not_now(&self) -> Result<Option<Step>, LedgerError> {
+        if self.ledger.safe_mode().await?.is_some() {
+            let why = "Safe mode: nothing is deleted until an operator has ended it.";
+            return Ok(Some(Step::Handed(String::from(why), None)));
+        }
+        if !self.ledger.may_delete().await? {
+            let why = "Nothing is deleted before a start has seen on Neon that this ledger is current.";
+            return Ok(Some(Step::Postponed(String::from(why), UNTIL_PROVEN)));
+        }
+        Ok(None)
     }
 
     /// The list did not show the project of a living database: is it really gone?

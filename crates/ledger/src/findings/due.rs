@@ -46,7 +46,7 @@ impl Mended {
 }
 
 impl Ledger {
-    /// Leases findings that are due and were still there in the last complete sweep, if that one is fresh. Those that a process left while acting on them
+    /// Leases findings that are due and were still there in the last complete sweep, if that one is fresh, and this process is proven. Those that a process left while acting on them
     /// come again when their lease has run out. When too many are due, sets the brake instead; while it is on, none is taken.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Ledger {
         rules: &FindingRules,
         by: &By,
     ) -> Result<Taken, LedgerError> {
-        let lease = Uuid::now_v7();
+        let (lease, proof) = (Uuid::now_v7(), self.proof());
         // One transaction has one time: what becomes due after the count is not taken.
         let mut tx = self.db.begin().await?;
         if let Some(brake) = brake_if_too_many(&mut tx, rules, by).await? {
@@ -72,14 +72,16 @@ impl Ledger {
                WHERE (f.status = 'quarantined' AND f.last_sweep >= latest.id OR f.status = 'acting' AND f.leased_by IS NOT NULL)
                  AND f.action_due_at <= now() AND latest.concluded_at > now() - make_interval(secs => $4) AND (f.lease_until IS NULL OR f.lease_until < now())
                  AND NOT EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL)
-                 AND NOT EXISTS (SELECT FROM installation WHERE safe_mode_since IS NOT NULL)
+                 AND EXISTS (SELECT FROM installation, proofs WHERE safe_mode_since IS NULL AND replica = $5 AND $6 IN (nonce, previous))
                ORDER BY f.action_due_at LIMIT $1 FOR NO KEY UPDATE OF f SKIP LOCKED)
              UPDATE findings AS f SET lease_until = now() + make_interval(secs => $2), leased_by = $3 FROM due WHERE f.id = due.id
              RETURNING f.id, f.kind, f.project_id, f.project_name, f.database_id, f.attempts, f.acted_at, f.probed_at",
             limit,
             lease_seconds,
             lease,
-            rules.sweep_is_fresh
+            rules.sweep_is_fresh,
+            proof.replica,
+            proof.nonce
         )
         .fetch_all(&mut *tx)
         .await?;
