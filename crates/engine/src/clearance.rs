@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Neon,
-    contents::{LookError, Otherwise, sign_in_the_name, sign_of_use},
+    contents::{Look, Otherwise, look, sign_in_the_name},
     proof::is_vouched_for,
 };
 use fleet_types::DatabaseState;
@@ -18,8 +18,6 @@ use secrets::Secrets;
 
 /// How long a person waits for one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// And for all of it, a cold start included.
-pub(super) const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// What to do about a refusal; ends a sentence in the history, on the screens and in the API.
 pub(super) const OTHERWISE: Otherwise = Otherwise {
     held: "If the name is wrong, release it with \"anyway\" and a reason while a server runs, outside safe mode.",
@@ -92,25 +90,13 @@ impl Releaser<'_> {
     }
 
     async fn look(&self, unheld: &Unheld) -> Result<Clearance, LedgerError> {
-        let (neon, state) = (self.neon(), unheld.state.as_str());
-        let look = sign_of_use(&neon, self.secrets, &unheld.project_id);
-        let refusal = match tokio::time::timeout(LOOK_DEADLINE, look).await {
-            // The release finds out that there is nothing to delete.
-            Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => return Ok(Clearance::LookedInto),
-            Ok(Ok(Some(sign))) => {
+        let state = unheld.state.as_str();
+        let refusal = match look(&self.neon(), self.secrets, &unheld.project_id, &OTHERWISE).await {
+            Look::Clear => return Ok(Clearance::LookedInto),
+            Look::Sign(sign) => {
                 format!("it is {state} here, and may be somebody's all the same. {}", sign.advice(&OTHERWISE))
             }
-            Ok(Err(error)) => {
-                format!(
-                    "it is {state}, and could not be looked into. {error} Try again in a moment. {}",
-                    OTHERWISE.filled
-                )
-            }
-            Err(_) => format!(
-                "it is {state}, and could not be looked into within {} seconds. Try again in a moment. {}",
-                LOOK_DEADLINE.as_secs(),
-                OTHERWISE.filled
-            ),
+            Look::Unseen(why) => format!("it is {state}, and {why}"),
         };
         Err(LedgerError::Conflict(format!("Nothing was done: {refusal}")))
     }

@@ -12,6 +12,8 @@ use secrets::Secrets;
 use super::owner_tag::held_by_name;
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(15);
+/// How long a person waits for a look, a cold start included.
+const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why nobody could look into a project.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,28 @@ impl LookError {
     }
 }
 
-/// The first sign that it is not nobody's; `None` when there is none. Connects as its owner would, with the password that Neon has.
+/// What a look shows to a person who wants it to go.
+pub(super) enum Look {
+    /// Nothing, or that the project is gone.
+    Clear,
+    Sign(Sign),
+    /// As in `it could not be looked into. …`, with what to do.
+    Unseen(String),
+}
+
+/// Looks for whoever wants it to go, and waits no longer than they do.
+pub(super) async fn look(neon: &NeonClient, secrets: &Secrets, project_id: &str, otherwise: &Otherwise) -> Look {
+    let why = match tokio::time::timeout(LOOK_DEADLINE, sign_of_use(neon, secrets, project_id)).await {
+        // The deletion finds out that there is nothing to delete.
+        Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => return Look::Clear,
+        Ok(Ok(Some(sign))) => return Look::Sign(sign),
+        Ok(Err(error)) => format!("could not be looked into. {error}"),
+        Err(_) => format!("could not be looked into within {} seconds.", LOOK_DEADLINE.as_secs()),
+    };
+    Look::Unseen(format!("{why} Try again in a moment. {}", otherwise.filled))
+}
+
+/// The first sign that it is not nobody's; `None` when there is none.
 pub(super) async fn sign_of_use(
     neon: &NeonClient,
     secrets: &Secrets,
@@ -68,14 +91,19 @@ pub(super) async fn sign_of_use(
     if let Some(why) = sign_in_the_name(neon, secrets, project_id).await? {
         return Ok(Some(Sign::Held(why)));
     }
+    Ok(contents(neon, project_id).await?.map(Sign::Filled))
+}
+
+/// What somebody has made in it, in a sentence; `None` when there is nothing. Connects as its owner would, with the password that Neon has.
+pub(super) async fn contents(neon: &NeonClient, project_id: &str) -> Result<Option<&'static str>, LookError> {
     if let Some(what) = around_the_database(neon, project_id).await? {
-        return Ok(Some(Sign::Filled(what)));
+        return Ok(Some(what));
     }
     let endpoint = neon.endpoints(project_id).await?.into_iter().find(|endpoint| endpoint.is_writable());
     let endpoint = endpoint.ok_or(LookError::NoEndpoint)?;
     let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
     let uri = neon.connection_uri(project_id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
-    Ok(in_the_database(&uri).await?.map(Sign::Filled))
+    in_the_database(&uri).await
 }
 
 /// Who holds it by its name on Neon, as it is now; see [`held_by_name`].

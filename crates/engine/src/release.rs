@@ -1,7 +1,7 @@
 //! Release: deletes what was given up, and what failed on its way to the pool once its evidence has been kept for a while. A project that Neon does not
 //! know any more counts as deleted. What nobody is known to have held, and may have been handed out all the same, is looked into first, whoever gave it up.
-//! What its name gives to an owner, what is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the reason and is tried again ever
-//! more seldom.
+//! What its name gives to an owner, what is not empty, and what Neon refuses to delete, as it does while a branch is protected, stays `releasing` with the
+//! reason and is tried again ever more seldom.
 
 use std::{sync::Arc, time::Duration};
 

@@ -93,7 +93,7 @@ impl Ledger {
         if row.state != DatabaseState::Claimed || row.quota != *ours {
             return Ok(false);
         }
-        take_from_neon(&mut tx, id, on_neon, by).await?;
+        take(&mut tx, id, &row, on_neon, by).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -133,11 +133,15 @@ pub(super) async fn take_from_neon(
     by: &By,
 ) -> Result<(), LedgerError> {
     let row = locked(db, id).await?;
-    if row.quota == *on_neon {
+    take(db, id, &row, on_neon, by).await
+}
+
+async fn take(db: &mut PgConnection, id: Uuid, was: &Row, on_neon: &Quota, by: &By) -> Result<(), LedgerError> {
+    if was.quota == *on_neon {
         return Ok(());
     }
     let by = By { reason: Some(NEWER_ON_NEON.to_owned()), ..by.clone() };
-    write(db, id, &row, on_neon, &by).await
+    write(db, id, was, on_neon, &by).await
 }
 
 async fn write(db: &mut PgConnection, id: Uuid, was: &Row, quota: &Quota, by: &By) -> Result<(), LedgerError> {

@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     Duty, Engine,
-    clearance::LOOK_DEADLINE,
-    contents::{LookError, Otherwise, sign_of_use},
+    contents::{Look, LookError, Otherwise, look},
     neon_quota,
     owner_tag::{Tag, UNKNOWN_EMAIL, read_name},
     rebuild::{Lacking, rebuild},
@@ -128,23 +127,12 @@ impl Engine {
         let Some(project_id) = due.project_id.as_deref().filter(|_| !anyway) else { return Ok(Clearance::Anyway) };
         self.inner.ledger.note_probe(due).await?;
         let neon = self.for_support();
-        match tokio::time::timeout(LOOK_DEADLINE, sign_of_use(&neon, &self.inner.secrets, project_id)).await {
-            // The deletion finds out that there is nothing to delete.
-            Ok(Ok(None) | Err(LookError::Neon(NeonError::NotFound { .. }))) => Ok(Clearance::LookedInto),
-            Ok(Ok(Some(sign))) => Err(FindingError::Refused(format!(
-                "Nothing was done: it may be somebody's. {}",
-                sign.advice(&OTHERWISE)
-            ))),
-            Ok(Err(error)) => Err(FindingError::Refused(format!(
-                "Nothing was done: it could not be looked into. {error} Try again in a moment. {}",
-                OTHERWISE.filled
-            ))),
-            Err(_) => Err(FindingError::Refused(format!(
-                "Nothing was done: it could not be looked into within {} seconds. Try again in a moment. {}",
-                LOOK_DEADLINE.as_secs(),
-                OTHERWISE.filled
-            ))),
-        }
+        let why = match look(&neon, &self.inner.secrets, project_id, &OTHERWISE).await {
+            Look::Clear => return Ok(Clearance::LookedInto),
+            Look::Sign(sign) => format!("may be somebody's. {}", sign.advice(&OTHERWISE)),
+            Look::Unseen(why) => why,
+        };
+        Err(FindingError::Refused(format!("Nothing was done: it {why}")))
     }
 
     async fn delete(&self, due: &DueFinding, clearance: Clearance, by: &By) -> Result<Outcome, FindingError> {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use super::remediate::Step;
 use crate::{
     Inner,
-    contents::{LookError, Sign, sign_of_use},
+    contents::{LookError, contents},
     explain::NEAR,
     look::{AFTER_A_FAILURE, TRIES},
 };
@@ -65,10 +65,9 @@ impl Inner {
             return Ok(Some(Unproven::Held(why)));
         }
         self.ledger.note_probe(due).await?;
-        Ok(match sign_of_use(neon, &self.secrets, &project.id).await {
+        Ok(match contents(neon, &project.id).await {
             Ok(None) => None,
-            Ok(Some(Sign::Held(why))) => Some(Unproven::Held(why)),
-            Ok(Some(Sign::Filled(what))) => Some(Unproven::Held(format!("{what} It may hold somebody's data."))),
+            Ok(Some(what)) => Some(Unproven::Held(format!("{what} It may hold somebody's data."))),
             Err(error) => Some(Unproven::Unseen(error)),
         })
     }

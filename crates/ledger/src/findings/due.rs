@@ -46,8 +46,8 @@ impl Mended {
 }
 
 impl Ledger {
-    /// Leases findings that are due and were still there in the last complete sweep, if that one is fresh, and this process is proven. Those that a process left while acting on them
-    /// come again when their lease has run out. When too many are due, sets the brake instead; while it is on, none is taken.
+    /// Leases findings that are due and were still there in the last complete sweep, if that one is fresh, and this process is proven. Those that a process
+    /// left while acting on them come again when their lease has run out. When too many are due, sets the brake instead; while it is on, none is taken.
     ///
     /// # Errors
     /// PostgreSQL's.
