@@ -46,23 +46,33 @@ impl Quota {
 
     /// What differs in `after`, in words: `storage 512 MiB → 1 GiB, active time 100 h → unlimited`.
     pub fn changes_to(&self, after: &Self) -> String {
-        let limit = |name: &str, limit: Option<i64>| match limit {
-            Some(limit) if name.ends_with("_bytes") => bytes(limit),
-            Some(limit) => duration(limit),
-            None => String::from("unlimited"),
-        };
-        let what = |name| match name {
-            "logical_size_bytes" => "storage",
-            "active_time_seconds" => "active time",
-            "compute_time_seconds" => "compute time",
-            "written_data_bytes" => "written data",
-            _ => "data transfer",
-        };
         let pairs = self.limits().into_iter().zip(after.limits()).filter(|(old, new)| old != new);
         let changes: Vec<String> = pairs
-            .map(|((name, old), (_, new))| format!("{} {} → {}", what(name), limit(name, old), limit(name, new)))
+            .map(|((name, old), (_, new))| {
+                format!("{} {} → {}", limit_name(name), limit_text(name, old), limit_text(name, new))
+            })
             .collect();
         changes.join(", ")
+    }
+}
+
+/// What a limit is of, by its field's name: `active time`.
+pub fn limit_name(field: &str) -> &'static str {
+    match field {
+        "logical_size_bytes" => "storage",
+        "active_time_seconds" => "active time",
+        "compute_time_seconds" => "compute time",
+        "written_data_bytes" => "written data",
+        _ => "data transfer",
+    }
+}
+
+/// How much a limit allows, in the unit of its field.
+pub fn limit_text(field: &str, limit: Option<i64>) -> String {
+    match limit {
+        Some(limit) if field.ends_with("_bytes") => bytes(limit),
+        Some(limit) => duration(limit),
+        None => String::from("unlimited"),
     }
 }
 

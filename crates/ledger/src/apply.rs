@@ -71,7 +71,7 @@ impl Ledger {
         let rows = sqlx::query!(
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE EXISTS (SELECT FROM proofs WHERE replica = $5 AND $6 IN (nonce, previous))
+                 WHERE is_proven($5, $6)
                    AND state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                    AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
@@ -80,9 +80,7 @@ impl Ledger {
                RETURNING d.id, d.pool_id, d.neon_project_id AS "project_id!", d.neon_endpoint_id AS "endpoint_id!", d.quota_logical_size_bytes,
                          d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
-                         d.state = 'claimed' AND (SELECT forgot_until > coalesce((
-                             SELECT max(at) FROM events WHERE database_id = d.id AND kind = ANY($7)), '-infinity') FROM installation)
-                           IS TRUE AS "has_forgotten!",
+                         d.state = 'claimed' AND may_have_forgotten_quota(d.id, $7) AS "has_forgotten!",
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
                          d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
                          CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,

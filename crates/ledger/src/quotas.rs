@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
 use crate::state::State;
-use fleet_types::{DatabaseState, Quota, QuotaChange, Time, bytes, duration};
+use fleet_types::{DatabaseState, Quota, QuotaChange, Time, limit_name, limit_text};
 
 /// The events that change what is wanted of a database's quota. The id of the last one is the quota's revision.
 pub(super) const QUOTA_EVENTS: [&str; 5] =
@@ -68,8 +68,7 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn may_have_forgotten_quota(&self, id: Uuid) -> Result<bool, LedgerError> {
         Ok(sqlx::query_scalar!(
-            r#"SELECT coalesce(forgot_until > coalesce((SELECT max(at) FROM events WHERE database_id = $1 AND kind = ANY($2)), '-infinity'), false) AS "may!"
-               FROM installation"#,
+            r#"SELECT may_have_forgotten_quota($1, $2) AS "may!""#,
             id,
             &QUOTA_DECISIONS.map(String::from)[..]
         )
@@ -237,12 +236,9 @@ async fn refuse_if_changed_since(
 
 /// `Storage was changed from 512 MiB to 1 GiB`, of each of these limits that the event is about.
 fn in_words(limits: &[String], before: Option<&Value>, after: Option<&Value>) -> String {
-    let side = |side: Option<&Value>, name: &str| match side.and_then(|side| side.get(name)) {
-        Some(Value::Number(limit)) => {
-            let limit = limit.as_i64().unwrap_or_default();
-            if name.ends_with("_bytes") { bytes(limit) } else { duration(limit) }
-        }
-        _ => String::from("unlimited"),
+    let side = |side: Option<&Value>, name: &str| {
+        let limit = side.and_then(|side| side.get(name)).and_then(Value::as_number);
+        limit_text(name, limit.map(|limit| limit.as_i64().unwrap_or_default()))
     };
     let changes: Vec<String> = limits
         .iter()
@@ -252,13 +248,10 @@ fn in_words(limits: &[String], before: Option<&Value>, after: Option<&Value>) ->
     changes.join(" and ")
 }
 
-fn label(limit: &str) -> &'static str {
-    match limit {
-        "logical_size_bytes" => "The storage quota",
-        "active_time_seconds" => "The quota of active time",
-        "compute_time_seconds" => "The quota of compute time",
-        "written_data_bytes" => "The quota of written data",
-        _ => "The quota of data transfer",
+fn label(limit: &str) -> String {
+    match limit_name(limit) {
+        "storage" => String::from("The storage quota"),
+        other => format!("The quota of {other}"),
     }
 }
 

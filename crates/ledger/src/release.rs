@@ -197,7 +197,8 @@ impl Ledger {
             DueRelease,
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE EXISTS (SELECT FROM proofs WHERE replica = $5 AND $6 IN (nonce, previous)) AND state = 'releasing' AND origin <> 'copied' AND (SELECT safe_mode_since IS NULL FROM installation) AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
+                 WHERE (SELECT safe_mode_since IS NULL FROM installation) AND is_proven($5, $6) AND state = 'releasing' AND origin <> 'copied'
+                   AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
                UPDATE databases AS d SET lease_until = now() + make_interval(secs => $3), leased_by = $4 FROM due WHERE d.id = due.id
@@ -205,9 +206,9 @@ impl Ledger {
                          -- What was never available was never handed out, unless this ledger is an older one: then it was withheld.
                          d.origin = 'pool' AND d.owner_id IS NULL
                            -- What was cleared before this ledger was found to be old may be held since.
-                           AND NOT (d.deletion_cleared AND (SELECT d.releasing_at <= forgot_until FROM installation) IS NOT TRUE)
+                           AND NOT (d.deletion_cleared AND NOT is_from_before(d.releasing_at))
                            AND (d.available_at IS NOT NULL OR d.withheld_reason IS NOT NULL) AS "must_be_empty!",
-                         d.owner_id IS NOT NULL AND (SELECT d.releasing_at <= forgot_until FROM installation) IS TRUE AS "may_be_held_again!",
+                         d.owner_id IS NOT NULL AND is_from_before(d.releasing_at) AS "may_be_held_again!",
                          (SELECT request_id FROM events WHERE database_id = d.id AND kind = 'database.released' ORDER BY id DESC LIMIT 1) AS request_id"#,
             only,
             limit,
@@ -228,7 +229,7 @@ impl Ledger {
     pub async fn may_delete(&self) -> Result<bool, LedgerError> {
         let proof = self.proof();
         Ok(sqlx::query_scalar!(
-            r#"SELECT safe_mode_since IS NULL AND EXISTS (SELECT FROM proofs WHERE replica = $1 AND $2 IN (nonce, previous)) AS "may!" FROM installation"#,
+            r#"SELECT safe_mode_since IS NULL AND is_proven($1, $2) AS "may!" FROM installation"#,
             proof.replica,
             proof.nonce
         )
@@ -327,7 +328,7 @@ async fn confirm_release_of_old(
     by: &By,
 ) -> Result<bool, LedgerError> {
     let done = sqlx::query!(
-        "UPDATE databases SET releasing_at = now(), next_attempt_at = now(), deletion_cleared = false WHERE id = $1 AND releasing_at <= (SELECT forgot_until FROM installation)",
+        "UPDATE databases SET releasing_at = now(), next_attempt_at = now(), deletion_cleared = false WHERE id = $1 AND is_from_before(releasing_at)",
         id
     )
     .execute(&mut *db)

@@ -89,7 +89,7 @@ impl Ledger {
             KnownRow,
             r#"SELECT id, state AS "state: State", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
                       origin = 'copied' AS "is_copied!",
-                      state = 'releasing' AND (SELECT releasing_at <= forgot_until FROM installation) IS TRUE AS "may_be_held_again!"
+                      state = 'releasing' AND is_from_before(releasing_at) AS "may_be_held_again!"
                FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
             project_id,
             id

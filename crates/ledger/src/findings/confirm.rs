@@ -99,15 +99,13 @@ async fn confirm(db: &mut PgConnection, batch: Batch, rules: &FindingRules) -> R
          WHERE f.id BETWEEN $8 AND $9 AND f.last_sweep = $1 AND f.status = 'suspected' AND f.sightings >= $5 AND f.kind <> 'stray'
            AND NOT (f.kind = 'drifted' AND (NOT $6 OR f.earlier >= $7))
            -- Neon's may be newer than this ledger (`Ledger::may_have_forgotten_quota`).
-           AND NOT (f.kind = 'drifted' AND EXISTS (SELECT FROM installation AS i WHERE i.forgot_until >
-             coalesce((SELECT max(e.at) FROM events AS e WHERE e.database_id = f.database_id AND e.kind = ANY($10)), '-infinity')))
+           AND NOT (f.kind = 'drifted' AND may_have_forgotten_quota(f.database_id, $10))
            -- Somebody has brought it back.
            AND f.kind <> 'zombie'
            -- Not signed by us, or signed for an owner.
-           AND NOT (f.kind IN ('orphan', 'twin') AND (name_belongs_to(f.project_name) <> 'ours' OR f.project_name ~ '-o[A-Za-z0-9_-]+$'))
+           AND NOT (f.kind IN ('orphan', 'twin') AND (name_belongs_to(f.project_name) <> 'ours' OR names_owner(f.project_name)))
            -- Made when this ledger may have handed out what it has forgotten.
-           AND NOT (f.kind IN ('orphan', 'twin') AND EXISTS (SELECT FROM installation AS i
-             WHERE coalesce((f.evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL)))",
+           AND NOT (f.kind IN ('orphan', 'twin') AND may_have_forgotten((f.evidence #>> '{neon,created_at}')::timestamptz))",
         batch.by.sweep,
         rules.grace,
         rules.drift_settles,
@@ -130,8 +128,7 @@ async fn hand_over(db: &mut PgConnection, batch: Batch, rules: &FindingRules) ->
         "UPDATE findings
          SET status = 'needs_operator', action_due_at = greatest(now() + make_interval(secs => $5), first_seen_at + make_interval(secs => $6)),
              timeline = timeline || jsonb_build_object('at', now(), 'what', format('Confirmed by sweep %s.', $1::bigint)) || CASE
-               WHEN kind IN ('orphan', 'twin') AND EXISTS (SELECT FROM installation AS i
-                 WHERE coalesce((evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL))
+               WHEN kind IN ('orphan', 'twin') AND may_have_forgotten((evidence #>> '{neon,created_at}')::timestamptz)
                THEN jsonb_build_array(jsonb_build_object('at', now(), 'what', $7::text)) ELSE '[]' END
          WHERE id BETWEEN $3 AND $4 AND last_sweep = $1 AND status = 'suspected' AND sightings >= $2",
         batch.by.sweep,

@@ -33,9 +33,7 @@ impl Ledger {
     pub async fn doubt_about(&self, name: &str, made_at: Time) -> Result<Option<Doubt>, LedgerError> {
         let signs = sqlx::query_as!(
             Signs,
-            r#"SELECT $1 ~ '-o[A-Za-z0-9_-]+$' AS "is_named!", name_belongs_to($1) <> 'ours' AS "is_unsigned!",
-                      coalesce($2 <= forgot_until + interval '1 minute', false) AS "is_forgotten!"
-               FROM installation"#,
+            r#"SELECT names_owner($1) AS "is_named!", name_belongs_to($1) <> 'ours' AS "is_unsigned!", may_have_forgotten($2) AS "is_forgotten!""#,
             name,
             made_at
         )

@@ -79,8 +79,8 @@ impl Ledger {
                       f.first_seen_at, f.last_seen_at, f.first_sweep, f.last_sweep, f.sightings, f.earlier, f.evidence, f.timeline, f.synthetic_size_bytes,
                       f.action_due_at, f.attempts, f.last_error, f.last_error_at, f.recoverable_until, f.resolved_at, f.resolution, f.decided_by, f.reason,
                       EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL) AS "braked!", now() AS "as_of!", i.safe_mode_since IS NOT NULL AS "in_safe_mode!",
-                      coalesce(f.project_name ~ '-o[A-Za-z0-9_-]+$', false) AS "is_named!", coalesce(name_belongs_to(f.project_name) <> 'ours', true) AS "is_unsigned!",
-                      coalesce((f.evidence #>> '{neon,created_at}')::timestamptz <= i.forgot_until + interval '1 minute', i.forgot_until IS NOT NULL) AS "is_forgotten!"
+                      coalesce(names_owner(f.project_name), false) AS "is_named!", coalesce(name_belongs_to(f.project_name) <> 'ours', true) AS "is_unsigned!",
+                      may_have_forgotten((f.evidence #>> '{neon,created_at}')::timestamptz) AS "is_forgotten!"
                FROM findings AS f CROSS JOIN installation AS i LEFT JOIN databases AS d ON d.id = f.database_id LEFT JOIN owners AS o ON o.id = d.owner_id
                WHERE ($1::bigint IS NULL OR f.id = $1) AND ($2::uuid IS NULL OR f.database_id = $2) AND ($3::text IS NULL OR f.kind = $3)
                  AND ($4::text IS NULL OR f.status = $4) AND (NOT $5 OR f.status IN ('suspected', 'quarantined', 'acting', 'needs_operator'))
