@@ -49,5 +49,6 @@ mod support;
 mod texts;
 mod tiles;
 mod trace;
+mod under_way;
 mod unheld;
 mod usage;
