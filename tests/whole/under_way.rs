@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use ledger::By;
 use neon_emulator::{Fault, Rule};
 use reqwest::Method;
 use serde_json::json;
@@ -38,8 +39,8 @@ async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
     let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
     ledger
         .execute(
-            "UPDATE databases SET wanted_revision = wanted_revision + 1, wanted_endpoint = 'suspend', password_reset_wanted_at = now(),
-                    next_attempt_at = now() WHERE state = 'claimed'",
+            "UPDATE databases SET wanted_revision = wanted_revision + 1, compute_revision = wanted_revision + 1, suspend_timeout_seconds = 60,
+                    wanted_endpoint = 'suspend', password_reset_wanted_at = now(), next_attempt_at = now() WHERE state = 'claimed'",
         )
         .await
         .unwrap();
@@ -54,9 +55,19 @@ async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
         .stats()
         .count("POST", "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password");
     assert_eq!(resets, 0, "the owner's password was replaced a second time");
+    let settings = world.emulator.stats().count("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}");
+    assert_eq!(settings, 0, "an older suspend timeout was sent");
     let events = world.ledger.database(id).await.unwrap().events;
     let dropped = events.iter().find(|event| event.kind == "database.request_dropped").expect("the history says so");
-    assert_eq!(dropped.before, Some(json!({ "endpoint": "suspend", "password": "rotate" })));
+    assert_eq!(
+        dropped.before,
+        Some(json!({ "endpoint": "suspend", "password": "rotate", "suspend_timeout_seconds": 60 }))
+    );
+    world.ledger.set_suspend_timeout(id, 60, &By::cli()).await.unwrap();
+    until("whoever asks once more is heard", || async {
+        world.emulator.stats().count("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}") == 1
+    })
+    .await;
     server.stop().await;
 }
 

@@ -25,8 +25,10 @@ pub enum Tag {
     Somebody,
 }
 
-/// The name of a database's project once it has an owner.
+/// The name of a project once its database, in the row `id`, has an owner. Sealed for the database in the name, by which it is read: an adopted project has
+/// a row with an id of its own.
 pub fn name_with_owner(secrets: &Secrets, id: Uuid, name: &str, owner: &FoundOwner) -> String {
+    let id = read_name(secrets, name).map_or(id, |(named, ..)| named);
     let room = LONGEST_NAME.saturating_sub(name.len() + MARK.len());
     let whole = serde_json::json!([owner.id, owner.plan, owner.email]).to_string();
     let without_email = serde_json::json!([owner.id, owner.plan]).to_string();
@@ -111,6 +113,9 @@ mod tests {
             (as_argument("ada@mail.example"), as_argument("a; rm x"), as_argument("-x")),
             ("ada@mail.example", "ID", "ID")
         );
+        // The row that has taken the project over has another id than the name.
+        let taken_over = name_with_owner(&secrets, Uuid::now_v7(), &plain, &owner("customer-4711"));
+        assert_eq!(read_name(&secrets, &taken_over), Some((id, plain.as_str(), Tag::Owner(owner("customer-4711")))));
         // Put onto another project, it does not open.
         let other = Uuid::now_v7();
         let moved = name.replace(&id.to_string(), &other.to_string());

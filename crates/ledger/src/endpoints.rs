@@ -52,7 +52,8 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else from 60 to a week.
+    /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else from 60 to a week. Sent to Neon also when
+    /// the ledger has the same: after a restore Neon may have another.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Conflict` when the database is not claimed.
@@ -72,9 +73,6 @@ impl Ledger {
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         require_claimed(row.state.0, "given another suspend timeout")?;
-        if row.suspend_timeout_seconds == seconds {
-            return Ok(());
-        }
         sqlx::query!(
             "UPDATE databases SET suspend_timeout_seconds = $2, wanted_revision = wanted_revision + 1, compute_revision = wanted_revision + 1,
                     attempts = 0, next_attempt_at = now(), last_error = NULL WHERE id = $1",

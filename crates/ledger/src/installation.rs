@@ -329,21 +329,24 @@ impl Ledger {
     }
 }
 
-/// What was asked for once in the ledger's time, and may have been done since: a compute is not stopped, nor a password replaced, a second time. A new
-/// password that Neon was asked for is written down all the same, because nobody else knows it.
+/// What was asked for once in the ledger's time, and may have been done and undone since: a compute is not stopped or set, nor a password replaced, a second
+/// time. A new password that Neon was asked for is written down all the same, because nobody else knows it.
 async fn drop_requests(tx: &mut PgTransaction<'_>, by: &By) -> Result<(), LedgerError> {
     sqlx::query!(
         "WITH dropped AS (
            UPDATE databases AS d
-           SET wanted_endpoint = NULL, password_reset_wanted_at = CASE WHEN d.password_reset_asked_at IS NOT NULL THEN d.password_reset_wanted_at END
-           FROM (SELECT id, wanted_endpoint, password_reset_wanted_at IS NOT NULL AND password_reset_asked_at IS NULL AS was_to_rotate
+           SET wanted_endpoint = NULL, password_reset_wanted_at = CASE WHEN d.password_reset_asked_at IS NOT NULL THEN d.password_reset_wanted_at END,
+               compute_revision = least(d.compute_revision, d.applied_revision)
+           FROM (SELECT id, wanted_endpoint, password_reset_wanted_at IS NOT NULL AND password_reset_asked_at IS NULL AS was_to_rotate,
+                        CASE WHEN compute_revision > applied_revision THEN suspend_timeout_seconds END AS was_to_suspend_after
                  FROM databases WHERE state = 'claimed' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                  FOR NO KEY UPDATE) AS was
-           WHERE d.id = was.id AND (was.wanted_endpoint IS NOT NULL OR was.was_to_rotate)
-           RETURNING d.id, d.pool_id, was.wanted_endpoint, was.was_to_rotate)
+           WHERE d.id = was.id AND (was.wanted_endpoint IS NOT NULL OR was.was_to_rotate OR was.was_to_suspend_after IS NOT NULL)
+           RETURNING d.id, d.pool_id, was.wanted_endpoint, was.was_to_rotate, was.was_to_suspend_after)
          INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, request_id)
          SELECT 'database.request_dropped', id, pool_id, $1, $2, 'It was asked for before this ledger was found to be old.',
-                jsonb_strip_nulls(jsonb_build_object('endpoint', wanted_endpoint, 'password', CASE WHEN was_to_rotate THEN 'rotate' END)), $3
+                jsonb_strip_nulls(jsonb_build_object('endpoint', wanted_endpoint, 'password', CASE WHEN was_to_rotate THEN 'rotate' END,
+                                                  'suspend_timeout_seconds', was_to_suspend_after)), $3
          FROM dropped",
         by.actor,
         by.via.as_str(),
