@@ -63,7 +63,11 @@ async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
         dropped.before,
         Some(json!({ "endpoint": "suspend", "password": "rotate", "suspend_timeout_seconds": 60 }))
     );
-    world.ledger.set_suspend_timeout(id, 60, &By::cli()).await.unwrap();
+    for _ in 0..2 {
+        world.ledger.set_suspend_timeout(id, 60, &By::cli()).await.unwrap();
+    }
+    let events = world.ledger.database(id).await.unwrap().events;
+    assert_eq!(events.iter().filter(|event| event.kind == "database.suspend_timeout").count(), 1, "{events:?}");
     until("whoever asks once more is heard", || async {
         world.emulator.stats().count("PATCH", "/projects/{project_id}/endpoints/{endpoint_id}") == 1
     })

@@ -11,6 +11,8 @@ use fleet_types::EndpointAction;
 
 /// Neon's longest suspend timeout: a week.
 const LONGEST_TIMEOUT_SECONDS: i32 = 604_800;
+/// The events after which it is this ledger's own word what the timeout shall be.
+const TIMEOUT_DECISIONS: [&str; 2] = ["database.claimed", "database.suspend_timeout"];
 
 impl Ledger {
     /// Writes down that the endpoint shall be suspended or started once.
@@ -52,8 +54,8 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else from 60 to a week. Sent to Neon also when
-    /// the ledger has the same: after a restore Neon may have another.
+    /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never, else from 60 to a week. What the ledger
+    /// says already is sent all the same if it was found to be old since: Neon may have another.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Conflict` when the database is not claimed.
@@ -66,13 +68,18 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Change its suspend timeout").await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
-            id
+            r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds, may_have_forgotten_quota(id, $2) AS "may_differ_on_neon!"
+               FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            id,
+            &TIMEOUT_DECISIONS.map(String::from)[..]
         )
         .fetch_optional(&mut *tx)
         .await?
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         require_claimed(row.state.0, "given another suspend timeout")?;
+        if row.suspend_timeout_seconds == seconds && !row.may_differ_on_neon {
+            return Ok(());
+        }
         sqlx::query!(
             "UPDATE databases SET suspend_timeout_seconds = $2, wanted_revision = wanted_revision + 1, compute_revision = wanted_revision + 1,
                     attempts = 0, next_attempt_at = now(), last_error = NULL WHERE id = $1",
