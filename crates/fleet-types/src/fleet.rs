@@ -39,8 +39,6 @@ pub struct Denials {
     pub newest: Vec<Denial>,
     /// Of how many they are the newest.
     pub total: i64,
-    /// Whether there are more than `total`.
-    pub has_more: bool,
 }
 
 /// How long claims took over HTTP, over the last 24 hours, in milliseconds (upper bounds of histogram buckets).

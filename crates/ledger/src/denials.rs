@@ -43,8 +43,6 @@ type Counts = HashMap<(String, &'static str, String), Count>;
 /// Between two tries while PostgreSQL does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 const DAYS_KEPT: i32 = 30;
-/// Up to how many different refusals are counted for the screen.
-const MOST_COUNTED: i64 = 200;
 
 impl Pending {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -142,22 +140,25 @@ impl Ledger {
 
     /// Who was refused what in the last 24 hours, the latest first.
     pub(super) async fn latest_denials(&self, shown: i64) -> Result<Denials, LedgerError> {
-        let newest = sqlx::query_as!(
-            Denial,
-            r#"SELECT actor, via, action, max(missing) AS "missing!", sum(times)::bigint AS "times!", max(last_at) AS "last_at!"
+        let rows = sqlx::query!(
+            r#"SELECT actor, via, action, max(missing) AS "missing!", sum(times)::bigint AS "times!", max(last_at) AS "last_at!",
+                      count(*) OVER () AS "total!"
                FROM denials WHERE minute > now() - interval '24 hours'
                GROUP BY actor, via, action ORDER BY max(last_at) DESC LIMIT $1"#,
             shown
         )
         .fetch_all(&self.db)
         .await?;
-        let found = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM (SELECT FROM denials WHERE minute > now() - interval '24 hours' GROUP BY actor, via, action LIMIT $1) AS found"#,
-            MOST_COUNTED + 1
-        )
-        .fetch_one(&self.db)
-        .await?;
-        Ok(Denials { newest, total: found.min(MOST_COUNTED), has_more: found > MOST_COUNTED })
+        let total = rows.first().map_or(0, |row| row.total);
+        let newest = rows.into_iter().map(|row| Denial {
+            actor: row.actor,
+            via: row.via,
+            action: row.action,
+            missing: row.missing,
+            times: row.times,
+            last_at: row.last_at,
+        });
+        Ok(Denials { newest: newest.collect(), total })
     }
 
     pub(super) async fn forget_old_denials(&self) -> Result<(), LedgerError> {

@@ -338,8 +338,8 @@ fn breaker_problem(pool: &PoolSummary, trip: Option<BreakerTrip>, until: Time, n
     let error = pool.breaker_error.as_deref().unwrap_or("unknown");
     let failures = trip.as_ref().map_or(String::new(), |trip| format!(" {}", trip.failures));
     let next = match (until - now).num_seconds() {
-        seconds @ 1.. => format!("One creation is tried again in {}", duration(seconds)),
-        _ => String::from("One creation is being tried now"),
+        seconds @ 1.. => format!("One database is tried again in {}", duration(seconds)),
+        _ => String::from("One database is being tried now"),
     };
     Problem {
         level: StatusLevel::Bad,

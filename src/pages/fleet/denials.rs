@@ -8,16 +8,15 @@ use fleet_types::{Denial, Denials, grouped};
 /// Nothing at all when nobody was refused.
 #[component]
 pub fn DenialsPanel(denials: Denials) -> impl IntoView {
-    let Denials { newest, total, has_more } = denials;
+    let Denials { newest, total } = denials;
     if newest.is_empty() {
         return ().into_any();
     }
     let shown = newest.len();
-    let rest = (has_more || total > shown as i64).then(|| {
-        let more_than = if has_more { "more than " } else { "" };
+    let rest = (total > shown as i64).then(|| {
         view! {
             <p class="border-t border-base-300 px-4 py-2 text-xs text-muted">
-                {format!("The {shown} newest of {more_than}{}.", grouped(total))}
+                {format!("The {shown} newest of {}.", grouped(total))}
             </p>
         }
     });
