@@ -23,8 +23,9 @@ test('a storage quota changed in the browser arrives on Neon', async ({ page, re
     .toBe(3 * GIB)
   await expect(dialog).toBeHidden()
   await expect(page.getByText('The new quota is in force.')).toBeVisible()
-  const event = page.getByRole('listitem').filter({ hasText: 'journey: more room' })
-  await expect(event).toContainText('512 MiB → 3 GiB')
+  const told = page.getByRole('listitem').filter({ hasText: 'journey: more room' })
+  await expect(told.filter({ hasText: '512 MiB → 3 GiB' })).toBeVisible()
+  await expect(told.filter({ hasText: 'Storage: 3 GiB instead of 512 MiB, for good' })).toBeVisible()
 })
 
 test('a limit below what is used is shown as what it is before it is saved', async ({ page, request }) => {

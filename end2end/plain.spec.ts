@@ -24,7 +24,7 @@ test('everything that is asked of the console in a hurry works as plain HTML', a
   await dialog.getByRole('button', { name: 'Save quota' }).click()
   await expect(page).toHaveURL(new RegExp(`/databases/${database.id}`))
   await expect(page.getByText('of 2 GiB')).toBeVisible()
-  await expect(page.getByRole('listitem').filter({ hasText: 'journey: without scripts' })).toBeVisible()
+  await expect(page.getByRole('listitem').filter({ hasText: 'journey: without scripts' }).filter({ hasText: '→' })).toBeVisible()
 
   await page.getByRole('button', { name: 'Edit quota' }).click()
   await dialog.getByLabel('Storage').fill('soon')

@@ -76,6 +76,7 @@ impl Ground {
         let url = self.ledgers.url(&database);
         let ledger = Ledger::connect(&url, 8).await?;
         ledger.migrate().await?;
+        flotilla::demo::plans::ensure(&ledger).await?;
         for pool in pools {
             ledger.ensure_pool(pool).await?;
         }

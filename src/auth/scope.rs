@@ -9,7 +9,7 @@ pub enum Scope {
     Claim,
     /// See databases and pools, without secrets.
     Read,
-    /// Change quotas, suspend, resume and release databases, rotate passwords.
+    /// Change plans, owners and quotas, suspend, resume and release databases, rotate passwords.
     Manage,
     /// See the credentials of any claimed database. Nothing else includes it.
     Reveal,

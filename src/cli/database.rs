@@ -1,4 +1,4 @@
-//! `flotilla database`: giving one up. The server's engine, or the next one that runs, deletes it on Neon.
+//! `flotilla database`: giving one up, or relieving it. The server's engine, or the next one that runs, takes it to Neon.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -11,7 +11,7 @@ use crate::{
 };
 use engine::{Releaser, Terms};
 use fleet_types::text;
-use ledger::By;
+use ledger::{By, Relief};
 use secrets::Secrets;
 
 #[derive(Subcommand)]
@@ -30,6 +30,22 @@ pub enum Command {
         #[arg(long)]
         only_unclaimed: bool,
     },
+    /// Raise one used-up quota for at most a day, within the cap of the owner's plan; it falls back by itself
+    Relieve {
+        /// The database's id
+        id: Uuid,
+        /// logical_size_bytes, active_time_seconds, compute_time_seconds, written_data_bytes or data_transfer_bytes
+        limit: String,
+        /// For how long
+        #[arg(long, default_value_t = 24)]
+        hours: i64,
+        /// To how many per cent of the plan's; left out, to the plan's cap
+        #[arg(long)]
+        percent: Option<i32>,
+        /// Why, for the history
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// # Errors
@@ -42,11 +58,21 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 }
 
 async fn carry_out(config: &Config, open: &OpenLedger, command: Command) -> Result<()> {
-    let Command::Release { id, reason, anyway, only_unclaimed } = command;
+    let (id, reason, terms) = match command {
+        Command::Release { id, reason, anyway, only_unclaimed } => (id, reason, Terms { anyway, only_unclaimed }),
+        Command::Relieve { id, limit, hours, percent, reason } => {
+            let by = By { reason: Some(text::reason(&reason, 1)?), ..By::cli() };
+            let warning = open.ledger.relieve(id, &Relief { limit, percent, hours }, &by).await?;
+            let done = "The quota is raised; a running engine takes it to Neon.";
+            return Ok(output::remark(
+                &warning.map_or_else(|| done.to_owned(), |warning| format!("{done} {warning}")),
+            )?);
+        }
+    };
     let by = By { reason: Some(text::reason(&reason, 1)?), ..By::cli() };
     let (neon, secrets) = (start::neon_client(config)?, secrets(config)?);
     let releaser = Releaser { ledger: &open.ledger, neon: &neon, secrets: &secrets };
-    releaser.release(id, Terms { anyway, only_unclaimed }, &by).await?;
+    releaser.release(id, terms, &by).await?;
     Ok(output::remark(&format!("Database {id} is released: the engine deletes it on Neon."))?)
 }
 

@@ -9,6 +9,8 @@ mod migrate;
 mod neon;
 mod openapi;
 pub mod operator;
+mod owner;
+mod plan;
 mod pool;
 mod settings;
 mod shell;
@@ -69,6 +71,12 @@ pub enum Command {
     /// Release a database
     #[command(subcommand)]
     Database(database::Command),
+    /// Manage the plans: what owners are given
+    #[command(subcommand)]
+    Plan(plan::Command),
+    /// Change an owner
+    #[command(subcommand)]
+    Owner(owner::Command),
     /// Manage the pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -107,6 +115,8 @@ impl Cli {
             Command::Health(options) => health::run(&config, options).await,
             Command::Ledger(command) => ledger::run(&config, command).await,
             Command::Database(command) => database::run(&config, command).await,
+            Command::Plan(command) => plan::run(&config, command).await,
+            Command::Owner(command) => owner::run(&config, command).await,
             Command::Pool(command) => pool::run(&config, command).await,
             Command::Operator(command) => operator::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,

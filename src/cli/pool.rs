@@ -1,6 +1,6 @@
 //! `flotilla pool`: which pools there are.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 
 use crate::{
@@ -26,9 +26,9 @@ pub enum Command {
         /// Postgres version
         #[arg(long, default_value_t = 17, value_parser = clap::value_parser!(i32).range(14..=18))]
         pg_version: i32,
-        /// Plan whose quotas a database is born with
-        #[arg(long, default_value = "free")]
-        birth_plan: String,
+        /// Plan whose quotas a database is born with; may be left out where there is only one
+        #[arg(long)]
+        birth_plan: Option<String>,
         /// Claims that name no pool take from this one
         #[arg(long)]
         default: bool,
@@ -90,6 +90,10 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
 async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
     match command {
         Command::Create { name, region, target, pg_version, birth_plan, default } => {
+            let birth_plan = match birth_plan {
+                Some(plan) => plan,
+                None => only_plan(ledger).await?,
+            };
             let pool = NewPool {
                 name: &name,
                 region_id: &region,
@@ -123,6 +127,17 @@ async fn carry_out(ledger: &Ledger, command: Command) -> Result<()> {
             Ok(output::remark(&format!("At most {limit} databases an hour are created for the pool {name} now."))?)
         }
         Command::Policy(command) => policy(ledger, command).await,
+    }
+}
+
+async fn only_plan(ledger: &Ledger) -> Result<String> {
+    let names: Vec<String> = ledger.plans().await?.into_iter().map(|plan| plan.name).collect();
+    match &names[..] {
+        [only] => Ok(only.clone()),
+        [] => bail!(
+            "There is no plan yet, and a database is born with the quotas of one. Make it first, as: flotilla plan create free --storage \"512 MiB\""
+        ),
+        _ => bail!("Name the plan whose quotas a database is born with: --birth-plan {}", names.join(" or ")),
     }
 }
 

@@ -22,7 +22,7 @@ fn groups_of(command: &str) -> &'static [&'static str] {
         "operator" => &[LEDGER, ADDRESS, LOGS],
         "health" => &[ADDRESS, LOGS],
         "neon" => &[NEON, LOGS],
-        "migrate" | "pool" | "token" => &[LEDGER, LOGS],
+        "migrate" | "owner" | "plan" | "pool" | "token" => &[LEDGER, LOGS],
         _ => &[],
     }
 }

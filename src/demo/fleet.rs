@@ -6,7 +6,10 @@ use neon_emulator::{Emulator, Pattern, Quota, SeedProject, SeededProject};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use uuid::Uuid;
 
-use super::people::{Person, person};
+use super::{
+    people::{Person, person},
+    plans,
+};
 use fleet_types::{Connection, Storage};
 use ledger::{Ledger, NewPool, SeedRow};
 use secrets::Secrets;
@@ -15,7 +18,8 @@ use secrets::Secrets;
 const CHUNK: u64 = 2_000;
 /// How far back the fleet reaches.
 const DAYS: f64 = 60.0;
-const MIB: i64 = 1024 * 1024;
+/// Of a database without a storage quota.
+const LARGEST: i64 = 100 << 30;
 
 /// The pools of the demonstration; the first is the default one.
 pub const POOLS: [NewPool<'static>; 2] = [
@@ -130,11 +134,7 @@ fn pattern(rng: &mut SmallRng) -> Option<Pattern> {
 
 /// Most are small, a few near their storage quota, very few over it.
 fn size(person: &Person, rng: &mut SmallRng) -> i64 {
-    let quota = match person.plan {
-        "free" => 512 * MIB,
-        "pro" => 10_240 * MIB,
-        _ => 102_400 * MIB,
-    };
+    let quota = quota(person.plan).logical_size_bytes.unwrap_or(LARGEST);
     let share = match rng.random_range(0..1000) {
         0..5 => rng.random_range(1.0..1.06),
         5..45 => rng.random_range(0.8..0.99),
@@ -155,25 +155,15 @@ fn project(past: &Past) -> SeedProject {
     }
 }
 
-/// As the migrations have the plans.
+/// As the emulated Neon has it.
 fn quota(plan: &str) -> Quota {
-    let gib = 1024 * MIB;
-    match plan {
-        "free" => Quota {
-            logical_size_bytes: Some(512 * MIB),
-            active_time_seconds: Some(360_000),
-            compute_time_seconds: Some(180_000),
-            written_data_bytes: Some(5 * gib),
-            data_transfer_bytes: Some(5 * gib),
-        },
-        "pro" => Quota {
-            logical_size_bytes: Some(10 * gib),
-            compute_time_seconds: Some(1_080_000),
-            written_data_bytes: Some(100 * gib),
-            data_transfer_bytes: Some(100 * gib),
-            ..Quota::default()
-        },
-        _ => Quota { logical_size_bytes: Some(100 * gib), ..Quota::default() },
+    let quota = plans::terms(plan).quota;
+    Quota {
+        logical_size_bytes: quota.logical_size_bytes,
+        active_time_seconds: quota.active_time_seconds,
+        compute_time_seconds: quota.compute_time_seconds,
+        written_data_bytes: quota.written_data_bytes,
+        data_transfer_bytes: quota.data_transfer_bytes,
     }
 }
 

@@ -7,6 +7,7 @@ mod history;
 mod links;
 mod mishaps;
 mod people;
+pub mod plans;
 mod traffic;
 
 use std::path::Path;
@@ -114,6 +115,7 @@ async fn start_emulator(database_url: &str, key: &str, folder: &Path) -> Result<
 }
 
 async fn prepare_fleet(options: &Options, emulator: &Emulator, ledger: &Ledger, secrets: &Secrets) -> Result<()> {
+    plans::ensure(ledger).await?;
     for pool in &fleet::POOLS {
         ledger.ensure_pool(pool).await?;
     }

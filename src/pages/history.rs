@@ -104,6 +104,15 @@ fn words(kind: &str) -> String {
         "pool.schedule" => return String::from("Schedule changed"),
         "pool.template" | "database.template" => return String::from("Template changed"),
         "pool.rolled_out" => return String::from("Template rolled out"),
+        "plan.created" => return String::from("Plan made"),
+        "plan.changed" => return String::from("Plan changed"),
+        "plan.deleted" => return String::from("Plan deleted"),
+        "plan.rolled_out" => return String::from("Plan rolled out"),
+        "plan.roll_out_stopped" => return String::from("Roll-out of a plan stopped"),
+        "plan.roll_out_resumed" => return String::from("Roll-out of a plan resumed"),
+        "database.plan" => return String::from("Brought to its plan"),
+        "database.override_ended" => return String::from("Override ended"),
+        "database.override_expired" => return String::from("Override ended by itself"),
         _ => {}
     }
     let text = kind.rsplit('.').next().unwrap_or(kind).replace('_', " ");
@@ -124,6 +133,8 @@ fn mark(kind: &str) -> (Tone, Glyph) {
         || has("policy")
         || has("schedule")
         || has("template")
+        || has("plan")
+        || has("override")
     {
         (Tone::Accent, Glyph::Pencil)
     } else if has("reveal") || has("credentials") || has("password") {

@@ -148,6 +148,12 @@ pub fn databases_of_pool(pool: &str, state: Option<DatabaseState>) -> String {
     databases(&DatabaseFilter { pool: Some(pool.to_owned()), state, ..DatabaseFilter::default() }, &PagePosition::First)
 }
 
+/// The databases that follow this plan.
+pub fn databases_of_plan(plan: &str) -> String {
+    let filter = DatabaseFilter { plan: Some(plan.to_owned()), ..DatabaseFilter::in_state(DatabaseState::Claimed) };
+    databases(&filter, &PagePosition::First)
+}
+
 struct Url(String);
 
 impl Url {

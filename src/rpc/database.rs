@@ -44,7 +44,8 @@ pub async fn set_quota(
         written.as_deref(),
         transfer.as_deref(),
     )?;
-    caller.state.ledger.change_quota(id, &change, Some(revision), &caller.because(&reason)?).await?;
+    let intent = ledger::QuotaIntent { read_at: Some(revision), ..ledger::QuotaIntent::default() };
+    caller.state.ledger.change_quota(id, &change, intent, &caller.because(&reason)?).await?;
     Ok(caller.state.engine.apply_now(id).await)
 }
 

@@ -9,6 +9,7 @@ pub mod databases;
 pub mod engine;
 pub mod fleet;
 pub mod lookup;
+pub mod plans;
 pub mod pools;
 pub mod problems;
 pub mod sizing;

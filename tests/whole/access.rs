@@ -87,7 +87,7 @@ async fn metrics_are_for_tokens_that_may_read() {
 }
 
 /// Pairs of a form and the least role that may send it.
-const ACTIONS: [(&str, Role); 12] = [
+const ACTIONS: [(&str, Role); 17] = [
     ("/rpc/refresh", Role::Support),
     ("/rpc/reveal", Role::Support),
     ("/rpc/suspend", Role::Operator),
@@ -99,6 +99,11 @@ const ACTIONS: [(&str, Role); 12] = [
     ("/rpc/set-policy", Role::Operator),
     ("/rpc/add-schedule", Role::Operator),
     ("/rpc/set-template", Role::Operator),
+    ("/rpc/change-plan", Role::Operator),
+    ("/rpc/end-override", Role::Operator),
+    ("/rpc/relieve", Role::Operator),
+    ("/rpc/stop-roll-out", Role::Operator),
+    ("/rpc/resume-roll-out", Role::Operator),
     ("/rpc/run-checks", Role::Operator),
 ];
 
@@ -114,6 +119,10 @@ async fn actions_need_their_role_and_come_from_our_own_pages() {
         ("name", "standard"),
         ("reason", "a test of roles"),
         ("confirmation", "nobody"),
+        ("plan", "free"),
+        ("field", "compute_time_seconds"),
+        ("limit", "compute_time_seconds"),
+        ("hours", "24"),
         ("revision", "0"),
         ("read", "0"),
     ];

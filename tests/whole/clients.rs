@@ -217,6 +217,26 @@ async fn a_claim_never_changes_an_owner_unless_it_says_so() {
     server.stop().await;
 }
 
+/// A token that claims could else give every database of any owner other limits.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_plan_of_an_owner_who_is_known_needs_the_scope_that_manages() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let token = token_of(&world, "signup").await;
+    let ask = |email: &str, plan: &str| json!({ "owner": { "id": "ada", "email": email, "plan": plan }, "update_owner": true });
+    let (status, made) = claim(&server, &token, ask("ada@mail.example", "free"), None).await;
+    assert_eq!(status, StatusCode::CREATED, "a new owner has the plan that they come with: {made}");
+    let (status, problem) = claim(&server, &token, ask("new@mail.example", "pro"), None).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("manage"), "{problem}");
+    let (status, same) = claim(&server, &token, ask("new@mail.example", "free"), None).await;
+    assert_eq!((status, &same["owner"]["email"]), (StatusCode::OK, &json!("new@mail.example")), "{same}");
+    let (status, changed) = server.claim_with(ask("new@mail.example", "pro"), None).await;
+    assert_eq!((status, &changed["owner"]["plan"]), (StatusCode::OK, &json!("pro")), "{changed}");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_repetition_does_not_bring_an_old_address_back() {
     let world = World::with_pool(0).await;
@@ -325,7 +345,8 @@ async fn a_claim_is_cancelled_or_served_and_never_both() {
         async move { while ledger.serve_waiting(1, &By::duty("test")).await.unwrap().is_some() {} }
     });
     let by = By { actor: String::from("test"), via: Via::Api, reason: None, request_id: None };
-    let claimant = Claimant { client: String::from("signup"), pools: None, address: String::new(), by };
+    let claimant =
+        Claimant { client: String::from("signup"), pools: None, may_manage: false, address: String::new(), by };
     let mut cancelling = JoinSet::new();
     for id in ids.iter().rev().copied() {
         let (ledger, claimant) = (world.ledger.clone(), claimant.clone());

@@ -9,46 +9,29 @@ use std::{
 
 use axum::{Router, http::StatusCode, routing::get};
 use flotilla::cli;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::support::{World, postgres_url, until};
+use crate::{
+    older_ledger::{empty_ledger, one_behind},
+    support::{World, until},
+};
 
-/// A fresh database for a ledger.
-async fn empty_ledger() -> String {
-    let name = format!("flotilla_{}", Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&postgres_url()).await.unwrap();
-    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).await.unwrap();
-    let mut url = reqwest::Url::parse(&postgres_url()).unwrap();
-    url.set_path(&name);
-    url.to_string()
-}
-
-async fn flotilla(ledger: &str, arguments: &[&str]) -> (bool, String) {
+/// Whether it ended well, and what it said.
+pub async fn flotilla(ledger: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
     command.args(arguments).env_clear().env("DATABASE_URL", ledger);
     // What a server asks for before it looks at the ledger.
     command.env("NEON_API_KEY", "napi_none").env("FLOTILLA_SECRET_KEY", "00".repeat(32));
-    let Output { status, stderr, .. } = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    (status.success(), String::from_utf8(stderr).unwrap())
+    let Output { status, stderr, stdout } =
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
 }
 
-/// All migrations but the last, with something in the ledger, as an older program would have left it.
+/// One migration behind, with something in the ledger, as an older program would have left it.
 async fn older_ledger() -> String {
-    let url = empty_ledger().await;
-    let folder = tempfile_folder();
-    let mut files: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    for file in &files[..files.len() - 1] {
-        fs::copy(file, folder.join(file.file_name().unwrap())).unwrap();
-    }
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    Migrator::new(folder.as_path()).await.unwrap().run(&mut connection).await.unwrap();
-    fs::remove_dir_all(folder).unwrap();
+    let (url, mut connection) = one_behind().await;
     let operator = "INSERT INTO operators (id, email, name, role) VALUES (gen_random_uuid(), 'ada@staff.example', 'Ada', 'viewer')";
     connection.execute(operator).await.unwrap();
     url

@@ -17,6 +17,7 @@ SET session_replication_role = replica;
 ALTER TABLE databases DROP CONSTRAINT databases_neon_project_id_key;
 UPDATE databases SET neon_project_id = 'shared-1' WHERE state = 'available';
 UPDATE claims SET released_at = now();
+UPDATE owners SET plan = 'pro';
 INSERT INTO events (kind, database_id, actor, via, before, after)
 SELECT 'database.state', id, 'somebody', 'cli', '{"state": "claimed"}', '{"state": "available"}' FROM databases WHERE state = 'available' LIMIT 1;
 UPDATE databases SET origin = 'pool' WHERE state = 'claimed';
@@ -50,8 +51,16 @@ async fn every_broken_invariant_is_named_with_its_evidence_and_since_when() {
 
     tamper(&world, BREAK_EVERYTHING).await;
     let broken = examined(&world).await;
-    let evidence =
-        ["shared-1", "0 live claims", "event", "told", "rolled up 7", "database", "databases_neon_project_id_key"];
+    let evidence = [
+        "shared-1",
+        "0 live claims",
+        "its owner pro",
+        "event",
+        "told",
+        "rolled up 7",
+        "database",
+        "databases_neon_project_id_key",
+    ];
     for (check, word) in broken.checks.iter().zip(evidence) {
         assert_eq!(check.verdict, CheckVerdict::Violated, "{check:?}");
         assert!(check.evidence.iter().any(|text| text.contains(word)), "{word}: {check:?}");

@@ -10,6 +10,7 @@ use fleet_types::{FindingKind, FindingStatus};
 use ledger::{By, Ledger};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -71,6 +72,25 @@ async fn safe_mode_does_not_end_with_work_left_unless_it_shall_all_the_same() {
     server.stop().await;
 }
 
+/// The name of the project says the plan of when it was claimed, the ledger the one of now. Its quota is Neon's all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_has_the_plan_that_its_owner_has_by_now_and_neons_quota_as_an_override() {
+    let (world, server, _) = with_a_forgotten_claim("ada").await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    connection.execute("INSERT INTO owners (id, email, plan) VALUES ('ada', 'ada@mail.example', 'pro')").await.unwrap();
+    assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
+    let (_, claim) = server.claim("ada").await;
+    let path = format!("/api/v1/databases/{}", claim["database"]["id"].as_str().unwrap());
+    let given = server.get(&path).await;
+    assert_eq!((&given["owner"]["plan"], &given["quota"]["logical_size_bytes"]), (&json!("pro"), &json!(536_870_912)));
+    let overrides = given["overrides"].as_array().unwrap();
+    let storage = overrides.iter().find(|one| one["field"] == "logical_size_bytes").unwrap();
+    assert_eq!((&storage["value"], &storage["until"]), (&json!(536_870_912), &Value::Null), "{given}");
+    assert!(storage["reason"].as_str().unwrap().contains("Neon's quota was taken"), "{given}");
+    assert_eq!(world.ledger.violations().await.unwrap(), []);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_its_owner_gives_up_in_safe_mode_is_settled() {
     let (world, server, project) = with_a_forgotten_claim("ada").await;
@@ -111,6 +131,8 @@ async fn a_copy_shows_and_changes_nothing_of_the_original() {
         (Method::POST, "resume", json!({})),
         (Method::POST, "rotate-password", json!({ "reason": "it leaked" })),
         (Method::POST, "release", json!({})),
+        (Method::POST, "relieve", json!({ "limit": "compute_time_seconds" })),
+        (Method::DELETE, "overrides/compute_time_seconds", json!({})),
     ] {
         let answer = copy.api(method, &format!("/api/v1/databases/{id}/{action}")).json(&body).send().await.unwrap();
         let (status, words) = (answer.status(), answer.text().await.unwrap());

@@ -83,6 +83,7 @@ impl World {
             target,
             is_default: true,
         };
+        flotilla::demo::plans::ensure(&ledger).await.unwrap();
         ledger.ensure_pool(&pool).await.unwrap();
         let emulator = emulator(tune).await;
         Self {
@@ -262,7 +263,8 @@ async fn quickly(server: &str) -> String {
     url.to_string()
 }
 
-fn stocked(number: usize, secrets: &Secrets) -> SeedRow {
+/// A database in the pool that Neon knows nothing of.
+pub fn stocked(number: usize, secrets: &Secrets) -> SeedRow {
     let id = Uuid::now_v7();
     let now = chrono::Utc::now();
     let connection = Connection {

@@ -101,6 +101,9 @@ async fn a_control_character_in_a_form_is_refused_and_never_fails() {
         "max_cu",
         "suspend_timeout",
         "birth_plan",
+        "plan",
+        "field",
+        "limit",
     ];
     let functions: Vec<String> = leptos::server_fn::axum::server_fn_paths()
         .filter(|(_, method)| method.as_str() == "POST")
@@ -117,6 +120,7 @@ async fn a_control_character_in_a_form_is_refused_and_never_fails() {
                 ("id", if path.contains("finding") || path.contains("look-again") { "1" } else { id }),
                 ("target", "1"),
                 ("seconds", "60"),
+                ("hours", "24"),
                 ("schedule", "1"),
                 ("query", control),
             ]);

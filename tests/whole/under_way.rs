@@ -40,7 +40,8 @@ async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
     ledger
         .execute(
             "UPDATE databases SET wanted_revision = wanted_revision + 1, compute_revision = wanted_revision + 1, suspend_timeout_seconds = 60,
-                    wanted_endpoint = 'suspend', password_reset_wanted_at = now(), next_attempt_at = now() WHERE state = 'claimed'",
+                    wanted_endpoint = 'suspend', password_reset_wanted_at = now(), retention_revision = wanted_revision + 1,
+                    history_retention_seconds = 60, next_attempt_at = now() WHERE state = 'claimed'",
         )
         .await
         .unwrap();
@@ -61,7 +62,9 @@ async fn what_was_under_way_at_the_time_of_the_backup_is_not_done_again() {
     let dropped = events.iter().find(|event| event.kind == "database.request_dropped").expect("the history says so");
     assert_eq!(
         dropped.before,
-        Some(json!({ "endpoint": "suspend", "password": "rotate", "suspend_timeout_seconds": 60 }))
+        Some(
+            json!({ "endpoint": "suspend", "password": "rotate", "suspend_timeout_seconds": 60, "history_retention_seconds": 60 })
+        )
     );
     for _ in 0..2 {
         world.ledger.set_suspend_timeout(id, 60, &By::cli()).await.unwrap();

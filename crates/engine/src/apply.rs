@@ -135,17 +135,23 @@ async fn make_change(
         neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
         crash::here(CrashPoint::ComputeTaken);
     }
-    match row.endpoint_action {
-        None => Ok(None),
+    let endpoint_state = match row.endpoint_action {
+        None => None,
         Some(EndpointAction::Suspend) => {
             neon.suspend_endpoint(&row.project_id, &row.endpoint_id).await?;
             crash::here(CrashPoint::EndpointSuspended);
-            Ok(Some("idle"))
+            Some("idle")
         }
         Some(EndpointAction::Resume) => {
             neon.start_endpoint(&row.project_id, &row.endpoint_id).await?;
             crash::here(CrashPoint::EndpointStarted);
-            Ok(Some("active"))
+            Some("active")
         }
+    };
+    // Last and alone: Neon refuses what its own plan does not have, and that must not keep quota and owner from the project. It locks it for a moment, too.
+    if let Some(seconds) = row.history_retention_seconds {
+        neon.set_history_retention(&row.project_id, seconds).await?;
+        crash::here(CrashPoint::RetentionTaken);
     }
+    Ok(endpoint_state)
 }

@@ -65,6 +65,7 @@ crash_points! {
         ComputeTaken: "Neon has the new compute settings; the ledger does not know.",
         EndpointSuspended: "Neon has suspended the endpoint; the ledger does not know.",
         EndpointStarted: "Neon has started the endpoint; the ledger does not know.",
+        RetentionTaken: "Neon keeps history for as long as the plan says; the ledger does not know.",
         ResetAsked: "The ledger says that Neon is being asked for a new password; Neon has not been asked.",
         PasswordReset: "Neon has a new password; the ledger does not know it.",
         ChangeRecorded: "The ledger knows that Neon has confirmed.",
@@ -115,6 +116,9 @@ crash_points! {
         SurgeSet: "The pool asks for more databases than its target, so that some can be replaced; none is released.",
         OutdatedReleased: "A few databases are being released; no replacement has been asked for.",
         RollOutEnded: "The template has reached all; nobody has been told.",
+        MembersFollow: "A few claimed databases follow their plan in the ledger; Neon has not been asked.",
+        PlanRolledOut: "A plan has reached its members; nobody has been told.",
+        OverridesEnded: "Overrides have ended, and their databases follow their plans in the ledger; Neon has not been asked.",
     }
     "seal" {
         CredentialsErased: "Credentials of deleted databases are erased; nobody has been told.",

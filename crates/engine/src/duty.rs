@@ -97,7 +97,9 @@ impl Duty {
             }
             Self::Sample => "Writes the history behind the charts and rolls up the counters.",
             Self::Size => "Sets the target of each pool that has a policy, and writes down why.",
-            Self::Roll => "Takes a changed template to the databases that nobody has claimed yet, oldest first.",
+            Self::Roll => {
+                "Takes a changed template to the databases that nobody has claimed yet, oldest first, and a changed plan to those that are claimed; ends overrides in time."
+            }
             Self::Seal => {
                 "Re-seals credentials after a change of keys, and erases those of databases deleted more than 8 days ago."
             }

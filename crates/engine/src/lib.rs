@@ -38,6 +38,7 @@ mod neon_quota;
 mod observe;
 mod outcomes;
 mod owner_tag;
+mod plans;
 mod proof;
 mod provision;
 mod rate_limiter;
@@ -223,7 +224,7 @@ impl Engine {
         self.inner.nudge(Duty::Size);
     }
 
-    /// A template changed.
+    /// A template or a plan changed.
     pub fn nudge_roll(&self) {
         self.inner.nudge(Duty::Roll);
     }

@@ -1,4 +1,4 @@
-//! Roll: takes a changed template to the databases that nobody has claimed yet, oldest first.
+//! Roll: takes a changed template to the databases that nobody has claimed yet, oldest first; and a changed plan to those that are claimed.
 //!
 //! What Neon changes in place becomes desired state of the row, only so many at a time as Neon confirms. What it cannot change is released a few at a time, and only
 //! while enough stay available; the refill makes new ones. Nothing is released while nothing can be created.
@@ -13,19 +13,24 @@ use sizing::{Supply, next_batch};
 const UNCONFIRMED_AT_MOST: i64 = 20;
 
 impl Inner {
+    /// What ends by the clock comes first, and nothing that fails keeps the rest from being done.
     pub(super) async fn roll(self: &Arc<Self>) -> Report {
-        let pools = match self.ledger.rolling_pools().await {
-            Ok(pools) => pools,
-            Err(error) => return Report::ledger_failed(&error),
-        };
         let mut report = Report::idle();
-        for pool in pools {
-            match self.roll_pool(&pool).await {
-                Ok(done) => report.done.extend(done),
-                Err(error) => return Report::ledger_failed(&error),
-            }
+        for part in [self.end_overrides().await, self.roll_pools().await, self.roll_plans().await] {
+            report.add(part.unwrap_or_else(|error| Report::ledger_failed(&error)));
         }
         report
+    }
+
+    async fn roll_pools(&self) -> Result<Report, LedgerError> {
+        let mut report = Report::idle();
+        for pool in self.ledger.rolling_pools().await? {
+            match self.roll_pool(&pool).await {
+                Ok(done) => report.done.extend(done),
+                Err(error) => report.add(Report::ledger_failed(&error)),
+            }
+        }
+        Ok(report)
     }
 
     async fn roll_pool(&self, pool: &Rolling) -> Result<Vec<(&'static str, u64)>, LedgerError> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Event, Finding, Quota, Storage, Time, Usage};
+use super::{Event, Finding, Override, Quota, Storage, Time, Usage};
 
 /// Where a database is in its life. `claimed` never goes back to `available`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -227,6 +227,12 @@ pub struct DatabaseDetail {
     pub max_cu: f64,
     /// Seconds without a connection after which the compute stops; 0 is Neon's default (300), -1 never.
     pub suspend_timeout_seconds: i32,
+    /// How far back Neon can restore; `None` is left to Neon.
+    pub history_retention_seconds: Option<i32>,
+    /// Where it differs from its plan, because somebody wanted it to.
+    pub overrides: Vec<Override>,
+    /// The plans there are to choose from.
+    pub plans: Vec<String>,
     pub wanted_endpoint: Option<EndpointAction>,
     /// The last thing that went wrong, with its time, while a change is still to be made or creation failed.
     pub last_error: Option<String>,

@@ -121,6 +121,18 @@ impl QuotaChange {
         }
     }
 
+    /// The limits that it names, changed or not.
+    pub fn named(&self) -> Vec<String> {
+        let named = [
+            ("logical_size_bytes", self.logical_size_bytes),
+            ("active_time_seconds", self.active_time_seconds),
+            ("compute_time_seconds", self.compute_time_seconds),
+            ("written_data_bytes", self.written_data_bytes),
+            ("data_transfer_bytes", self.data_transfer_bytes),
+        ];
+        named.into_iter().filter(|(_, limit)| limit.is_some()).map(|(name, _)| name.to_owned()).collect()
+    }
+
     pub fn applied_to(&self, quota: Quota) -> Quota {
         Quota {
             logical_size_bytes: self.logical_size_bytes.unwrap_or(quota.logical_size_bytes),

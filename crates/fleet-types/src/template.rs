@@ -100,23 +100,8 @@ impl Template {
         if !(14..=18).contains(&self.pg_version) {
             return Err(AppError::invalid("pg_version", "Choose a Postgres version from 14 to 18."));
         }
-        let is_size = |cu: f64| (0.25..=LARGEST_CU).contains(&cu) && (cu * 4.0).fract() == 0.0;
-        if !is_size(self.min_cu) {
-            return Err(AppError::invalid("min_cu", "Neon's computes have 0.25 to 56 CU, in quarters."));
-        }
-        if !is_size(self.max_cu) || self.max_cu < self.min_cu {
-            return Err(AppError::invalid("max_cu", "The largest compute must not be smaller than the smallest."));
-        }
-        let scales = self.max_cu > self.min_cu;
-        if scales && (self.max_cu - self.min_cu > WIDEST_SPAN_CU || self.max_cu > LARGEST_SCALING_CU) {
-            return Err(AppError::invalid("max_cu", "Neon scales over 8 CU at most, up to 16 CU."));
-        }
-        if !matches!(self.suspend_timeout_seconds, -1 | 0 | 60..=604_800) {
-            return Err(AppError::invalid(
-                "suspend_timeout",
-                "Choose 60 to 604,800 seconds; 0 is Neon's default, -1 is never.",
-            ));
-        }
+        check_compute(self.min_cu, self.max_cu)?;
+        check_suspend_timeout("suspend_timeout", self.suspend_timeout_seconds)?;
         Ok(())
     }
 
@@ -143,6 +128,30 @@ impl Template {
         .filter(|(_, before, after)| before != after)
         .collect()
     }
+}
+
+/// What Neon makes of computes.
+pub(super) fn check_compute(min_cu: f64, max_cu: f64) -> Result<(), AppError> {
+    let is_size = |cu: f64| (0.25..=LARGEST_CU).contains(&cu) && (cu * 4.0).fract() == 0.0;
+    if !is_size(min_cu) {
+        return Err(AppError::invalid("min_cu", "Neon's computes have 0.25 to 56 CU, in quarters."));
+    }
+    if !is_size(max_cu) || max_cu < min_cu {
+        return Err(AppError::invalid("max_cu", "The largest compute must not be smaller than the smallest."));
+    }
+    let scales = max_cu > min_cu;
+    if scales && (max_cu - min_cu > WIDEST_SPAN_CU || max_cu > LARGEST_SCALING_CU) {
+        return Err(AppError::invalid("max_cu", "Neon scales over 8 CU at most, up to 16 CU."));
+    }
+    Ok(())
+}
+
+/// And after how long it lets them stop.
+pub(super) fn check_suspend_timeout(field: &str, seconds: i32) -> Result<(), AppError> {
+    if matches!(seconds, -1 | 0 | 60..=604_800) {
+        return Ok(());
+    }
+    Err(AppError::invalid(field, "Choose 60 to 604,800 seconds; 0 is Neon's default, -1 is never."))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event, quotas::QUOTA_DECISIONS};
+use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event, quota_events::QUOTA_DECISIONS};
 use fleet_types::{EndpointAction, Quota};
 
 /// A row whose desired state is to be taken to Neon, leased to the caller.
@@ -19,6 +19,8 @@ pub struct DueChange {
     pub min_cu: f64,
     pub max_cu: f64,
     pub suspend_timeout_seconds: i32,
+    /// How far back Neon shall be able to restore, if that differs from what it has confirmed.
+    pub history_retention_seconds: Option<i32>,
     pub revision: i64,
     /// The project's settings (quota) differ from what Neon has confirmed.
     pub settings_differ: bool,
@@ -81,6 +83,7 @@ impl Ledger {
                          d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes, d.quota_transfer_bytes, d.min_cu, d.max_cu,
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
                          d.state = 'claimed' AND may_have_forgotten_quota(d.id, $7) AS "has_forgotten!",
+                         CASE WHEN d.retention_revision > d.applied_revision THEN d.history_retention_seconds END AS history_retention_seconds,
                          d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
                          d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
                          CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
@@ -116,6 +119,7 @@ impl Ledger {
                 min_cu: row.min_cu,
                 max_cu: row.max_cu,
                 suspend_timeout_seconds: row.suspend_timeout_seconds,
+                history_retention_seconds: row.history_retention_seconds,
                 revision: row.wanted_revision,
                 settings_differ: row.settings_differ,
                 compute_differs: row.compute_differs,

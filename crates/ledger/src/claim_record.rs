@@ -19,6 +19,8 @@ pub struct Claimant {
     pub client: String,
     /// The only pools that it may use; all if `None`.
     pub pools: Option<Vec<String>>,
+    /// It may change what owners hold.
+    pub may_manage: bool,
     /// From where it calls.
     pub address: String,
     pub by: By,

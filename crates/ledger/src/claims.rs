@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Claim, ClaimKind, ClaimStatus, Claimant, ClaimedDatabase, Ledger, LedgerError, OwnerChange,
     claim_record::{CANCELLED, RELEASED},
+    plans::no_such_plan,
 };
 use fleet_types::{DatabaseState, Owner};
 
@@ -114,8 +115,19 @@ impl Ledger {
         }
         self.chosen_pool(new, claimant).await?;
         let NewOwner { id, email, organisation, plan } = &new.owner;
-        let change = OwnerChange { email: Some(email.clone()), organisation: organisation.clone(), plan: plan.clone() };
-        match self.change_owner(id, &change, &claimant.by).await {
+        // Another plan changes all that they hold, also what other clients have claimed. The one that they have needs nothing.
+        let plan = match plan {
+            Some(plan) if !claimant.may_manage => {
+                if self.plan_of(id).await?.is_some_and(|has| has != *plan) {
+                    let message = "Another plan changes all databases of this owner, which needs the scope manage too. Leave owner.plan out, or give them the plan with such a token: PATCH /api/v1/owners/{id}.";
+                    return Err(LedgerError::Forbidden(String::from(message)));
+                }
+                None
+            }
+            plan => plan.clone(),
+        };
+        let change = OwnerChange { email: Some(email.clone()), organisation: organisation.clone(), plan };
+        match self.change_owner(id, &change, false, &claimant.by).await {
             Ok(_) | Err(LedgerError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -155,7 +167,10 @@ impl Ledger {
                owner AS (
                  INSERT INTO owners (id, email, organisation, plan)
                  SELECT $1, $2, $3, plan.name FROM picked, plan WHERE NOT EXISTS (SELECT FROM known)
-                 ON CONFLICT (id) DO NOTHING),
+                 -- Their first claim in another pool may have made them a moment ago: their plan is the one that it has brought.
+                 ON CONFLICT (id) DO UPDATE SET plan = owners.plan
+                 RETURNING email, organisation, plan),
+               whose AS (SELECT email, organisation, plan FROM known UNION ALL SELECT email, organisation, plan FROM owner),
                made AS (
                  INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, client, idempotency_key, request_hash, served_at)
                  SELECT $6, pool.id, $1, picked.id, 'served', 'warm', $15, $7, $8, now() FROM picked, pool
@@ -163,12 +178,16 @@ impl Ledger {
                  RETURNING id, database_id, requested_at, served_at),
                taken AS (
                  UPDATE databases AS d
-                 SET state = 'claimed', owner_id = $1, plan = plan.name, claimed_at = now(),
+                 SET state = 'claimed', owner_id = $1, plan = whose.plan, claimed_at = now(),
                      quota_logical_size_bytes = plan.quota_logical_size_bytes, quota_active_seconds = plan.quota_active_seconds,
                      quota_compute_seconds = plan.quota_compute_seconds, quota_written_bytes = plan.quota_written_bytes,
                      quota_transfer_bytes = plan.quota_transfer_bytes,
-                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer
-                 FROM made, plan, pool WHERE d.id = made.database_id
+                     -- With another plan than these are the limits of, it follows that one soon.
+                     plan_version = CASE WHEN whose.plan = plan.name THEN plan.version ELSE 0 END, min_cu = coalesce(plan.min_cu, d.min_cu),
+                     max_cu = coalesce(plan.max_cu, d.max_cu),
+                     suspend_timeout_seconds = coalesce(plan.suspend_timeout_seconds, d.suspend_timeout_seconds),
+                     history_retention_seconds = plan.history_retention_seconds
+                 FROM made, plan, whose WHERE d.id = made.database_id
                  RETURNING d.id, d.pool_id, d.available_order, d.region_id, d.neon_project_id, d.sealed_credentials, d.plan),
                told AS (
                  INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, after, request_id)
@@ -177,9 +196,8 @@ impl Ledger {
                  FROM taken)
                SELECT made.id, made.requested_at, made.served_at, taken.id AS database_id, taken.available_order AS "available_order!", taken.region_id,
                       taken.neon_project_id AS "neon_project_id!", taken.sealed_credentials AS "sealed_credentials!", taken.plan AS "plan!",
-                      pool.name AS pool, coalesce(known.email, $2) AS "email!",
-                      CASE WHEN known.email IS NULL THEN $3 ELSE known.organisation END AS organisation
-               FROM taken CROSS JOIN made CROSS JOIN pool LEFT JOIN known ON true"#,
+                      pool.name AS pool, whose.email AS "email!", whose.organisation
+               FROM taken CROSS JOIN made CROSS JOIN pool CROSS JOIN whose"#,
             new.owner.id,
             new.owner.email,
             new.owner.organisation,
@@ -295,8 +313,7 @@ impl Ledger {
             return Err(LedgerError::Forbidden(message));
         }
         if !pool.has_plan {
-            let message = String::from("There is no plan of this name.");
-            return Err(LedgerError::Invalid { field: "owner.plan", message });
+            return Err(no_such_plan("owner.plan", new.owner.plan.as_deref().unwrap_or_default()));
         }
         Ok((pool.id, pool.birth_plan))
     }
@@ -310,7 +327,9 @@ fn was_deadlock(error: &sqlx::Error) -> bool {
 fn no_such_pool(name: Option<&str>) -> LedgerError {
     let message = match name {
         Some(_) => String::from("There is no pool of this name."),
-        None => String::from("There is no default pool. Name one, or make one the default."),
+        None => String::from(
+            "There is no default pool. Name one, or make one: flotilla plan create, then flotilla pool create with --default.",
+        ),
     };
     LedgerError::Invalid { field: "pool", message }
 }

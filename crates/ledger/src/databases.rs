@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, quotas::QUOTA_EVENTS};
+use super::{Ledger, LedgerError, quota_events::QUOTA_EVENTS};
 use crate::state::State;
 use fleet_types::{
     BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointAction, EndpointState, Owner, Quota, Time, Usage,
@@ -99,7 +99,7 @@ impl Ledger {
                       coalesce(d.credentials_verified_at, d.available_at) AS credentials_verified_at, d.credentials_changed_at,
                       d.withheld_reason, d.available_at, d.deleted_at, d.recoverable_until, d.release_refused_at, d.quota_active_seconds, d.quota_compute_seconds, d.quota_written_bytes,
                       d.quota_transfer_bytes, d.used_active_seconds, d.used_compute_seconds, d.used_written_bytes, d.used_transfer_bytes,
-                      d.period_start, d.period_end, d.min_cu, d.max_cu, d.suspend_timeout_seconds, d.wanted_endpoint, d.last_error, d.last_error_at,
+                      d.period_start, d.period_end, d.min_cu, d.max_cu, d.suspend_timeout_seconds, d.history_retention_seconds, d.wanted_endpoint, d.last_error, d.last_error_at,
                       d.next_attempt_at, d.attempts, now() AS "as_of!",
                       (SELECT coalesce(max(id), 0) FROM events WHERE database_id = d.id AND kind = ANY($2)) AS "quota_revision!"
                FROM databases AS d JOIN pools AS p ON p.id = d.pool_id LEFT JOIN owners AS o ON o.id = d.owner_id
@@ -112,6 +112,8 @@ impl Ledger {
         .ok_or_else(|| LedgerError::NotFound(format!("The database {id}")))?;
         let events = self.database_events(id, EVENTS_SHOWN).await?;
         let finding = self.finding_about(id).await?;
+        let overrides = self.overrides(id).await?;
+        let plans = sqlx::query_scalar!("SELECT name FROM plans ORDER BY name LIMIT 1000").fetch_all(&self.db).await?;
         let unfinished = d.pending
             || d.state.0.is_in_flight()
             || matches!(d.state.0, DatabaseState::Releasing | DatabaseState::Failed);
@@ -173,6 +175,9 @@ impl Ledger {
             min_cu: d.min_cu,
             max_cu: d.max_cu,
             suspend_timeout_seconds: d.suspend_timeout_seconds,
+            history_retention_seconds: d.history_retention_seconds,
+            overrides,
+            plans,
             wanted_endpoint: match d.wanted_endpoint.as_deref() {
                 Some("suspend") => Some(EndpointAction::Suspend),
                 Some("resume") => Some(EndpointAction::Resume),

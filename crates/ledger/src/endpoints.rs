@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event, origin::refuse_copied,
+    plans::record_overrides,
 };
 use crate::state::State;
 use fleet_types::EndpointAction;
@@ -68,7 +69,8 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Change its suspend timeout").await?;
         let row = sqlx::query!(
-            r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds, may_have_forgotten_quota(id, $2) AS "may_differ_on_neon!"
+            r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds,
+                      is_from_before(coalesce((SELECT max(at) FROM events WHERE database_id = $1 AND kind = ANY($2)), '-infinity')) AS "may_differ_on_neon!"
                FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id,
             &TIMEOUT_DECISIONS.map(String::from)[..]
@@ -88,6 +90,7 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await?;
+        record_overrides(&mut tx, id, &[String::from("suspend_timeout_seconds")], None, false, by).await?;
         let event = NewEvent {
             kind: "database.suspend_timeout",
             database_id: Some(id),

@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event};
+use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, plans::stop_all_roll_outs};
 use fleet_types::{Doubt, SafeMode, SafeModeReason};
 
 /// Rows that are withheld by one statement.
@@ -178,7 +178,8 @@ impl Ledger {
     }
 
     /// This ledger may not know who owns what: nothing is handed out until `settle_seconds` have passed without another sign, nothing is deleted until an
-    /// operator ends it, what is not claimed is withheld for good, and every project that no row knows by now is for a person.
+    /// operator ends it, what is not claimed is withheld for good, and every project that no row knows by now, and every
+    /// roll-out of a plan, is for a person.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -195,7 +196,7 @@ impl Ledger {
                    safe_mode_reason = CASE WHEN mark_confirmed_at > safe_mode_since THEN 'second' ELSE coalesce(safe_mode_reason, 'older') END,
                    -- A safe mode that had settled begins anew: what was made since is withheld too.
                    safe_mode_since = CASE WHEN hands_out THEN now() ELSE coalesce(safe_mode_since, now()) END, safe_mode_evidence = $2
-               RETURNING safe_mode_reason AS "reason!""#,
+               RETURNING safe_mode_reason AS "reason!", safe_mode_since = now() AS "begins!""#,
             settle_seconds,
             evidence
         )
@@ -209,6 +210,9 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await?;
+        if row.begins {
+            stop_all_roll_outs(&mut tx, by).await?;
+        }
         if was.safe_mode_since.is_none() {
             drop_requests(&mut tx, by).await?;
             let after = json!({ "safe_mode": row.reason, "evidence": evidence });
@@ -329,24 +333,25 @@ impl Ledger {
     }
 }
 
-/// What was asked for once in the ledger's time, and may have been done and undone since: a compute is not stopped or set, nor a password replaced, a second
-/// time. A new password that Neon was asked for is written down all the same, because nobody else knows it.
+/// What was asked for once in the ledger's time, and may have been done and undone since: a compute is not stopped or set, nor a password replaced, nor
+/// the history cut, a second time. A new password that Neon was asked for is written down all the same, because nobody else knows it.
 async fn drop_requests(tx: &mut PgTransaction<'_>, by: &By) -> Result<(), LedgerError> {
     sqlx::query!(
         "WITH dropped AS (
            UPDATE databases AS d
            SET wanted_endpoint = NULL, password_reset_wanted_at = CASE WHEN d.password_reset_asked_at IS NOT NULL THEN d.password_reset_wanted_at END,
-               compute_revision = least(d.compute_revision, d.applied_revision)
+               compute_revision = least(d.compute_revision, d.applied_revision), retention_revision = least(d.retention_revision, d.applied_revision)
            FROM (SELECT id, wanted_endpoint, password_reset_wanted_at IS NOT NULL AND password_reset_asked_at IS NULL AS was_to_rotate,
-                        CASE WHEN compute_revision > applied_revision THEN suspend_timeout_seconds END AS was_to_suspend_after
+                        CASE WHEN compute_revision > applied_revision THEN suspend_timeout_seconds END AS was_to_suspend_after,
+                        CASE WHEN retention_revision > applied_revision THEN history_retention_seconds END AS was_to_keep
                  FROM databases WHERE state = 'claimed' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                  FOR NO KEY UPDATE) AS was
-           WHERE d.id = was.id AND (was.wanted_endpoint IS NOT NULL OR was.was_to_rotate OR was.was_to_suspend_after IS NOT NULL)
-           RETURNING d.id, d.pool_id, was.wanted_endpoint, was.was_to_rotate, was.was_to_suspend_after)
+           WHERE d.id = was.id AND (was.wanted_endpoint IS NOT NULL OR was.was_to_rotate OR was.was_to_suspend_after IS NOT NULL OR was.was_to_keep IS NOT NULL)
+           RETURNING d.id, d.pool_id, was.wanted_endpoint, was.was_to_rotate, was.was_to_suspend_after, was.was_to_keep)
          INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, request_id)
          SELECT 'database.request_dropped', id, pool_id, $1, $2, 'It was asked for before this ledger was found to be old.',
                 jsonb_strip_nulls(jsonb_build_object('endpoint', wanted_endpoint, 'password', CASE WHEN was_to_rotate THEN 'rotate' END,
-                                                  'suspend_timeout_seconds', was_to_suspend_after)), $3
+                                                  'suspend_timeout_seconds', was_to_suspend_after, 'history_retention_seconds', was_to_keep)), $3
          FROM dropped",
         by.actor,
         by.via.as_str(),

@@ -19,10 +19,11 @@ const GIVEN_NAMES: [&str; 4] = ["owner", "email", "organisation", "client"];
 const CREDENTIAL: &str = "(npg_[A-Za-z0-9]{12}|napi_[a-z0-9]{40}|://[^ /:@]+:[^ /:@]+@)";
 
 /// Triggers that keep invariants, whoever writes.
-const TRIGGERS: [&str; 9] = [
+const TRIGGERS: [&str; 10] = [
     "events_append_only",
     "databases_state_change",
     "databases_cancellation",
+    "databases_claimed",
     "databases_count_inserted",
     "databases_count_moved",
     "databases_count_removed",
@@ -54,6 +55,7 @@ pub struct Violation {
 pub enum Invariant {
     OneRowPerProject,
     OneDatabasePerOwner,
+    PlanOfItsOwner,
     NothingReturns,
     EveryChangeHasItsEvent,
     CountsAgree,
@@ -62,9 +64,10 @@ pub enum Invariant {
 }
 
 impl Invariant {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OneRowPerProject,
         Self::OneDatabasePerOwner,
+        Self::PlanOfItsOwner,
         Self::NothingReturns,
         Self::EveryChangeHasItsEvent,
         Self::CountsAgree,
@@ -77,6 +80,7 @@ impl Invariant {
         match self {
             Self::OneRowPerProject => "one-row-per-project",
             Self::OneDatabasePerOwner => "one-database-per-owner",
+            Self::PlanOfItsOwner => "plan-of-its-owner",
             Self::NothingReturns => "nothing-returns",
             Self::EveryChangeHasItsEvent => "every-change-has-its-event",
             Self::CountsAgree => "counts-agree",
@@ -91,6 +95,7 @@ impl Invariant {
             Self::OneDatabasePerOwner => {
                 "An owner holds at most one database per pool, and each claimed database has exactly one served claim."
             }
+            Self::PlanOfItsOwner => "A claimed database has the plan of its owner.",
             Self::NothingReturns => "Nothing goes from claimed back to available.",
             Self::EveryChangeHasItsEvent => "Every change of state has exactly one event.",
             Self::CountsAgree => "The roll-up and the deltas not yet rolled up equal the count.",
@@ -124,6 +129,7 @@ impl Ledger {
         match invariant {
             Invariant::OneRowPerProject => self.projects_shared().await,
             Invariant::OneDatabasePerOwner => self.claims_without_match().await,
+            Invariant::PlanOfItsOwner => self.through_databases(Self::other_plan_than_owner).await,
             Invariant::NothingReturns => self.through_events(Self::returned_to_pool).await,
             Invariant::EveryChangeHasItsEvent => self.through_databases(Self::history_broken).await,
             Invariant::CountsAgree => self.counts_off().await,
@@ -218,6 +224,19 @@ impl Ledger {
                SELECT format('claim %s: its database %s is %s', c.id, d.id, d.state) FROM claims AS c JOIN databases AS d ON d.id = c.database_id
                WHERE c.status = 'served' AND c.released_at IS NULL AND (d.state <> 'claimed' OR d.owner_id <> c.owner_id)
                LIMIT $1"#,
+            EVIDENCE
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(found)
+    }
+
+    async fn other_plan_than_owner(&self, after: Uuid, until: Uuid) -> Result<Vec<String>, LedgerError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT format('database %s: %s, its owner %s', d.id, d.plan, o.plan) AS "text!" FROM databases AS d JOIN owners AS o ON o.id = d.owner_id
+               WHERE d.id > $1 AND d.id <= $2 AND d.state = 'claimed' AND d.origin <> 'copied' AND d.plan IS DISTINCT FROM o.plan LIMIT $3"#,
+            after,
+            until,
             EVIDENCE
         )
         .fetch_all(&self.db)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgTransaction;
 
-use super::{By, Ledger, LedgerError, breaker, pool_events::tell, refill::cancel_surplus_of};
+use super::{By, Ledger, LedgerError, breaker, plans::no_such_plan, pool_events::tell, refill::cancel_surplus_of};
 use fleet_types::{CreationFailure, LARGEST_TARGET, POOL_POINTS, PoolDetail, PoolPoint, PoolRange, PoolSummary};
 
 const FAILURES_SHOWN: i64 = 20;
@@ -339,9 +339,7 @@ fn refusal(error: sqlx::Error, pool: &NewPool<'_>) -> LedgerError {
         Some("pools_one_default") => {
             LedgerError::Conflict(String::from("There is a default pool already; make this one without --default."))
         }
-        Some("pools_birth_plan_fkey") => {
-            LedgerError::Invalid { field: "birth_plan", message: format!("There is no plan {}.", pool.birth_plan) }
-        }
+        Some("pools_birth_plan_fkey") => no_such_plan("birth_plan", pool.birth_plan),
         Some("pools_name_check") => LedgerError::Invalid {
             field: "name",
             message: String::from(

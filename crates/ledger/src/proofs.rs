@@ -92,6 +92,22 @@ impl Ledger {
         self.held_proof.change(shown, |held| held.last_claim = Some(claim));
     }
 
+    /// Whether this process is proven, and may hand out.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may_hand_out(&self) -> Result<bool, LedgerError> {
+        let Proof { replica, nonce, last_claim } = self.proof();
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM may_hand_out($1, $2, $3)) AS "may!""#,
+            replica,
+            nonce,
+            last_claim
+        )
+        .fetch_one(&self.db)
+        .await?)
+    }
+
     /// The claim that this process served last.
     #[must_use]
     pub fn last_claim(&self) -> Option<Uuid> {

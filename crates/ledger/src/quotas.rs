@@ -1,21 +1,34 @@
 //! The five limits: what is wanted.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{By, Ledger, LedgerError, NewEvent, events::insert_event, origin::refuse_copied};
+use super::{
+    By, Ledger, LedgerError, NewEvent,
+    events::insert_event,
+    origin::refuse_copied,
+    plans::record_overrides,
+    quota_events::{QUOTA_DECISIONS, QUOTA_EVENTS},
+};
 use crate::state::State;
 use fleet_types::{DatabaseState, Quota, QuotaChange, Time, limit_name, limit_text};
 
-/// The events that change what is wanted of a database's quota. The id of the last one is the quota's revision.
-pub(super) const QUOTA_EVENTS: [&str; 5] =
-    ["database.quota", "database.claimed", "database.template", "database.given_back", "database.taken_back"];
-/// The events after which it is this ledger's own word what the quota shall be: what was forgotten lies before them.
-pub(super) const QUOTA_DECISIONS: [&str; 6] =
-    [QUOTA_EVENTS[0], QUOTA_EVENTS[1], QUOTA_EVENTS[2], QUOTA_EVENTS[3], QUOTA_EVENTS[4], "database.quota_reapplied"];
 /// Why Neon's quota becomes the wanted one, for the history.
 const NEWER_ON_NEON: &str = "Neon's quota was taken: this ledger's was older.";
+
+/// How a change of a quota is meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QuotaIntent {
+    /// The revision at which the quota was read; whoever says it is refused if a limit that they mean was changed since.
+    pub read_at: Option<i64>,
+    /// Until when, `Some(None)` for good. With `None` a limit that changes does so for good, and one that stays keeps the end that it has.
+    pub until: Option<Option<Time>>,
+    /// It raises a used-up limit for a while, within the cap of the plan.
+    pub is_relief: bool,
+}
 
 impl Ledger {
     /// Writes down what all limits shall be, with the event. The engine takes it to Neon.
@@ -23,46 +36,30 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::change_quota`].
     pub async fn set_quota(&self, id: Uuid, quota: &Quota, by: &By) -> Result<(), LedgerError> {
-        self.change_quota(id, &QuotaChange::to(quota), None, by).await
+        self.change_quota(id, &QuotaChange::to(quota), QuotaIntent::default(), by).await
     }
 
-    /// Writes down what some limits shall be. Whoever says at which revision they have read the quota is refused if a limit that they change has been
-    /// changed since.
+    /// Writes down what some limits shall be. Of a claimed database that is an override of its plan, for good or until a moment; what the plan says anyway
+    /// is none.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the database is in no state to have its quota changed, or with who has changed it meanwhile; `Invalid` for a
-    /// limit below 1.
+    /// limit below 1, or an end that is over.
     pub async fn change_quota(
         &self,
         id: Uuid,
         change: &QuotaChange,
-        read_at: Option<i64>,
+        intent: QuotaIntent,
         by: &By,
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Change its quota").await?;
-        let row = locked(&mut tx, id).await?;
-        if !matches!(row.state, DatabaseState::Available | DatabaseState::Claimed) {
-            return Err(LedgerError::Conflict(format!(
-                "The quota of a database that is {} cannot be changed.",
-                row.state.as_str()
-            )));
-        }
-        let quota = change.applied_to(row.quota);
-        check(&quota)?;
-        if row.quota == quota {
-            return Ok(());
-        }
-        if let Some(revision) = read_at {
-            refuse_if_never_read(&mut tx, id, revision).await?;
-            refuse_if_changed_since(&mut tx, id, revision, &changed_limits(&row.quota, &quota)).await?;
-        }
-        write(&mut tx, id, &row, &quota, by).await?;
+        change_in(&mut tx, id, change, intent, by).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Whether the quota of this database may have been changed after this ledger's time: the ledger was found to be old, and nobody has said since what it
-    /// shall be. Then Neon's is the newer one.
+    /// Whether the quota of this database may have been changed after this ledger's time: the ledger was found to be old, and since then nobody has said what
+    /// it shall be, nor has a sweep seen that it is still the same. Then Neon's is the newer one.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -92,7 +89,7 @@ impl Ledger {
         if row.state != DatabaseState::Claimed || row.quota != *ours {
             return Ok(false);
         }
-        take(&mut tx, id, &row, on_neon, by).await?;
+        take_from_neon(&mut tx, id, on_neon, by).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -124,26 +121,59 @@ async fn locked(db: &mut PgConnection, id: Uuid) -> Result<Row, LedgerError> {
     Ok(Row { pool_id: row.pool_id, state: row.state.0, quota })
 }
 
-/// Makes what Neon has the wanted quota, if it differs, with an event that says so.
+/// Makes what Neon has the wanted quota of a claimed database, if it differs, with an event that says so; where the plan says something else, it is an
+/// override.
 pub(super) async fn take_from_neon(
     db: &mut PgConnection,
     id: Uuid,
     on_neon: &Quota,
     by: &By,
 ) -> Result<(), LedgerError> {
-    let row = locked(db, id).await?;
-    take(db, id, &row, on_neon, by).await
+    let by = By { reason: Some(NEWER_ON_NEON.to_owned()), ..by.clone() };
+    change_in(db, id, &QuotaChange::to(on_neon), QuotaIntent::default(), &by).await
 }
 
-async fn take(db: &mut PgConnection, id: Uuid, was: &Row, on_neon: &Quota, by: &By) -> Result<(), LedgerError> {
-    if was.quota == *on_neon {
+/// [`Ledger::change_quota`] as a part of something larger.
+pub(super) async fn change_in(
+    tx: &mut PgConnection,
+    id: Uuid,
+    change: &QuotaChange,
+    intent: QuotaIntent,
+    by: &By,
+) -> Result<(), LedgerError> {
+    let until = intent.until.flatten();
+    let row = locked(tx, id).await?;
+    require_changeable(row.state, until.is_some(), is_over(tx, until).await?)?;
+    let before = row.quota;
+    let quota = change.applied_to(before);
+    check(&quota)?;
+    let differ = changed_limits(&before, &quota);
+    let meant = if intent.until.is_some() { change.named() } else { differ.clone() };
+    let ends = ends(tx, id, &meant).await?;
+    if before == quota && ends.values().all(|end| *end == until) {
         return Ok(());
     }
-    let by = By { reason: Some(NEWER_ON_NEON.to_owned()), ..by.clone() };
-    write(db, id, was, on_neon, &by).await
+    if let Some(revision) = intent.read_at {
+        refuse_if_never_read(tx, id, revision).await?;
+        refuse_if_changed_since(tx, id, revision, &meant).await?;
+    }
+    write(tx, id, &quota).await?;
+    record_overrides(tx, id, &meant, until, intent.is_relief, by).await?;
+    let (mut before, mut after) = changed(&before, &quota);
+    for limit in meant.iter().filter(|limit| differ.contains(limit) || ends.contains_key(*limit)) {
+        tell_end((&mut before, &mut after), limit, ends.get(limit).copied().flatten(), until);
+    }
+    let event = NewEvent {
+        kind: "database.quota",
+        database_id: Some(id),
+        pool_id: Some(row.pool_id),
+        before: Some(before),
+        after: Some(after),
+    };
+    Ok(insert_event(&mut *tx, &event, by).await?)
 }
 
-async fn write(db: &mut PgConnection, id: Uuid, was: &Row, quota: &Quota, by: &By) -> Result<(), LedgerError> {
+async fn write(tx: &mut PgConnection, id: Uuid, quota: &Quota) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE databases SET quota_logical_size_bytes = $2, quota_active_seconds = $3, quota_compute_seconds = $4, quota_written_bytes = $5,
                 quota_transfer_bytes = $6, wanted_revision = wanted_revision + 1, attempts = 0, next_attempt_at = now(), last_error = NULL
@@ -155,17 +185,44 @@ async fn write(db: &mut PgConnection, id: Uuid, was: &Row, quota: &Quota, by: &B
         quota.written_data_bytes,
         quota.data_transfer_bytes,
     )
-    .execute(&mut *db)
+    .execute(tx)
     .await?;
-    let (before, after) = changed(&was.quota, quota);
-    let event = NewEvent {
-        kind: "database.quota",
-        database_id: Some(id),
-        pool_id: Some(was.pool_id),
-        before: Some(before),
-        after: Some(after),
-    };
-    Ok(insert_event(db, &event, by).await?)
+    Ok(())
+}
+
+/// By PostgreSQL's clock.
+async fn is_over(db: &mut PgConnection, until: Option<Time>) -> Result<bool, sqlx::Error> {
+    let Some(until) = until else { return Ok(false) };
+    sqlx::query_scalar!(r#"SELECT $1 <= now() AS "is_over!""#, until).fetch_one(db).await
+}
+
+/// When the overrides of these limits end by themselves; without those that there are not.
+async fn ends(
+    tx: &mut PgConnection,
+    id: Uuid,
+    limits: &[String],
+) -> Result<HashMap<String, Option<Time>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT field, until FROM database_overrides WHERE database_id = $1 AND field = ANY ($2)",
+        id,
+        limits
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.field, row.until)).collect())
+}
+
+/// An end is one of an override, and to come.
+fn require_changeable(state: DatabaseState, has_end: bool, is_over: bool) -> Result<(), LedgerError> {
+    let wrong = |message: &str| Err(LedgerError::Invalid { field: "until", message: message.to_owned() });
+    match state {
+        DatabaseState::Available | DatabaseState::Claimed if is_over => wrong("Name a moment to come."),
+        DatabaseState::Available if has_end => wrong("Only a claimed database has a plan to go back to: leave it out."),
+        DatabaseState::Available | DatabaseState::Claimed => Ok(()),
+        other => {
+            Err(LedgerError::Conflict(format!("The quota of a database that is {} cannot be changed.", other.as_str())))
+        }
+    }
 }
 
 fn check(quota: &Quota) -> Result<(), LedgerError> {
@@ -185,13 +242,13 @@ fn changed_limits(before: &Quota, after: &Quota) -> Vec<String> {
 }
 
 /// `Conflict` for a revision that the quota has not reached: whoever sends it has not read this quota.
-async fn refuse_if_never_read(tx: &mut Transaction<'_, Postgres>, id: Uuid, revision: i64) -> Result<(), LedgerError> {
+async fn refuse_if_never_read(tx: &mut PgConnection, id: Uuid, revision: i64) -> Result<(), LedgerError> {
     let latest = sqlx::query_scalar!(
         r#"SELECT coalesce(max(id), 0) AS "latest!" FROM events WHERE database_id = $1 AND kind = ANY($2)"#,
         id,
         &QUOTA_EVENTS.map(String::from)[..]
     )
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     if revision <= latest {
         return Ok(());
@@ -203,21 +260,22 @@ async fn refuse_if_never_read(tx: &mut Transaction<'_, Postgres>, id: Uuid, revi
 
 /// `Conflict`, saying who changed which of these limits, when, and how, after this revision. The row is locked, so nothing follows unseen.
 async fn refuse_if_changed_since(
-    tx: &mut Transaction<'_, Postgres>,
+    tx: &mut PgConnection,
     id: Uuid,
     revision: i64,
     limits: &[String],
 ) -> Result<(), LedgerError> {
+    let fields: Vec<String> = limits.iter().flat_map(|limit| [limit.clone(), end_of(limit)]).collect();
     let change = sqlx::query!(
         "SELECT at, kind, actor, via, before, after FROM events
-         WHERE database_id = $1 AND id > $2 AND kind = ANY($3) AND (kind <> 'database.quota' OR after ?| $4)
+         WHERE database_id = $1 AND id > $2 AND kind = ANY($3) AND (kind NOT IN ('database.quota', 'database.plan') OR after ?| $4)
          ORDER BY id DESC LIMIT 1",
         id,
         revision,
         &QUOTA_EVENTS.map(String::from)[..],
-        limits
+        &fields
     )
-    .fetch_optional(&mut **tx)
+    .fetch_optional(&mut *tx)
     .await?;
     let Some(change) = change else { return Ok(()) };
     let what = match change.kind.as_str() {
@@ -245,7 +303,23 @@ fn in_words(limits: &[String], before: Option<&Value>, after: Option<&Value>) ->
         .filter(|name| after.is_some_and(|after| after.get(name.as_str()).is_some()))
         .map(|name| format!("{} was changed from {} to {}", label(name), side(before, name), side(after, name)))
         .collect();
+    if changes.is_empty() {
+        return String::from("The end of an override was changed");
+    }
     changes.join(" and ")
+}
+
+/// When the override of this limit ended by itself, and when it does now, if that differs.
+fn tell_end((before, after): (&mut Value, &mut Value), limit: &str, ended: Option<Time>, ends: Option<Time>) {
+    if ended != ends {
+        before[end_of(limit)] = json!(ended.map(moment));
+        after[end_of(limit)] = json!(ends.map_or_else(|| String::from("for good"), moment));
+    }
+}
+
+/// Under which an event tells the end of a limit's override.
+fn end_of(limit: &str) -> String {
+    format!("{limit}_until")
 }
 
 fn label(limit: &str) -> String {

@@ -7,6 +7,7 @@ use super::{
     By, Ledger, LedgerError, NewEvent,
     events::insert_event,
     givable::{end_findings, lock_givable},
+    plans::{follow, keep_as_overrides},
     quotas::take_from_neon,
 };
 use crate::state::State;
@@ -151,7 +152,8 @@ impl Ledger {
     }
 
     /// Gives a database back to its owner: one that is withheld, being given up, or deleted here and alive on Neon. `project` is what the row lacks of it;
-    /// `quota` is what the owner has on Neon, else they keep theirs here, or get their plan's. What was found to be wrong with the project is over then.
+    /// `quota` is what the owner has on Neon, else they keep theirs here, or get their plan's; where it is not what their plan says by
+    /// now, it is an override. What was found to be wrong with the project is over then.
     ///
     /// # Errors
     /// `Conflict` when it is not for them, Neon is being told to delete it, or the owner holds another one.
@@ -187,7 +189,7 @@ impl Ledger {
         end_findings(&mut tx, id, by).await?;
         sqlx::query!(
             "UPDATE databases AS d
-             SET state = 'claimed', owner_id = $2, plan = CASE WHEN d.owner_id IS NULL THEN p.name ELSE coalesce(d.plan, p.name) END, claimed_at = coalesce(d.claimed_at, now()),
+             SET state = 'claimed', owner_id = $2, plan = p.name, claimed_at = coalesce(d.claimed_at, now()),
                  quota_logical_size_bytes = CASE WHEN d.owner_id IS NULL THEN p.quota_logical_size_bytes ELSE d.quota_logical_size_bytes END,
                  quota_active_seconds = CASE WHEN d.owner_id IS NULL THEN p.quota_active_seconds ELSE d.quota_active_seconds END,
                  quota_compute_seconds = CASE WHEN d.owner_id IS NULL THEN p.quota_compute_seconds ELSE d.quota_compute_seconds END,
@@ -209,6 +211,8 @@ impl Ledger {
         if let Some(quota) = quota {
             take_from_neon(&mut tx, id, quota, by).await?;
         }
+        keep_as_overrides(&mut tx, id, by).await?;
+        follow(&mut tx, &[id], false, by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -230,10 +234,11 @@ impl Ledger {
             "INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name, neon_project_id, neon_branch_id, neon_endpoint_id, host,
                database_name, role_name, sealed_credentials, owner_id, plan, claimed_at, available_at, quota_logical_size_bytes, quota_active_seconds,
                quota_compute_seconds, quota_written_bytes, quota_transfer_bytes, min_cu, max_cu, suspend_timeout_seconds, wanted_revision,
-               template_revision, birth_plan)
+               compute_revision, retention_revision, template_revision, birth_plan, plan_version, history_retention_seconds)
              SELECT $1, p.id, 'claimed', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, q.name, now(), now(), q.quota_logical_size_bytes,
-               q.quota_active_seconds, q.quota_compute_seconds, q.quota_written_bytes, q.quota_transfer_bytes, p.min_cu, p.max_cu,
-               p.suspend_timeout_seconds, 1, p.template_revision, p.birth_plan
+               q.quota_active_seconds, q.quota_compute_seconds, q.quota_written_bytes, q.quota_transfer_bytes, coalesce(q.min_cu, p.min_cu),
+               coalesce(q.max_cu, p.max_cu), coalesce(q.suspend_timeout_seconds, p.suspend_timeout_seconds), 1, 1, 1, p.template_revision, p.birth_plan,
+               q.version, q.history_retention_seconds
              FROM pools AS p, plans AS q WHERE p.region_id = $2 AND p.pg_version = $3 AND q.name = $13
              ORDER BY p.is_default DESC, p.id LIMIT 1
              RETURNING pool_id",
@@ -309,21 +314,19 @@ impl Ledger {
     }
 }
 
-/// The owner's plan as far as the ledger knows it. An owner that is known stays as it is.
+/// The plan of the owner, who is made if the ledger does not know them. One that is known stays as they are, and keeps it until the end of the transaction.
 async fn ensure_owner(db: &mut sqlx::PgConnection, owner: &FoundOwner) -> Result<String, LedgerError> {
-    let known =
-        sqlx::query_scalar!("SELECT name FROM plans WHERE name = $1", owner.plan).fetch_optional(&mut *db).await?;
-    let plan = known
-        .ok_or_else(|| LedgerError::Conflict(format!("There is no plan {}. Make it, and repair again.", owner.plan)))?;
-    sqlx::query!(
-        "INSERT INTO owners (id, email, plan) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
+    let plan = sqlx::query_scalar!(
+        "WITH given AS (SELECT coalesce((SELECT plan FROM owners WHERE id = $1), (SELECT name FROM plans WHERE name = $3)) AS plan)
+         INSERT INTO owners (id, email, plan) SELECT $1, $2, plan FROM given WHERE plan IS NOT NULL
+         ON CONFLICT (id) DO UPDATE SET plan = owners.plan RETURNING plan",
         owner.id,
         owner.email,
-        plan
+        owner.plan
     )
-    .execute(db)
+    .fetch_optional(db)
     .await?;
-    Ok(plan)
+    plan.ok_or_else(|| LedgerError::Conflict(format!("There is no plan {}. Make it, and repair again.", owner.plan)))
 }
 
 fn holds_another(error: sqlx::Error) -> LedgerError {

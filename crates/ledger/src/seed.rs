@@ -97,7 +97,7 @@ impl Ledger {
                deleted_at, recoverable_until, quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes,
                observed_at, observed_endpoint_state, last_active_at, logical_size_bytes, size_measured_at, size_settled_to, synthetic_size_bytes,
                used_active_seconds, used_compute_seconds, period_start, period_end,
-               usage_due_at, last_error, last_error_at, attempts)
+               usage_due_at, last_error, last_error_at, attempts, plan_version)
              SELECT s.id, p.id, s.state::database_state, coalesce(s.deleted_at, s.claimed_at, s.requested_at), 'simulated', s.region_id, s.pg_version,
                s.neon_project_name, s.neon_project_id, s.neon_branch_id, s.neon_endpoint_id, s.host, s.database_name, s.role_name,
                decode(s.sealed_credentials, 'hex'), s.owner_id, s.plan, CASE WHEN s.neon_project_id IS NOT NULL THEN nextval('available_order') END,
@@ -107,7 +107,7 @@ impl Ledger {
                CASE WHEN s.logical_size_bytes IS NOT NULL THEN now() END, CASE WHEN s.logical_size_bytes IS NOT NULL THEN now() END,
                s.synthetic_size_bytes, s.used_active_seconds, s.used_compute_seconds, date_trunc('month', now()),
                date_trunc('month', now()) + interval '1 month', now(), s.last_error,
-               CASE WHEN s.last_error IS NOT NULL THEN s.requested_at + interval '10 minutes' END, CASE WHEN s.last_error IS NOT NULL THEN 8 ELSE 0 END
+               CASE WHEN s.last_error IS NOT NULL THEN s.requested_at + interval '10 minutes' END, CASE WHEN s.last_error IS NOT NULL THEN 8 ELSE 0 END, plan.version
              FROM jsonb_to_recordset($1) AS s (id uuid, pool text, region_id text, pg_version integer, state text, neon_project_name text, neon_project_id text,
                neon_branch_id text, neon_endpoint_id text, host text, database_name text, role_name text, sealed_credentials text, owner_id text, email text,
                organisation text, plan text, requested_at timestamptz, claimed_at timestamptz, deleted_at timestamptz, endpoint_state text,

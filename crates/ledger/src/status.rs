@@ -60,6 +60,8 @@ impl Ledger {
         problems.extend(self.broken_invariants().await?);
         problems.extend(self.pressing_findings().await?.into_iter().map(finding_problem));
         problems.extend(self.refused_releases().await?);
+        problems.extend(self.halted_roll_outs().await?);
+        problems.extend(self.held_overrides().await?);
         problems.extend(self.stale_sweep(now).await?);
         problems.extend(self.failing_duties().await?);
         problems.extend(self.unreadable_problem().await?);

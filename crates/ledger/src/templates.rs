@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{By, Ledger, LedgerError, events::changed_meanwhile, pool_events::tell};
+use super::{By, Ledger, LedgerError, events::changed_meanwhile, plans::no_such_plan, pool_events::tell};
 use fleet_types::{AppError, RollOut, Template, TemplateStatus, Time};
 
 /// Rows that a roll-out rewrites in one statement before Neon knows of them.
@@ -83,7 +83,7 @@ impl Ledger {
         )
         .execute(&mut *tx)
         .await
-        .map_err(|error| no_such_plan(error, &template.birth_plan))?;
+        .map_err(|error| plan_refused(error, &template.birth_plan))?;
         let mut sides =
             (json!({ "template": row.template_revision }), json!({ "template": row.template_revision + 1 }));
         for (field, before, after) in differences {
@@ -291,11 +291,9 @@ fn refusal(error: AppError) -> LedgerError {
     LedgerError::Invalid { field: "template", message: error.to_string() }
 }
 
-fn no_such_plan(error: sqlx::Error, plan: &str) -> LedgerError {
+fn plan_refused(error: sqlx::Error, plan: &str) -> LedgerError {
     match error.as_database_error().and_then(|error| error.constraint()) {
-        Some("pools_birth_plan_fkey") => {
-            LedgerError::Invalid { field: "birth_plan", message: format!("There is no plan {plan}.") }
-        }
+        Some("pools_birth_plan_fkey") => no_such_plan("birth_plan", plan),
         _ => error.into(),
     }
 }

@@ -87,10 +87,12 @@ impl Ledger {
                  SET state = 'claimed', owner_id = o.id, plan = plan.name, claimed_at = now(),
                      quota_logical_size_bytes = plan.quota_logical_size_bytes, quota_active_seconds = plan.quota_active_seconds,
                      quota_compute_seconds = plan.quota_compute_seconds, quota_written_bytes = plan.quota_written_bytes,
-                     quota_transfer_bytes = plan.quota_transfer_bytes,
-                     wanted_revision = d.wanted_revision + (plan.name <> pool.birth_plan)::integer
-                 FROM picked, next, owners AS o, plans AS plan, pools AS pool
-                 WHERE d.id = picked.id AND o.id = next.owner_id AND plan.name = o.plan AND pool.id = $1
+                     quota_transfer_bytes = plan.quota_transfer_bytes, plan_version = plan.version, min_cu = coalesce(plan.min_cu, d.min_cu),
+                     max_cu = coalesce(plan.max_cu, d.max_cu),
+                     suspend_timeout_seconds = coalesce(plan.suspend_timeout_seconds, d.suspend_timeout_seconds),
+                     history_retention_seconds = plan.history_retention_seconds
+                 FROM picked, next, owners AS o, plans AS plan
+                 WHERE d.id = picked.id AND o.id = next.owner_id AND plan.name = o.plan
                  RETURNING d.id, d.owner_id, d.plan),
                served AS (
                  UPDATE claims AS c SET status = 'served', database_id = taken.id, served_at = now() FROM next, taken WHERE c.id = next.id

@@ -22,6 +22,8 @@ pub struct Token {
     name: String,
     client: String,
     pools: Option<Vec<String>>,
+    /// It has the scope `manage`, whatever the route needs.
+    may_manage: bool,
     /// From where, as far as that can be known.
     address: String,
     request_id: String,
@@ -48,6 +50,7 @@ impl Token {
         Claimant {
             client: self.client.clone(),
             pools: self.pools.clone(),
+            may_manage: self.may_manage,
             address: self.address.clone(),
             by: self.by(),
         }
@@ -73,6 +76,7 @@ pub async fn require(State((state, scope)): State<(AppState, Scope)>, request: R
         name: live.name,
         client: live.client,
         pools: live.pools,
+        may_manage: Scope::Manage.is_granted_by(&live.scopes),
         address: address::of(&parts, &state.config),
         request_id: RequestId::current(),
     };

@@ -43,7 +43,9 @@ pub struct ClaimRequest {
     /// How long this call may wait if the pool is empty. Without it the answer comes at once, with the status `waiting`.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 30, default = 0)]
     wait_seconds: Option<Whole>,
-    /// Whether an owner who is known already becomes what is written here. Without it they stay as they are, and `ignored` names what differs.
+    /// Whether an owner who is known already becomes what is written here. With another plan all their databases follow it,
+    /// which needs the scope `manage` too.
+    /// Without it they stay as they are, and `ignored` names what differs.
     #[schema(default = false)]
     update_owner: Option<bool>,
 }

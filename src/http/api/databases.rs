@@ -50,6 +50,9 @@ pub struct ChangeAnswer {
     /// Why it is not done yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What will come of it that may not be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     pub database: Database,
 }
 
@@ -145,10 +148,20 @@ pub async fn release_database(
 
 /// The database as it is after the change, and whether Neon has confirmed it.
 pub async fn changed(state: &AppState, id: Uuid, outcome: Outcome) -> Result<Response, Problem> {
+    changed_with(state, id, outcome, None).await
+}
+
+/// [`changed`], with a warning.
+pub async fn changed_with(
+    state: &AppState,
+    id: Uuid,
+    outcome: Outcome,
+    warning: Option<String>,
+) -> Result<Response, Problem> {
     let (code, status, detail) = match outcome {
         Outcome::Done => (StatusCode::OK, ChangeStatus::Done, None),
         Outcome::Pending(why) => (StatusCode::ACCEPTED, ChangeStatus::Pending, Some(why)),
     };
     let database = state.ledger.database(id).await?.into();
-    Ok((code, Json(ChangeAnswer { status, detail, database })).into_response())
+    Ok((code, Json(ChangeAnswer { status, detail, warning, database })).into_response())
 }

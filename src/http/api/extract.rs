@@ -41,6 +41,22 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+/// For a field that is a whole number or left out.
+pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let number = Option::<Whole>::deserialize(deserializer)?;
+    number.map(|Whole(number)| T::try_from(number).map_err(|_| D::Error::custom("the number is too large"))).transpose()
+}
+
+/// The same, and tells `null` from absent: a field that is there is `Some`, whatever it holds.
+pub fn given_whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    whole(deserializer).map(Some)
+}
+
+/// As it is written, and tells `null` from absent.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
 /// A JSON body.
 pub struct Body<T>(pub T);
 
@@ -52,6 +68,9 @@ pub struct Pairs(Vec<(String, String)>);
 
 /// An owner's id in the path.
 pub struct OwnerId(pub String);
+
+/// A plan's name in the path.
+pub struct PlanName(pub String);
 
 /// The id in the path.
 pub struct Id(pub Uuid);
@@ -121,6 +140,17 @@ impl FromRequestParts<AppState> for OwnerId {
             .await
             .map_err(|rejection| Problem::invalid("id", rejection.body_text()))?;
         text::id(&id).map(Self).map_err(|error| Problem::invalid("id", error.to_string()))
+    }
+}
+
+impl FromRequestParts<AppState> for PlanName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::invalid("name", rejection.body_text()))?;
+        Ok(Self(fleet_types::plan_name(&name)?))
     }
 }
 

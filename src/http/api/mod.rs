@@ -11,7 +11,9 @@ mod extract;
 mod findings;
 mod list;
 mod openapi;
+mod overrides;
 mod owners;
+mod plans;
 mod pools;
 mod problem;
 mod quota;
@@ -66,12 +68,20 @@ fn reading() -> OpenApiRouter<AppState> {
         .routes(routes!(databases::read_database))
         .routes(routes!(usage::read_usage))
         .routes(routes!(pools::list_pools))
+        .routes(routes!(plans::list_plans))
+        .routes(routes!(plans::read_plan))
         .routes(routes!(findings::list_findings))
 }
 
 fn managing() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(owners::change_owner))
+        .routes(routes!(plans::create_plan))
+        .routes(routes!(plans::change_plan, plans::delete_plan))
+        .routes(routes!(plans::stop_roll_out))
+        .routes(routes!(plans::resume_roll_out))
+        .routes(routes!(overrides::end_override))
+        .routes(routes!(overrides::relieve_database))
         .routes(routes!(quota::change_quota))
         .routes(routes!(databases::suspend_database))
         .routes(routes!(databases::resume_database))

@@ -36,6 +36,7 @@ fn pattern(name: &str) -> Option<String> {
             trimmed(format!(r"[^{CONTROLS}{ROOM}]([^{CONTROLS}]|\r?\n){{1,498}}[^{CONTROLS}{ROOM}]"))
         }
         ("name", _) => Some(String::from("^[a-z][a-z0-9-]*$")),
+        ("field", _) => Some(String::from("^[a-z_]+$")),
         ("printable", _) => Some(String::from("^[!-~]([ -~]*[!-~])?$")),
         ("cursor", _) => Some(String::from(r"^[0-9a-f]{8}\.[0-9]{1,18}\.[0-9a-f]{32}$")),
         _ => None,
@@ -54,6 +55,7 @@ pub fn completed(document: OpenApi) -> Value {
         { "name": "claims", "description": "Hand databases to owners" },
         { "name": "databases", "description": "Read and change databases of the fleet" },
         { "name": "owners", "description": "Whose the databases are" },
+        { "name": "plans", "description": "What owners are given" },
         { "name": "pools", "description": "How many databases are ready" },
         { "name": "findings", "description": "What is wrong between Neon and the ledger" },
     ]);
@@ -189,18 +191,27 @@ mod tests {
         let all = [
             "cancelClaim",
             "changeOwner",
+            "changePlan",
             "changeQuota",
             "createClaim",
+            "createPlan",
+            "deletePlan",
             "discloseCredentials",
+            "endOverride",
             "listDatabases",
             "listFindings",
+            "listPlans",
             "listPools",
             "readClaim",
             "readDatabase",
+            "readPlan",
             "readUsage",
             "releaseDatabase",
+            "relieveDatabase",
             "resumeDatabase",
+            "resumePlanRollOut",
             "rotatePassword",
+            "stopPlanRollOut",
             "suspendDatabase",
         ];
         assert_eq!(ids, all);

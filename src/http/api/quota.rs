@@ -1,21 +1,20 @@
 //! Changing the limits of one database.
 
 use axum::{Extension, extract::State, response::Response};
-use serde::{Deserialize, Deserializer};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
     bearer::Token,
     databases::{ChangeAnswer, changed},
-    extract::{Body, Id, Whole},
+    extract::{Body, Id, given, given_whole},
     problem::Problem,
     validate::Validation,
 };
 use crate::state::AppState;
-use fleet_types::QuotaChange;
-
-/// More than any project can hold, and small enough to be exact in every JSON reader.
-const LARGEST: i64 = 1_000_000_000_000_000;
+use fleet_types::{LARGEST_LIMIT, QuotaChange};
+use ledger::QuotaIntent;
 
 /// New limits: a field that is absent stays as it is, `null` is unlimited.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -23,33 +22,76 @@ const LARGEST: i64 = 1_000_000_000_000_000;
 #[schema(example = json!({ "logical_size_bytes": 1_073_741_824, "active_time_seconds": null, "reason": "upgrade" }))]
 pub struct QuotaRequest {
     /// Bytes that a branch may hold: the storage quota.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     logical_size_bytes: Option<Option<i64>>,
     /// Seconds of wall time that the compute may be active in a billing period.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     active_time_seconds: Option<Option<i64>>,
     /// CU-seconds in a billing period.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     compute_time_seconds: Option<Option<i64>>,
     /// Bytes written in a billing period.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     written_data_bytes: Option<Option<i64>>,
     /// Bytes sent out in a billing period.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
+    /// Until when; then the plan's limits return by themselves. `null` is for good. Left out, a limit that changes does so for good, and one that you send as it
+    /// is keeps the end that it has. In any case what differs from the plan is an override, which its changes leave alone.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    until: Option<Option<DateTime<Utc>>>,
     /// `quota_revision` of the database as you read it: if a limit that you change was changed since, the answer is 409 with who did it, when, and how; so it is for a revision that the quota never had.
     /// Without it the last one wins.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 0)]
     revision: Option<Option<i64>>,
     /// Why, for the history.
     #[schema(pattern = "reason")]
     reason: Option<String>,
+}
+
+/// Limits of a plan: one that is absent stays as it is, `null` is unlimited.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// Bytes that a branch may hold: the storage quota.
+    #[serde(default, deserialize_with = "given_whole")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    logical_size_bytes: Option<Option<i64>>,
+    /// Seconds of wall time that the compute may be active in a billing period.
+    #[serde(default, deserialize_with = "given_whole")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    active_time_seconds: Option<Option<i64>>,
+    /// CU-seconds in a billing period.
+    #[serde(default, deserialize_with = "given_whole")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    compute_time_seconds: Option<Option<i64>>,
+    /// Bytes written in a billing period.
+    #[serde(default, deserialize_with = "given_whole")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    written_data_bytes: Option<Option<i64>>,
+    /// Bytes sent out in a billing period.
+    #[serde(default, deserialize_with = "given_whole")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    data_transfer_bytes: Option<Option<i64>>,
+}
+
+impl LimitsRequest {
+    pub fn change(&self) -> QuotaChange {
+        QuotaChange {
+            logical_size_bytes: self.logical_size_bytes,
+            active_time_seconds: self.active_time_seconds,
+            compute_time_seconds: self.compute_time_seconds,
+            written_data_bytes: self.written_data_bytes,
+            data_transfer_bytes: self.data_transfer_bytes,
+        }
+    }
 }
 
 /// Change the quota of a database
@@ -69,7 +111,8 @@ pub async fn change_quota(
 ) -> Result<Response, Problem> {
     check(&request)?;
     let by = token.because(request.reason.as_deref())?;
-    state.ledger.change_quota(id, &request.change(), request.revision.flatten(), &by).await?;
+    let intent = QuotaIntent { read_at: request.revision.flatten(), until: request.until, is_relief: false };
+    state.ledger.change_quota(id, &request.change(), intent, &by).await?;
     let outcome = state.engine.apply_now(id).await;
     changed(&state, id, outcome).await
 }
@@ -99,19 +142,14 @@ impl QuotaRequest {
 fn check(request: &QuotaRequest) -> Result<(), Problem> {
     let mut validation = Validation::default();
     for (field, limit) in request.limits() {
-        if limit.flatten().is_some_and(|limit| !(1..=LARGEST).contains(&limit)) {
-            validation.wrong(field, format!("Write 1 to {LARGEST}, or null for no limit."));
+        if limit.flatten().is_some_and(|limit| !(1..=LARGEST_LIMIT).contains(&limit)) {
+            validation.wrong(field, format!("Write 1 to {LARGEST_LIMIT}, or null for no limit."));
         }
     }
     if request.revision.flatten().is_some_and(|revision| revision < 0) {
         validation.wrong("revision", "Write the `quota_revision` of the database as you read it.");
     }
     validation.finish()
-}
-
-/// Tells `null` from absent: a field that is there is `Some`, whatever it holds.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
-    Ok(Some(Option::<Whole>::deserialize(deserializer)?.map(|Whole(limit)| limit)))
 }
 
 #[cfg(test)]
@@ -131,11 +169,12 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_is_refused() {
-        for wrong in [0, -1, LARGEST + 1] {
+        for wrong in [0, -1, LARGEST_LIMIT + 1] {
             assert!(check(&request(serde_json::json!({ "written_data_bytes": wrong }))).is_err(), "{wrong}");
         }
         assert!(
-            check(&request(serde_json::json!({ "written_data_bytes": LARGEST, "logical_size_bytes": null }))).is_ok()
+            check(&request(serde_json::json!({ "written_data_bytes": LARGEST_LIMIT, "logical_size_bytes": null })))
+                .is_ok()
         );
         assert!(
             serde_json::from_value::<QuotaRequest>(serde_json::json!({ "storage": 5 })).is_err(),

@@ -5,7 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use fleet_types::{BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, Owner, Quota, Usage};
+use fleet_types::{
+    BlockReason, DatabaseDetail, DatabaseRow, DatabaseState, EndpointState, Override, Owner, Quota, Usage,
+};
 
 /// A database, in short.
 #[derive(Serialize, ToSchema)]
@@ -83,6 +85,10 @@ pub struct Database {
     pub max_cu: f64,
     /// Seconds without a connection after which the compute stops: 0 is Neon's default, -1 never.
     pub suspend_timeout_seconds: i32,
+    /// How far back Neon can restore; absent where it is left to Neon.
+    pub history_retention_seconds: Option<i32>,
+    /// Where it differs from its owner's plan, because somebody wanted it to.
+    pub overrides: Vec<Override>,
     /// What went wrong last, while a change is still to be made or creation failed.
     pub last_error: Option<String>,
     pub last_error_at: Option<DateTime<Utc>>,
@@ -141,6 +147,8 @@ impl From<DatabaseDetail> for Database {
             min_cu: detail.min_cu,
             max_cu: detail.max_cu,
             suspend_timeout_seconds: detail.suspend_timeout_seconds,
+            history_retention_seconds: detail.history_retention_seconds,
+            overrides: detail.overrides,
             last_error: detail.last_error,
             last_error_at: detail.last_error_at,
             next_attempt_at: detail.next_attempt_at,

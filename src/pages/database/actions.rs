@@ -7,6 +7,7 @@ use super::quota_draft::{Draft, Refill};
 use crate::components::{Glyph, Icon, Refresh};
 use crate::pages::{answers::Answers, session};
 use crate::rpc::database as rpc;
+use crate::rpc::plans::{ChangePlan, EndOverride, Relieve};
 use fleet_types::{AppError, Credentials, DatabaseDetail, Permission};
 
 /// The ids of the dialogs.
@@ -17,6 +18,9 @@ pub const TIMEOUT: &str = "suspend-timeout";
 pub const REVEAL: &str = "reveal";
 pub const ROTATE: &str = "rotate-password";
 pub const RELEASE: &str = "release";
+pub const PLAN: &str = "change-plan";
+pub const BACK_TO_PLAN: &str = "back-to-plan";
+pub const RELIEVE: &str = "relieve";
 
 #[derive(Clone, Copy)]
 pub struct Actions {
@@ -25,6 +29,12 @@ pub struct Actions {
     pub draft: Draft,
     pub timeout: RwSignal<String>,
     pub confirmation: RwSignal<String>,
+    pub plan: RwSignal<String>,
+    /// The field whose override is to end.
+    pub field: RwSignal<String>,
+    /// The used-up limit that is to be raised, and for how long.
+    pub limit: RwSignal<String>,
+    pub hours: RwSignal<String>,
     /// The revealed credentials, until they are hidden again.
     pub credentials: RwSignal<Option<Credentials>>,
     pub set_quota: ServerAction<rpc::SetQuota>,
@@ -36,6 +46,9 @@ pub struct Actions {
     pub rotate: ServerAction<rpc::RotatePassword>,
     pub release: ServerAction<rpc::Release>,
     pub delete_again: ServerAction<rpc::DeleteAgain>,
+    pub change_plan: ServerAction<ChangePlan>,
+    pub end_override: ServerAction<EndOverride>,
+    pub relieve: ServerAction<Relieve>,
 }
 
 impl Actions {
@@ -46,6 +59,10 @@ impl Actions {
             draft: Draft::new(),
             timeout: RwSignal::new(String::new()),
             confirmation: RwSignal::new(String::new()),
+            plan: RwSignal::new(String::new()),
+            field: RwSignal::new(String::new()),
+            limit: RwSignal::new(String::new()),
+            hours: RwSignal::new(String::from("24")),
             credentials: RwSignal::new(None),
             set_quota: ServerAction::new(),
             suspend: ServerAction::new(),
@@ -56,6 +73,9 @@ impl Actions {
             rotate: ServerAction::new(),
             release: ServerAction::new(),
             delete_again: ServerAction::new(),
+            change_plan: ServerAction::new(),
+            end_override: ServerAction::new(),
+            relieve: ServerAction::new(),
         };
         let answers = actions.answers;
         answers.follow(QUOTA, "The new quota is in force.", actions.set_quota.value());
@@ -78,6 +98,9 @@ impl Actions {
         );
         answers.follow(RELEASE, "Released: it is deleted on Neon.", actions.release.value());
         answers.follow("", "Deleted on Neon.", actions.delete_again.value());
+        answers.follow(PLAN, "The owner has the new plan.", actions.change_plan.value());
+        answers.follow(RELIEVE, "The quota is raised, and falls back by itself.", actions.relieve.value());
+        answers.follow(BACK_TO_PLAN, "It is back to its plan.", actions.end_override.value());
         Effect::new(move || match actions.reveal.value().get() {
             Some(Ok(credentials)) => {
                 actions.credentials.set(Some(credentials));
@@ -93,6 +116,7 @@ impl Actions {
 
     /// Puts what is set now into the forms.
     pub fn fill(self, detail: &DatabaseDetail) {
+        self.plan.try_set(detail.row.owner.as_ref().map(|owner| owner.plan.clone()).unwrap_or_default());
         self.draft.fill(detail);
         self.timeout.try_set(detail.suspend_timeout_seconds.to_string());
     }

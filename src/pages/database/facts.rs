@@ -2,11 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::endpoint::moment;
-use crate::components::{CopyButton, EmptyState, Fact, Glyph, Live, Panel, Timestamp};
-use crate::pages::path;
-use crate::pages::user_text::UserText;
-use fleet_types::{DatabaseDetail, Owner, PoolRange, Time};
+use super::{actions::PLAN, endpoint::moment};
+use crate::components::{CopyButton, EmptyState, Fact, Glyph, Live, OpenDialog, Panel, Timestamp};
+use crate::pages::{path, session, user_text::UserText};
+use fleet_types::{DatabaseDetail, Owner, Permission, PoolRange, Time};
 
 #[component]
 pub fn OwnerPanel(live: Live<DatabaseDetail>) -> impl IntoView {
@@ -24,6 +23,7 @@ pub fn OwnerPanel(live: Live<DatabaseDetail>) -> impl IntoView {
 
 #[component]
 fn OwnerFacts(owner: Owner, claimed_at: Option<Time>) -> impl IntoView {
+    let why_not = session::why_not(Permission::ManageDatabases);
     view! {
         <dl class="divide-y divide-base-300">
             <Fact name="E-mail">
@@ -33,7 +33,11 @@ fn OwnerFacts(owner: Owner, claimed_at: Option<Time>) -> impl IntoView {
                 <Copyable text=owner.id what="owner id" />
             </Fact>
             {owner.organisation.map(|organisation| view! { <Fact name="Organisation"><UserText text=organisation /></Fact> })}
-            <Fact name="Plan">{owner.plan}</Fact>
+            <Fact name="Plan">
+                <span class="inline-flex flex-wrap items-center gap-2">
+                    {owner.plan} <OpenDialog dialog=PLAN text="Change plan" glyph=Glyph::Pencil why_not />
+                </span>
+            </Fact>
             <Fact name="Claimed">{moment(claimed_at)}</Fact>
         </dl>
     }

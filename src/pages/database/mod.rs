@@ -5,10 +5,12 @@ mod connection;
 mod endpoint;
 mod facts;
 mod finding;
+mod plan;
 mod quota;
 mod quota_draft;
 mod quota_form;
 mod release;
+mod relief;
 mod usage;
 mod verdict;
 
@@ -20,9 +22,11 @@ use self::actions::Actions;
 use self::connection::ConnectionPanel;
 use self::endpoint::{EndpointDialogs, EndpointPanel};
 use self::facts::{OwnerPanel, ProjectPanel};
+use self::plan::PlanDialogs;
 use self::quota::QuotaPanel;
 use self::quota_form::QuotaDialog;
 use self::release::ReleasePanel;
+use self::relief::ReliefDialog;
 use self::usage::UsagePanel;
 use self::verdict::VerdictNotice;
 use super::failure::Failure;
@@ -133,5 +137,7 @@ fn Database(live: Live<DatabaseDetail>, actions: Actions, decisions: FindingActi
         <QuotaDialog live actions />
         <EndpointDialogs live actions />
         <WaysOut actions=decisions />
+        <PlanDialogs live actions />
+        <ReliefDialog live actions />
     }
 }

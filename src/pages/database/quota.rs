@@ -2,10 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::actions::QUOTA;
+use super::{
+    actions::{QUOTA, RELIEVE},
+    plan::Overrides,
+};
 use crate::components::{Glyph, Live, Meter, OpenDialog, Panel, Timestamp};
 use crate::pages::{look, session};
-use fleet_types::{DatabaseDetail, Permission, Quota, Usage, bytes, duration};
+use fleet_types::{DatabaseDetail, DatabaseState, Permission, Quota, Usage, bytes, duration};
 
 /// One quota: its name, what is used, its limit, and how both are written.
 #[derive(Clone, Copy)]
@@ -41,17 +44,39 @@ pub fn limits(quota: &Quota, usage: &Usage) -> [Limit; 5] {
     ]
 }
 
+/// The limits of a claimed database that are used up: as the ledger names them, and as people do.
+pub fn used_up(detail: &DatabaseDetail) -> Vec<(String, String)> {
+    if detail.row.state != DatabaseState::Claimed {
+        return Vec::new();
+    }
+    let names = detail.quota.limits().map(|(name, _)| name);
+    let limits = names.into_iter().zip(limits(&detail.quota, &detail.usage));
+    limits
+        .filter(|(_, limit)| limit.used.zip(limit.limit).is_some_and(|(used, most)| used >= most))
+        .map(|(name, limit)| (name.to_owned(), limit.name.to_owned()))
+        .collect()
+}
+
 #[component]
 pub fn QuotaPanel(live: Live<DatabaseDetail>) -> impl IntoView {
     let why_not = session::why_not(Permission::ManageDatabases);
-    let edit =
-        move || view! { <OpenDialog dialog=QUOTA text="Edit quota" glyph=Glyph::Pencil why_not=why_not.clone() /> };
+    let edit = move || {
+        let is_used_up = live.with(|detail| !used_up(detail).is_empty()).unwrap_or(false);
+        let relieve = is_used_up
+            .then(|| view! { <OpenDialog dialog=RELIEVE text="Relieve" glyph=Glyph::Clock why_not=why_not.clone() /> });
+        view! {
+            <span class="flex flex-wrap gap-2">
+                {relieve} <OpenDialog dialog=QUOTA text="Edit quota" glyph=Glyph::Pencil why_not=why_not.clone() />
+            </span>
+        }
+    };
     view! {
         <Panel title="Quotas" aside=ViewFn::from(edit)>
             <ul class="flex flex-col gap-3.5">
                 {move || live.with(rows)}
             </ul>
             {move || live.with(|detail| view! { <Period detail=detail.clone() /> })}
+            {move || live.with(|detail| view! { <Overrides overrides=detail.overrides.clone() /> })}
         </Panel>
     }
 }

@@ -7,7 +7,9 @@ mod cover;
 mod decisions;
 mod detail;
 mod peak_form;
+mod plans;
 mod policy;
+mod roll_outs;
 mod schedules;
 mod sizing;
 mod strip;
@@ -66,5 +68,6 @@ fn Pools(live: Live<Vec<PoolSummary>>) -> impl IntoView {
                 })
             }}
         </div>
+        <plans::PlansPanel />
     }
 }

@@ -5,7 +5,7 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{FindingRules, SweepRef};
-use crate::{Ledger, LedgerError, quotas::QUOTA_DECISIONS};
+use crate::{Ledger, LedgerError, quota_events::QUOTA_DECISIONS};
 use fleet_types::Doubt;
 
 /// Findings per transaction: a fraction of a second.

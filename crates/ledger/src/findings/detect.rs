@@ -38,6 +38,7 @@ impl Ledger {
         let ids: Vec<String> = page.iter().map(|project| project.id.clone()).collect();
         let names: Vec<String> = page.iter().map(|project| project.name.clone()).collect();
         let fields: Vec<Value> = page.iter().map(|project| project.fields.clone()).collect();
+        self.note_agreed_quotas(by, &ids, &fields).await?;
         let owners = sqlx::query_as!(
             PageOwners,
             r#"WITH listed AS (
@@ -82,6 +83,24 @@ impl Ledger {
         .fetch_one(&self.db)
         .await?;
         Ok(owners)
+    }
+
+    /// Of a ledger that was found to be old: whose quota Neon has as it is here. What is locked is noted by the next sweep.
+    async fn note_agreed_quotas(&self, by: SweepRef, ids: &[String], fields: &[Value]) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "WITH agreed AS (
+               SELECT d.id FROM installation AS i, unnest($1::text[], $2::jsonb[]) AS l (project_id, fields) JOIN databases AS d ON d.neon_project_id = l.project_id
+               WHERE $3 > i.forgot_until AND d.state = 'claimed' AND d.claimed_at <= i.forgot_until
+                 AND coalesce(d.quota_agreed_at, '-infinity') <= i.forgot_until AND has_quota(d, l.fields -> 'quota')
+               FOR NO KEY UPDATE OF d SKIP LOCKED)
+             UPDATE databases AS d SET quota_agreed_at = $3 FROM agreed WHERE d.id = agreed.id",
+            ids,
+            fields,
+            by.started_at
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
     }
 
     /// The next `limit` databases behind `after` whose project must be in a list that was begun at `by.started_at`, in the order of their ids.

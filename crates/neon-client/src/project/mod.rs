@@ -104,6 +104,15 @@ impl NeonClient {
         self.done(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await
     }
 
+    /// Sets how far back the project can be restored, in seconds, 30 days at most; each plan of Neon's has its own limit. It is locked for a moment then.
+    ///
+    /// # Errors
+    /// Any [`NeonError`].
+    pub async fn set_history_retention(&self, project: &str, seconds: i32) -> Result<(), NeonError> {
+        let body = json!({"project": {"history_retention_seconds": seconds}});
+        self.done(Call::to(Route::UPDATE_PROJECT, &[project]).json(body)).await
+    }
+
     /// Deletes the project. Safe to repeat.
     ///
     /// # Errors

@@ -104,6 +104,13 @@ async fn the_zero_time_is_no_time_and_the_counters_are_read() {
 }
 
 #[tokio::test]
+async fn history_is_kept_without_a_word_about_anything_else() {
+    let stub = Stub::answering([json(200, CREATED)]).await;
+    client(&stub.url).set_history_retention("p-1", 86_400).await.unwrap();
+    assert_eq!(stub.seen()[0].body, json!({ "project": { "history_retention_seconds": 86_400 } }));
+}
+
+#[tokio::test]
 async fn endpoints_are_read_changed_and_stopped() {
     let captured = serde_json::from_str::<serde_json::Value>(CREATED).unwrap()["endpoints"][0].clone();
     let mut later = captured.clone();
