@@ -10,6 +10,7 @@ mod architecture;
 #[path = "../chaos/backup.rs"]
 mod backup;
 mod budget;
+mod certain;
 mod checks;
 mod claims;
 mod clients;

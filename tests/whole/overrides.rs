@@ -164,7 +164,7 @@ async fn what_is_given_back_keeps_the_limits_that_it_had_as_overrides_of_the_pla
 
     let owner =
         FoundOwner { id: String::from("ada"), email: String::from("ada@mail.example"), plan: String::from("free") };
-    world.ledger.give_back(row, &owner, None, None, &By::cli()).await.unwrap();
+    world.ledger.give_back(row, &owner, None, None, None, &By::cli()).await.unwrap();
     let given = database(&server, &id).await;
     assert_eq!((&given["owner"]["plan"], &given["suspend_timeout_seconds"]), (&json!("pro"), &json!(120)), "{given}");
     assert_eq!(given["quota"]["logical_size_bytes"], json!(600 * MIB), "{given}");

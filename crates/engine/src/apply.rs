@@ -127,11 +127,7 @@ async fn make_change(
         crash::here(CrashPoint::QuotaTaken);
     }
     if row.compute_differs {
-        let settings = ComputeSettings {
-            min_cu: row.min_cu,
-            max_cu: row.max_cu,
-            suspend_timeout_seconds: row.suspend_timeout_seconds,
-        };
+        let settings = ComputeSettings { size: row.size, suspend_timeout_seconds: row.suspend_timeout_seconds };
         neon.update_endpoint(&row.project_id, &row.endpoint_id, &settings).await?;
         crash::here(CrashPoint::ComputeTaken);
     }

@@ -146,7 +146,6 @@ struct Inner {
     claim_served: Notify,
     /// Calls that may wait for their claim at a time; each holds a permit of the door meanwhile.
     waiting_calls: Semaphore,
-    mark_progress: mark::Progress,
     fitness_progress: fitness::Progress,
     sync_progress: sync::Progress,
     usage_progress: usage::Progress,
@@ -183,7 +182,6 @@ impl Engine {
             credential_looks: observe::Looks::default(),
             claim_served: Notify::new(),
             waiting_calls: Semaphore::new(WAITING_CALLS),
-            mark_progress: mark::Progress::default(),
             fitness_progress: fitness::Progress::default(),
             sync_progress: sync::Progress::default(),
             usage_progress: usage::Progress::default(),

@@ -1,27 +1,18 @@
 //! Mark: whether this ledger is the one that knows, before anything is handed out (`proof.rs`), and again and again.
 //!
-//! The mark is the name of one small project on Neon, `flotilla-mark-<installation>-<counter>-<nonce>`, renewed by one replica at a time: soon after claims,
-//! and now and then without them. Each value is committed to the ledger before Neon is told. Whoever finds a mark on Neon that the ledger has not written
-//! down has an old ledger, or not the only one.
+//! The mark is the name of one small project on Neon, `flotilla-mark-<installation>-<counter>-<nonce>`, renewed by one replica at a time: soon after
+//! an event of any kind, and now and then without one. Each value is committed to the ledger before Neon is told. Whoever finds a mark on Neon that the ledger
+//! has not written down has an old ledger, or not the only one.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-
-use uuid::Uuid;
+use std::time::Duration;
 
 use super::{CrashPoint, Duty, Inner, Report, crash, setback::Setback};
-use ledger::{By, Installation, LedgerError};
+use ledger::{By, Installation, Ledger, LedgerError};
 use neon_client::{Class, NeonClient, NeonError, NeonQuota, NewProject};
 
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How soon after a claim the mark is renewed: a ledger that is restored to a moment before that claim is noticed by it.
-const RENEW_AFTER_CLAIM: Duration = Duration::from_secs(5);
-
-/// The claim after which Neon was last told a mark, or was about to be.
-#[derive(Default)]
-pub(super) struct Progress(Mutex<Option<Uuid>>);
+/// How soon after an event the mark is renewed: a ledger that is restored to a moment before it is noticed by that.
+const RENEW_AFTER_EVENT: Duration = Duration::from_secs(5);
 
 const ANY_MARK: &str = "flotilla-mark-";
 
@@ -31,6 +22,12 @@ pub(super) enum Seen {
     Nothing,
     Ours(Mark),
     Foreign(Mark),
+}
+
+/// The mark, for whoever has a ledger and Neon.
+pub(super) struct Marks<'a> {
+    pub ledger: &'a Ledger,
+    pub neon: NeonClient,
 }
 
 pub(super) struct Mark {
@@ -56,10 +53,9 @@ impl Inner {
     }
 
     async fn go_on_marking(&self) -> Result<Report, Setback> {
-        let (last_claim, mut report) = (self.ledger.last_claim(), Report::idle());
-        if self.is_mark_due(last_claim).await? {
+        let mut report = Report::idle();
+        if self.is_mark_due().await? {
             report = self.renew_mark().await?;
-            self.mark_progress.set(last_claim);
         }
         match self.look_at_doubtful().await? {
             0 => Ok(report),
@@ -67,12 +63,9 @@ impl Inner {
         }
     }
 
-    async fn is_mark_due(&self, last_claim: Option<Uuid>) -> Result<bool, LedgerError> {
+    async fn is_mark_due(&self) -> Result<bool, LedgerError> {
         let every = self.settings.mark_every;
-        let early = match last_claim == self.mark_progress.get() {
-            true => Duration::ZERO,
-            false => every.saturating_sub(RENEW_AFTER_CLAIM),
-        };
+        let early = every.saturating_sub(RENEW_AFTER_EVENT);
         Ok(!self.neon_is_failing() && self.ledger.take_mark_turn(every.as_secs_f64(), early.as_secs_f64()).await?)
     }
 
@@ -100,28 +93,55 @@ impl Inner {
         if installation.in_safe_mode {
             self.ledger.withhold_all(&by()).await?;
         }
-        let neon = self.neon.with_class(Class::Reconcile).with_deadline(CALL_DEADLINE);
-        let seen = match self.look(&neon, &installation).await? {
+        let marks = self.marks(Class::Reconcile);
+        let seen = match marks.look(&installation).await? {
             Seen::Nothing => None,
             Seen::Ours(mark) => Some(mark),
             Seen::Foreign(mark) => {
                 self.notice(&foreign(&mark)).await?;
                 // Answered with a mark of ours, so that a second ledger notices too.
-                return self.write_mark(&neon, &installation, Some(mark)).await;
+                return marks.write(&installation, Some(mark)).await;
             }
         };
         if self.ledger.settle().await? {
             tracing::warn!("nobody else writes the mark of this installation: databases are handed out again");
         }
-        self.write_mark(&neon, &installation, seen).await
+        marks.write(&installation, seen).await
     }
 
-    pub(super) async fn write_mark(
-        &self,
-        neon: &NeonClient,
-        installation: &Installation,
-        seen: Option<Mark>,
-    ) -> Result<Report, Setback> {
+    pub(super) fn marks(&self, class: Class) -> Marks<'_> {
+        Marks { ledger: &self.ledger, neon: self.neon.with_class(class).with_deadline(CALL_DEADLINE) }
+    }
+
+    pub(super) async fn notice(&self, evidence: &str) -> Result<(), LedgerError> {
+        self.ledger.enter_safe_mode(evidence, self.settle_seconds(), &by()).await
+    }
+
+    /// Long enough for whoever else writes the mark to have done so.
+    pub(super) fn settle_seconds(&self) -> f64 {
+        self.settings.mark_every.as_secs_f64() * 3.0
+    }
+}
+
+impl Marks<'_> {
+    /// Before something is given to somebody, maybe while no server runs: a backup from before this moment is noticed by it. Where Neon has another mark, or
+    /// the ledger was moved, what that means is for the next start to say.
+    pub(super) async fn bring_forward(&self) -> Result<(), Setback> {
+        let installation = self.ledger.installation().await?;
+        if !installation.is_in_its_place || !installation.is_same_incarnation {
+            return Ok(());
+        }
+        if let Seen::Ours(mark) = self.look(&installation).await? {
+            self.write(&installation, Some(mark)).await?;
+            if installation.is_stopped {
+                self.ledger.record_stop().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells Neon a new mark, in place of the one that was seen there.
+    pub(super) async fn write(&self, installation: &Installation, seen: Option<Mark>) -> Result<Report, Setback> {
         // Made in the region of the default pool; without a pool there is nothing to guard.
         let Some(pool) = self.ledger.pools().await?.into_iter().max_by_key(|pool| pool.is_default) else {
             return Ok(Report::idle());
@@ -134,10 +154,10 @@ impl Inner {
         let name = format!("{}{counter}-{nonce}", prefix(&installation.id));
         let project_id = match seen {
             Some(mark) => {
-                neon.rename_project(&mark.project_id, &name).await?;
+                self.neon.rename_project(&mark.project_id, &name).await?;
                 mark.project_id
             }
-            None => neon.create_project(&small(name, pool.region, pool.pg_version)).await?.project_id,
+            None => self.neon.create_project(&small(name, pool.region, pool.pg_version)).await?.project_id,
         };
         crash::here(CrashPoint::MarkTold);
         self.ledger.record_mark(&project_id).await?;
@@ -145,10 +165,10 @@ impl Inner {
     }
 
     /// The mark as Neon has it: by the project's id, or by its name where the id is not known or no longer valid.
-    pub(super) async fn look(&self, neon: &NeonClient, installation: &Installation) -> Result<Seen, Setback> {
+    pub(super) async fn look(&self, installation: &Installation) -> Result<Seen, Setback> {
         let prefix = prefix(&installation.id);
         if let Some(id) = &installation.mark_project_id {
-            match neon.get_project(id).await {
+            match self.neon.get_project(id).await {
                 Ok(project) if project.name.starts_with(&prefix) => {
                     return self.judge(&prefix, project.id, project.name).await;
                 }
@@ -157,7 +177,7 @@ impl Inner {
             }
         }
         let mut newest = Seen::Nothing;
-        for project in neon.find_projects_by_prefix(&prefix).await? {
+        for project in self.neon.find_projects_by_prefix(&prefix).await? {
             match self.judge(&prefix, project.id, project.name).await? {
                 Seen::Foreign(mark) => return Ok(Seen::Foreign(mark)),
                 seen => newest = seen,
@@ -175,25 +195,6 @@ impl Inner {
         let is_known = self.ledger.knows_mark(counter, &nonce).await?;
         let mark = Mark { project_id, name, counter };
         Ok(if is_known { Seen::Ours(mark) } else { Seen::Foreign(mark) })
-    }
-
-    pub(super) async fn notice(&self, evidence: &str) -> Result<(), LedgerError> {
-        self.ledger.enter_safe_mode(evidence, self.settle_seconds(), &by()).await
-    }
-
-    /// Long enough for whoever else writes the mark to have done so.
-    pub(super) fn settle_seconds(&self) -> f64 {
-        self.settings.mark_every.as_secs_f64() * 3.0
-    }
-}
-
-impl Progress {
-    fn get(&self) -> Option<Uuid> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, claim: Option<Uuid>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = claim;
     }
 }
 

@@ -105,8 +105,8 @@ impl Inner {
 
     async fn ask_neon(&self) -> Result<(), Setback> {
         let installation = self.ledger.installation().await?;
-        let neon = self.neon.with_class(Class::Support).with_deadline(CALL_DEADLINE);
-        let mark = match self.look(&neon, &installation).await? {
+        let marks = self.marks(Class::Support);
+        let mark = match marks.look(&installation).await? {
             // The next renewal answers it with a mark of ours.
             Seen::Foreign(mark) => return Ok(self.notice(&foreign(&mark)).await?),
             Seen::Nothing if installation.was_marked => {
@@ -116,7 +116,7 @@ impl Inner {
             }
             Seen::Nothing if !self.ledger.has_databases().await? => return Ok(()),
             Seen::Nothing => {
-                self.look_for_successor(&neon, &installation).await?;
+                self.look_for_successor(&marks.neon, &installation).await?;
                 None
             }
             Seen::Ours(mark) => {
@@ -127,7 +127,7 @@ impl Inner {
         if !installation.is_stopped {
             self.ledger.doubt_available().await?;
         }
-        self.write_mark(&neon, &installation, mark).await?;
+        marks.write(&installation, mark).await?;
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use ledger::RebuiltProject;
-use neon_client::{NeonClient, NeonError, Project, ProjectItem, project};
+use ledger::{ComputeOnNeon, RebuiltProject};
+use neon_client::{Endpoint, NeonClient, NeonError, Project, ProjectItem, project};
 use probe::uri;
 use secrets::Secrets;
 
@@ -36,14 +36,17 @@ pub(super) async fn rebuild(
     lacking: &Lacking<'_>,
 ) -> Result<Result<RebuiltProject, String>, NeonError> {
     let id = lacking.project_id;
-    let endpoint = neon.endpoints(id).await?.into_iter().find(|endpoint| endpoint.is_writable());
-    let Some(endpoint) = endpoint else { return Ok(Err(String::from("It has no writable endpoint."))) };
+    let Some(endpoint) = endpoint_of(neon, id).await? else {
+        return Ok(Err(String::from("It has no writable endpoint.")));
+    };
     let (database, role) = (project::DATABASE_NAME, project::ROLE_NAME);
     let text = neon.connection_uri(id, &endpoint.branch_id, &endpoint.id, database, role, false).await?;
     let sealed = uri::connection(&text, &endpoint.id)
         .map_err(|error| error.to_string())
         .and_then(|connection| secrets.seal(lacking.id, &connection).map_err(|error| error.to_string()));
+    let compute = compute(&endpoint);
     Ok(sealed.map(|sealed_credentials| RebuiltProject {
+        compute,
         name: lacking.name.to_owned(),
         project_id: id.to_owned(),
         branch_id: endpoint.branch_id,
@@ -55,4 +58,19 @@ pub(super) async fn rebuild(
         region_id: lacking.region_id.to_owned(),
         pg_version: lacking.pg_version,
     }))
+}
+
+/// The one that its owner connects to.
+async fn endpoint_of(neon: &NeonClient, project_id: &str) -> Result<Option<Endpoint>, NeonError> {
+    Ok(neon.endpoints(project_id).await?.into_iter().find(Endpoint::is_writable))
+}
+
+/// The compute that a project has; `None` where Neon does not tell it.
+pub(super) async fn compute_of(neon: &NeonClient, project_id: &str) -> Result<Option<ComputeOnNeon>, NeonError> {
+    Ok(endpoint_of(neon, project_id).await?.as_ref().and_then(compute))
+}
+
+fn compute(endpoint: &Endpoint) -> Option<ComputeOnNeon> {
+    let Endpoint { min_cu, max_cu, suspend_timeout_seconds, .. } = *endpoint;
+    (min_cu > 0.0 && max_cu >= min_cu).then_some(ComputeOnNeon { min_cu, max_cu, suspend_timeout_seconds })
 }

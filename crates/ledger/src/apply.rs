@@ -16,8 +16,8 @@ pub struct DueChange {
     pub endpoint_id: String,
     /// `None` where Neon's may be the newer one ([`Ledger::may_have_forgotten_quota`]): it is not sent, and a person decides.
     pub quota: Option<Quota>,
-    pub min_cu: f64,
-    pub max_cu: f64,
+    /// Of the compute, at least and at most, in CU. `None` where Neon's may be the newer one, as with the quota.
+    pub size: Option<(f64, f64)>,
     pub suspend_timeout_seconds: i32,
     /// How far back Neon shall be able to restore, if that differs from what it has confirmed.
     pub history_retention_seconds: Option<i32>,
@@ -47,7 +47,8 @@ pub struct DueReset {
 }
 
 impl Ledger {
-    /// Leases rows that are due; none before this process is proven, since an older ledger would take changes back that were made after it.
+    /// Leases rows that are due; none before it is certain that this ledger is the newest, and the only one: an older one would take changes back that were
+    /// made after it, and a copy's are not the owner's.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -55,7 +56,7 @@ impl Ledger {
         self.take_changes(None, limit, lease_seconds).await
     }
 
-    /// Leases this row, due or not. `None` when nothing is desired of it, somebody else holds it, or this process is not proven.
+    /// Leases this row, due or not. `None` when nothing is desired of it, somebody else holds it, or that is not certain.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -73,7 +74,7 @@ impl Ledger {
         let rows = sqlx::query!(
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE is_proven($5, $6)
+                 WHERE may_change_neon($5, $6)
                    AND state IN ('available', 'claimed') AND origin <> 'copied' AND (wanted_revision <> applied_revision OR wanted_endpoint IS NOT NULL)
                    AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
@@ -84,7 +85,11 @@ impl Ledger {
                          d.suspend_timeout_seconds, d.wanted_revision, d.wanted_revision <> d.applied_revision AS "settings_differ!",
                          d.state = 'claimed' AND may_have_forgotten_quota(d.id, $7) AS "has_forgotten!",
                          CASE WHEN d.retention_revision > d.applied_revision THEN d.history_retention_seconds END AS history_retention_seconds,
-                         d.compute_revision > d.applied_revision AS "compute_differs!", d.wanted_endpoint, d.attempts,
+                         d.compute_revision > d.applied_revision AS "compute_differs!",
+                         d.state = 'claimed' AND is_from_before(coalesce((
+                           SELECT max(at) FROM events WHERE database_id = d.id
+                             AND (kind IN ('database.claimed', 'database.template') OR kind = 'database.plan' AND after ?| ARRAY['min_cu', 'max_cu'])
+                         ), '-infinity')) AS "has_forgotten_size!", d.wanted_endpoint, d.attempts,
                          d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
                          CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
                          (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
@@ -116,8 +121,7 @@ impl Ledger {
                     written_data_bytes: row.quota_written_bytes,
                     data_transfer_bytes: row.quota_transfer_bytes,
                 }),
-                min_cu: row.min_cu,
-                max_cu: row.max_cu,
+                size: (!row.has_forgotten_size).then_some((row.min_cu, row.max_cu)),
                 suspend_timeout_seconds: row.suspend_timeout_seconds,
                 history_retention_seconds: row.history_retention_seconds,
                 revision: row.wanted_revision,

@@ -77,13 +77,16 @@ impl Ledger {
         .await?)
     }
 
-    /// Takes the turn to renew the mark, if it is due, or will be within `early` seconds; for `seconds` nobody else has it.
+    /// Takes the turn to renew the mark, if it is due; for `seconds` nobody else has it. After an event that the mark may not cover it is due `early` seconds
+    /// before. Events bear the time at which their transaction began, so that a slow one is covered by a second mark.
     ///
     /// # Errors
     /// PostgreSQL's.
     pub async fn take_mark_turn(&self, seconds: f64, early: f64) -> Result<bool, LedgerError> {
         let done = sqlx::query!(
-            "UPDATE installation SET mark_due_at = now() + make_interval(secs => $1) WHERE mark_due_at <= now() + make_interval(secs => $2)",
+            "UPDATE installation SET mark_due_at = now() + make_interval(secs => $1)
+             WHERE mark_due_at <= now() + make_interval(secs => CASE
+               WHEN (SELECT at FROM events ORDER BY id DESC LIMIT 1) > mark_confirmed_at - interval '10 seconds' THEN $2 ELSE 0.0::float8 END)",
             seconds,
             early
         )

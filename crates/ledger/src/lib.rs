@@ -112,7 +112,7 @@ pub use rate_limit::{CallsGranted, CallsWanted};
 pub use refill::Deficit;
 pub use release::{Clearance, DueRelease, Unheld};
 pub use relief::Relief;
-pub use repair::{FoundOwner, Held, KnownRow, RebuiltProject, Withheld};
+pub use repair::{ComputeOnNeon, FoundOwner, Held, KnownRow, RebuiltProject, Withheld};
 pub use schema::SchemaState;
 pub use seed::{SeedHour, SeedRow};
 pub use sessions::{LinkUse, NewSession, SessionLimits};

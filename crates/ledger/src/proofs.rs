@@ -108,12 +108,6 @@ impl Ledger {
         .await?)
     }
 
-    /// The claim that this process served last.
-    #[must_use]
-    pub fn last_claim(&self) -> Option<Uuid> {
-        self.held_proof.get().last_claim
-    }
-
     /// For a claim that has found nothing, maybe for lack of a proof, or of a look at the pool: whether there is more now. A process that starts has both
     /// within a moment.
     ///

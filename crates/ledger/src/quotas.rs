@@ -11,7 +11,7 @@ use super::{
     events::insert_event,
     origin::refuse_copied,
     plans::record_overrides,
-    quota_events::{QUOTA_DECISIONS, QUOTA_EVENTS},
+    quota_events::{QUOTA_DECISIONS, QUOTA_EVENTS, refuse_forgotten},
 };
 use crate::state::State;
 use fleet_types::{DatabaseState, Quota, QuotaChange, Time, limit_name, limit_text};
@@ -43,8 +43,8 @@ impl Ledger {
     /// is none.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the database is in no state to have its quota changed, or with who has changed it meanwhile; `Invalid` for a
-    /// limit below 1, or an end that is over.
+    /// `NotFound`; `Conflict` when the database is in no state to have its quota changed, when its other limits may be newer on Neon, or with who has changed
+    /// it meanwhile; `Invalid` for a limit below 1, or an end that is over.
     pub async fn change_quota(
         &self,
         id: Uuid,
@@ -54,6 +54,7 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Change its quota").await?;
+        refuse_forgotten(&mut tx, id).await?;
         change_in(&mut tx, id, change, intent, by).await?;
         Ok(tx.commit().await?)
     }

@@ -197,7 +197,7 @@ impl Ledger {
             DueRelease,
             r#"WITH due AS (
                  SELECT id FROM databases
-                 WHERE (SELECT safe_mode_since IS NULL FROM installation) AND is_proven($5, $6) AND state = 'releasing' AND origin <> 'copied'
+                 WHERE (SELECT safe_mode_since IS NULL FROM installation) AND may_change_neon($5, $6) AND state = 'releasing' AND origin <> 'copied'
                    AND CASE WHEN $1::uuid IS NULL THEN next_attempt_at <= now() ELSE id = $1 END
                    AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
@@ -229,7 +229,7 @@ impl Ledger {
     pub async fn may_delete(&self) -> Result<bool, LedgerError> {
         let proof = self.proof();
         Ok(sqlx::query_scalar!(
-            r#"SELECT safe_mode_since IS NULL AND is_proven($1, $2) AS "may!" FROM installation"#,
+            r#"SELECT safe_mode_since IS NULL AND may_change_neon($1, $2) AS "may!" FROM installation"#,
             proof.replica,
             proof.nonce
         )

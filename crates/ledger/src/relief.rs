@@ -7,6 +7,7 @@ use super::{
     By, Ledger, LedgerError,
     origin::refuse_copied,
     plans::{follow, lock_members},
+    quota_events::refuse_forgotten,
     quotas::{QuotaIntent, change_in},
 };
 use fleet_types::{Quota, QuotaChange, Time, limit_text};
@@ -52,6 +53,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "Relieve it").await?;
         lock_members(&mut tx, &[id]).await?;
+        refuse_forgotten(&mut tx, id).await?;
         // A change of the plan may not have reached it yet.
         follow(&mut tx, &[id], false, by).await?;
         let measured = measure(&mut tx, id, relief).await?;

@@ -24,6 +24,14 @@ pub struct FoundOwner {
     pub plan: String,
 }
 
+/// The compute that a project has on Neon: its size in CU, and after how many seconds without a connection it stops.
+#[derive(Clone, Copy, Debug)]
+pub struct ComputeOnNeon {
+    pub min_cu: f64,
+    pub max_cu: f64,
+    pub suspend_timeout_seconds: i32,
+}
+
 /// What Neon has of a project that the ledger lacks.
 pub struct RebuiltProject {
     pub name: String,
@@ -36,6 +44,8 @@ pub struct RebuiltProject {
     pub sealed_credentials: Vec<u8>,
     pub region_id: String,
     pub pg_version: i32,
+    /// `None` where Neon does not tell it.
+    pub compute: Option<ComputeOnNeon>,
 }
 
 /// A row as a repair finds it.
@@ -162,6 +172,7 @@ impl Ledger {
         id: Uuid,
         owner: &FoundOwner,
         project: Option<&RebuiltProject>,
+        compute: Option<&ComputeOnNeon>,
         quota: Option<&Quota>,
         by: &By,
     ) -> Result<(), LedgerError> {
@@ -213,6 +224,7 @@ impl Ledger {
         }
         keep_as_overrides(&mut tx, id, by).await?;
         follow(&mut tx, &[id], false, by).await?;
+        take_compute(&mut tx, id, compute, by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -270,6 +282,7 @@ impl Ledger {
         if let Some(quota) = quota {
             take_from_neon(&mut tx, id, quota, by).await?;
         }
+        take_compute(&mut tx, id, project.compute.as_ref(), by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -312,6 +325,40 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The suspend timeout is Neon's: it is the newer one, and an override where plan or template say something else. So is the size, where the plan says nothing.
+async fn take_compute(
+    db: &mut sqlx::PgConnection,
+    id: Uuid,
+    on_neon: Option<&ComputeOnNeon>,
+    by: &By,
+) -> Result<(), LedgerError> {
+    let Some(on_neon) = on_neon else { return Ok(()) };
+    sqlx::query!(
+        "WITH said AS (
+           SELECT p.min_cu, p.max_cu, coalesce(p.suspend_timeout_seconds, t.suspend_timeout_seconds) AS timeout
+           FROM databases AS d JOIN plans AS p ON p.name = d.plan JOIN pools AS t ON t.id = d.pool_id WHERE d.id = $1),
+         overridden AS (
+           INSERT INTO database_overrides (database_id, field, value, actor, via, reason)
+           SELECT $1, 'suspend_timeout_seconds', $4::integer, $5, $6, $7 FROM said WHERE timeout <> $4
+           ON CONFLICT (database_id, field) DO UPDATE SET value = excluded.value)
+         UPDATE databases AS d
+         SET min_cu = CASE WHEN said.min_cu IS NULL THEN $2 ELSE d.min_cu END, max_cu = CASE WHEN said.min_cu IS NULL THEN $3 ELSE d.max_cu END,
+             suspend_timeout_seconds = $4,
+             compute_revision = CASE WHEN said.min_cu IS NULL THEN least(d.compute_revision, d.applied_revision) ELSE d.compute_revision END
+         FROM said WHERE d.id = $1",
+        id,
+        on_neon.min_cu,
+        on_neon.max_cu,
+        on_neon.suspend_timeout_seconds,
+        by.actor,
+        by.via.as_str(),
+        by.reason
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// The plan of the owner, who is made if the ledger does not know them. One that is known stays as they are, and keeps it until the end of the transaction.

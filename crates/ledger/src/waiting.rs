@@ -67,7 +67,8 @@ impl Ledger {
         Ok(claim)
     }
 
-    /// Gives an available database to the claim that has waited longest in this pool. `None` when there is no claim or no database.
+    /// Gives an available database to the claim that has waited longest in this pool. `None` when there is no claim or no database. In safe mode, a claim
+    /// from before it may have been served after this ledger's time, and waits until somebody has ended it.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -77,6 +78,7 @@ impl Ledger {
             ServedClaim,
             r#"WITH next AS (
                  SELECT c.id, c.owner_id, c.request_id FROM claims AS c WHERE c.pool_id = $1 AND c.status = 'waiting'
+                   AND NOT (is_from_before(c.requested_at) AND (SELECT safe_mode_since IS NOT NULL FROM installation))
                  ORDER BY c.requested_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)

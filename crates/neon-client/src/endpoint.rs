@@ -72,8 +72,8 @@ impl Endpoint {
 /// Size and sleep of a compute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ComputeSettings {
-    pub min_cu: f64,
-    pub max_cu: f64,
+    /// At least and at most, in CU. `None` leaves it as it is.
+    pub size: Option<(f64, f64)>,
     /// Seconds without a connection until it stops; 0 is Neon's default (300), -1 never.
     pub suspend_timeout_seconds: i32,
 }
@@ -97,12 +97,12 @@ impl NeonClient {
         endpoint: &str,
         settings: &ComputeSettings,
     ) -> Result<(), NeonError> {
-        let body = json!({"endpoint": {
-            "autoscaling_limit_min_cu": settings.min_cu,
-            "autoscaling_limit_max_cu": settings.max_cu,
-            "suspend_timeout_seconds": settings.suspend_timeout_seconds,
-        }});
-        self.done(Call::to(Route::UPDATE_ENDPOINT, &[project, endpoint]).json(body)).await
+        let mut body = json!({"suspend_timeout_seconds": settings.suspend_timeout_seconds});
+        if let Some((min_cu, max_cu)) = settings.size {
+            body["autoscaling_limit_min_cu"] = json!(min_cu);
+            body["autoscaling_limit_max_cu"] = json!(max_cu);
+        }
+        self.done(Call::to(Route::UPDATE_ENDPOINT, &[project, endpoint]).json(json!({ "endpoint": body }))).await
     }
 
     /// Starts the compute. Safe to repeat.

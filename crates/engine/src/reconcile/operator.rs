@@ -13,7 +13,7 @@ use crate::{
     contents::{Look, LookError, Otherwise, look},
     neon_quota,
     owner_tag::{Tag, UNKNOWN_EMAIL, read_name},
-    rebuild::{Lacking, rebuild},
+    rebuild::{Lacking, compute_of, rebuild},
 };
 use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
 use ledger::{AdoptedProject, By, Clearance, DueFinding, FoundOwner, KnownRow, LedgerError, Mended};
@@ -206,8 +206,12 @@ impl Engine {
                 Some(found.map_err(FindingError::Refused)?)
             }
         };
+        let compute = match &lacks {
+            Some(project) => project.compute,
+            None => compute_of(&neon, &project.id).await?,
+        };
         let quota = neon_quota::from_neon(&project.quota);
-        Ok(ledger.give_back(row.id, &owner, lacks.as_ref(), Some(&quota), by).await?)
+        Ok(ledger.give_back(row.id, &owner, lacks.as_ref(), compute.as_ref(), Some(&quota), by).await?)
     }
 
     /// Who had it, or has it by its name.

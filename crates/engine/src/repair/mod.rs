@@ -12,10 +12,13 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Neon, neon_quota,
+    Neon,
+    mark::Marks,
+    neon_quota,
     owner_tag::{Tag, read_name},
     proof::is_vouched_for,
-    rebuild::{Lacking, rebuild},
+    rebuild::{Lacking, compute_of, rebuild},
+    setback::Setback,
 };
 use fleet_types::{DatabaseState, Quota};
 use ledger::{By, FoundOwner, Held, KnownRow, Ledger, LedgerError, RebuiltProject};
@@ -56,6 +59,15 @@ pub enum RepairError {
     Incomplete,
 }
 
+impl From<Setback> for RepairError {
+    fn from(setback: Setback) -> Self {
+        match setback {
+            Setback::Neon(error) => error.into(),
+            Setback::Ledger(error) => error.into(),
+        }
+    }
+}
+
 impl Repair {
     /// Compares Neon's whole list with the ledger. With `apply`, gives back and rebuilds.
     ///
@@ -64,6 +76,9 @@ impl Repair {
     pub async fn run(&self, apply: bool, by: &By) -> Result<RepairReport, RepairError> {
         let installation = self.ledger.installation().await?.id;
         let projects = self.list().await?;
+        if apply {
+            self.marks().bring_forward().await?;
+        }
         let (mut report, mut owned, mut made_for) = (RepairReport::default(), HashSet::new(), HashMap::new());
         for item in &projects {
             let Some((id, plain_name, tag)) = read_name(&self.secrets, &item.name) else { continue };
@@ -133,6 +148,7 @@ impl Repair {
                 }
             },
         };
+        self.marks().bring_forward().await?;
         let found = Found { item, id, plain_name, owner: &owner, was_told };
         let given = row.as_ref().map_or(id, |row| row.id);
         let refused = match row {
@@ -220,8 +236,14 @@ impl Repair {
                 Err(why) => return Ok(Some(why)),
             },
         };
+        let compute = match &project {
+            Some(project) => project.compute,
+            None => compute_of(&self.neon(), &found.item.id).await?,
+        };
         let quota = self.quota_of(found).await?;
-        refusal(self.ledger.give_back(row.id, found.owner, project.as_ref(), quota.as_ref(), by).await)
+        refusal(
+            self.ledger.give_back(row.id, found.owner, project.as_ref(), compute.as_ref(), quota.as_ref(), by).await,
+        )
     }
 
     /// What the owner's quota was when it was set last. `None` where Neon was never told of the claim, and so of no quota of theirs.
@@ -234,6 +256,10 @@ impl Repair {
             None => self.neon().get_project(&found.item.id).await?.quota,
         };
         Ok(Some(neon_quota::from_neon(&quota)))
+    }
+
+    fn marks(&self) -> Marks<'_> {
+        Marks { ledger: &self.ledger, neon: self.neon() }
     }
 
     fn neon(&self) -> NeonClient {

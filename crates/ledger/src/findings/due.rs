@@ -72,7 +72,7 @@ impl Ledger {
                WHERE (f.status = 'quarantined' AND f.last_sweep >= latest.id OR f.status = 'acting' AND f.leased_by IS NOT NULL)
                  AND f.action_due_at <= now() AND latest.concluded_at > now() - make_interval(secs => $4) AND (f.lease_until IS NULL OR f.lease_until < now())
                  AND NOT EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL)
-                 AND (SELECT safe_mode_since IS NULL FROM installation) AND is_proven($5, $6)
+                 AND (SELECT safe_mode_since IS NULL FROM installation) AND may_change_neon($5, $6)
                ORDER BY f.action_due_at LIMIT $1 FOR NO KEY UPDATE OF f SKIP LOCKED)
              UPDATE findings AS f SET lease_until = now() + make_interval(secs => $2), leased_by = $3 FROM due WHERE f.id = due.id
              RETURNING f.id, f.kind, f.project_id, f.project_name, f.database_id, f.attempts, f.acted_at, f.probed_at",

@@ -8,7 +8,7 @@ use super::{
     ending::{Ending, end},
     follow, lock_members,
 };
-use crate::{By, Ledger, LedgerError, origin::refuse_copied};
+use crate::{By, Ledger, LedgerError, origin::refuse_copied, quota_events::refuse_forgotten};
 use fleet_types::{Override, Problem, Quota, StatusLevel, Time, grouped};
 
 /// Overrides that should have ended and are counted; there may be more.
@@ -96,6 +96,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         refuse_copied(&mut tx, id, "End its override").await?;
         lock_members(&mut tx, &[id]).await?;
+        refuse_forgotten(&mut tx, id).await?;
         let reason =
             by.reason.clone().unwrap_or_else(|| format!("The override of {} was ended.", field.replace('_', " ")));
         let by = By { reason: Some(reason), ..by.clone() };
