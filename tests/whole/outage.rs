@@ -3,9 +3,14 @@
 use std::time::{Duration, Instant};
 
 use neon_emulator::{Cut, Fault, Rule};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 
-use crate::support::{World, until};
+use crate::{
+    restores::held_by,
+    safety::rows,
+    support::{World, until},
+};
 
 /// How long a call to Neon takes that nobody answers.
 const WAIT_FOR_NEON: Duration = Duration::from_secs(10);
@@ -51,5 +56,30 @@ async fn a_pool_fills_through_faults_of_every_kind() {
     let posts = world.emulator.stats();
     assert!(posts.count("POST", "/projects") >= 8);
     world.assert_sound().await;
+    server.stop().await;
+}
+
+/// As they stand in the ledger while they wait, and on *Problems*, which shows what has been tried several times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_never_sent_is_no_try_of_it() {
+    let world = World::with_pool(12).await;
+    let server = world.serve().await;
+    server.until_available(12).await;
+    let mut held = Vec::new();
+    for number in 0..12 {
+        held.push(held_by(&server, &format!("owner-{number}")).await["id"].as_str().unwrap().to_owned());
+    }
+    world.emulator.faults().add(Rule::new(Fault::status(500)).on("DELETE", "/projects/{project_id}"));
+    for id in &held {
+        let release = server.api(Method::POST, &format!("/api/v1/databases/{id}/release"));
+        assert!(release.json(&json!({ "reason": "account closed" })).send().await.unwrap().status().is_success());
+    }
+    let held_back = "SELECT last_error FROM databases WHERE state = 'releasing' AND attempts = 0 AND last_error LIKE '%Nothing was sent%'";
+    until("one waits that was never sent", || async { !rows(&world, held_back).await.is_empty() }).await;
+    world.emulator.faults().clear();
+    until("all are deleted", || async {
+        rows(&world, "SELECT id::text FROM databases WHERE state = 'releasing'").await.is_empty()
+    })
+    .await;
     server.stop().await;
 }

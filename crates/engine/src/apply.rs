@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota, owner_tag::name_with_owner};
+use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota, owner_tag::name_with_owner, setback::back_off};
 use fleet_types::EndpointAction;
 use ledger::{Backoff, By, DueChange, LedgerError};
 use neon_client::{Class, ComputeSettings, NeonClient, NeonError};
@@ -77,21 +77,11 @@ impl Inner {
                 Ok(Ok(()))
             }
             Err(error) => {
-                let (wait, counts) = match &error {
-                    ApplyError::Neon(neon) => {
-                        (neon.retry_after(), !neon.is_held_back() && !matches!(neon, NeonError::RateLimited { .. }))
-                    }
-                    _ => (None, true),
+                let backoff = match &error {
+                    ApplyError::Neon(neon) => back_off(neon, 1.0, 60.0),
+                    _ => Backoff { base_seconds: 1.0, cap_seconds: 60.0, counts: true },
                 };
-                let base_seconds = wait.map_or(1.0, |wait| wait.as_secs_f64());
-                self.ledger
-                    .postpone(
-                        row.id,
-                        row.lease,
-                        Some(&error.to_string()),
-                        Backoff { base_seconds, cap_seconds: base_seconds.max(60.0), counts },
-                    )
-                    .await?;
+                self.ledger.postpone(row.id, row.lease, Some(&error.to_string()), backoff).await?;
                 crash::here(CrashPoint::ChangePostponed);
                 Ok(Err(error))
             }

@@ -11,6 +11,7 @@ use super::{
     Duty, Inner, Report,
     contents::{LookError, around_the_database, in_the_database},
     explain::{Known, unexplained},
+    setback::{back_off, is_a_try},
 };
 use ledger::{Backoff, By, DueLook, LedgerError};
 use neon_client::{Class, NeonClient, NeonError, Project};
@@ -169,8 +170,8 @@ impl Inner {
 fn undecided(error: &LookError, attempts: i32) -> Verdict {
     let text = error.to_string();
     match error {
-        LookError::Neon(neon) if neon.is_held_back() || matches!(neon, NeonError::RateLimited { .. }) => {
-            Verdict::Later(text, LATER)
+        LookError::Neon(neon) if !is_a_try(neon) => {
+            Verdict::Later(text, back_off(neon, LATER.base_seconds, LATER.cap_seconds))
         }
         LookError::Probe(ProbeError::Refused { .. }) => {
             Verdict::Kept(format!("It cannot be connected to with the credentials that would be handed out: {text}"))

@@ -11,7 +11,12 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{Duty, Inner, Report, crash, crash::CrashPoint, neon_quota};
+use super::{
+    Duty, Inner, Report, crash,
+    crash::CrashPoint,
+    neon_quota,
+    setback::{back_off, is_a_try},
+};
 use fleet_types::{CreationStep, DatabaseState};
 use ledger::{Backoff, By, DueCreation, LedgerError, NewProjectRecord, Refusal};
 use neon_client::{Class, Created, NeonClient, NeonError, NewProject};
@@ -176,11 +181,7 @@ impl Inner {
         // Neon as a whole is away, or asks us to wait: no fault of this row, and no try of it. A list that stays incomplete may be.
         let is_incomplete = matches!(error, NeonError::Incomplete { .. });
         if !error.may_have_been_carried_out() && error.is_worth_retrying() && !is_incomplete {
-            let wait = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
-            return Ok(Step::Postponed(
-                text,
-                Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false },
-            ));
+            return Ok(Step::Postponed(text, Backoff { counts: false, ..back_off(&error, 2.0, 15.0) }));
         }
         let is_refusal = !error.is_outage() && !is_incomplete && !matches!(error, NeonError::Unreadable { .. });
         if is_refusal || matches!(error, NeonError::Server { .. } | NeonError::Unauthorised { .. }) {
@@ -213,11 +214,8 @@ impl Inner {
         if !row.is_waited_for {
             match self.client_for(row).suspend_endpoint(project_id, endpoint_id).await {
                 Ok(_) => crash::here(CrashPoint::DatabaseSuspended),
-                // Not sent, so no try of this row.
-                Err(error) if error.is_held_back() => {
-                    let wait = error.retry_after().map_or(1.0, |wait| wait.as_secs_f64());
-                    let backoff = Backoff { base_seconds: wait, cap_seconds: wait.max(15.0), counts: false };
-                    return Ok(Step::Postponed(error.to_string(), backoff));
+                Err(error) if !is_a_try(&error) => {
+                    return Ok(Step::Postponed(error.to_string(), back_off(&error, 1.0, 15.0)));
                 }
                 Err(error) => return self.not_yet(row, error.to_string()).await,
             }

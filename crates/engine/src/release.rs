@@ -13,6 +13,7 @@ use super::{
     contents::{LookError, sign_of_use},
     crash,
     crash::CrashPoint,
+    setback::back_off,
 };
 use ledger::{Backoff, By, DueRelease, LedgerError};
 use neon_client::{Class, NeonClient, NeonError};
@@ -56,10 +57,13 @@ impl NotDeleted {
         }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    fn backoff(&self) -> Backoff {
+        let (base_seconds, cap_seconds) = (2.0, 300.0);
         match self {
-            Self::Neon(error) | Self::NotLookedInto(LookError::Neon(error)) => error.retry_after(),
-            _ => None,
+            Self::Neon(error) | Self::NotLookedInto(LookError::Neon(error)) => {
+                back_off(error, base_seconds, cap_seconds)
+            }
+            _ => Backoff { base_seconds, cap_seconds, counts: !matches!(self, Self::LeaseLost) },
         }
     }
 }
@@ -122,15 +126,7 @@ impl Inner {
                 Ok(Err(error))
             }
             Err(error) => {
-                let base_seconds = error.retry_after().map_or(2.0, |wait| wait.as_secs_f64());
-                self.ledger
-                    .postpone(
-                        row.id,
-                        row.lease,
-                        Some(&error.to_string()),
-                        Backoff { base_seconds, cap_seconds: base_seconds.max(300.0), counts: true },
-                    )
-                    .await?;
+                self.ledger.postpone(row.id, row.lease, Some(&error.to_string()), error.backoff()).await?;
                 crash::here(CrashPoint::ReleasePostponed);
                 Ok(Err(error))
             }

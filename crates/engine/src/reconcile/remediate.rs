@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 
 use super::bears_our_prefix;
-use crate::{CrashPoint, Duty, Inner, Report, crash, neon_quota};
+use crate::{CrashPoint, Duty, Inner, Report, crash, neon_quota, setback::back_off};
 use fleet_types::{FindingKind, Resolution, Time};
 use ledger::{Backoff, By, Clearance, DueFinding, LedgerError, Mended, Retired, Taken};
 use neon_client::{Class, NeonClient, NeonError};
@@ -276,9 +276,6 @@ impl Inner {
     }
 }
 
-/// What is no fault of the finding does not count as a try.
 pub(super) fn backoff(error: &NeonError) -> Backoff {
-    let base_seconds = error.retry_after().map_or(30.0, |wait| wait.as_secs_f64());
-    let counts = !matches!(error, NeonError::BudgetExhausted { .. } | NeonError::RateLimited { .. });
-    Backoff { base_seconds, cap_seconds: base_seconds.max(3_600.0), counts }
+    back_off(error, 30.0, 3_600.0)
 }
