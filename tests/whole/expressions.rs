@@ -72,3 +72,30 @@ async fn a_listed_project_that_has_the_name_of_a_row_is_judged_by_how_far_that_h
         assert_eq!(found.as_deref(), expected, "{row}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_copied_or_bears_another_id_belongs_elsewhere() {
+    let world = World::with_pool(0).await;
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    let id = world.ledger.installation().await.unwrap().id;
+    let database = uuid::Uuid::now_v7();
+    let [ours, theirs, unsigned] = [
+        format!("flotilla-{id}-{database}"),
+        format!("flotilla-01234567-{database}-oXyz"),
+        format!("flotilla-{database}"),
+    ];
+    for (origin, name, expected) in [
+        (Some("copied"), Some(&ours), true),
+        (Some("copied"), None, true),
+        (Some("pool"), Some(&theirs), true),
+        (None, Some(&theirs), true),
+        (Some("pool"), Some(&ours), false),
+        (Some("pool"), Some(&unsigned), false),
+        (None, Some(&unsigned), false),
+        (None, None, false),
+    ] {
+        let select = sqlx::query_scalar("SELECT belongs_elsewhere($1, $2)").bind(origin).bind(name);
+        let found: bool = select.fetch_one(&mut ledger).await.unwrap();
+        assert_eq!(found, expected, "{origin:?} {name:?}");
+    }
+}

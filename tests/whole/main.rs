@@ -16,6 +16,7 @@ mod claims;
 mod clients;
 mod commands;
 mod confirmations;
+mod copies;
 mod credentials;
 mod crowd;
 mod doctor;

@@ -85,6 +85,12 @@ pub fn read_name<'a>(secrets: &Secrets, name: &'a str) -> Option<(Uuid, &'a str,
     Some((id, plain_name, tag))
 }
 
+/// Whether a name without its owner bears the id of another installation than this one. Those of early versions bear none.
+pub(super) fn bears_another_id(installation: &str, plain_name: &str) -> bool {
+    let rest = plain_name.strip_prefix("flotilla-").unwrap_or_default();
+    rest.len() == "01234567-".len() + 36 && !rest.starts_with(installation)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,6 +47,7 @@ impl Ledger {
             Stray,
             r#"SELECT project_id AS "project_id!", name AS "name!", kind AS "kind!" FROM (
                  SELECT l.project_id, l.name, CASE
+                   WHEN belongs_elsewhere(coalesce(by_id.origin, by_name.origin), l.name) THEN NULL
                    WHEN by_id.state = 'deleted' THEN CASE WHEN by_id.deleted_at < $3 THEN 'zombie' END
                    WHEN by_id.id IS NOT NULL THEN NULL
                    WHEN by_name.id IS NULL THEN CASE WHEN name_belongs_to(l.name) IN ('ours', 'unsigned') THEN 'orphan' END

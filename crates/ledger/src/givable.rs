@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{By, LedgerError};
+use super::{By, LedgerError, origin::refuse_copied};
 use crate::state::State;
 use fleet_types::DatabaseState;
 
@@ -23,6 +23,7 @@ pub(super) async fn lock_givable(
     owner_id: &str,
     project_is_told: bool,
 ) -> Result<Givable, LedgerError> {
+    refuse_copied(db, id, "Give it back").await?;
     let row = sqlx::query!(
         r#"SELECT pool_id, state AS "state: State", owner_id, coalesce(lease_until > now(), false) AS "is_leased!",
                   sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!"

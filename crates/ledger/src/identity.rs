@@ -30,8 +30,8 @@ impl Ledger {
         .await?)
     }
 
-    /// Makes this ledger an installation of its own: a copy that is to live beside the original. All databases that it has belong to the original, and are
-    /// not touched any more: the caller says how many claimed ones these are. Returns the new id. One that has databases under an id that it was given
+    /// Makes this ledger an installation of its own: a copy that is to live beside the original. All databases that it has, whatever their state, belong
+    /// to the original, and are not touched any more, and what was found to be wrong is the original's to know: the caller says how many claimed ones these are. Returns the new id. One that has databases under an id that it was given
     /// like this is no copy, unless the caller says that it was copied `again`.
     ///
     /// # Errors
@@ -44,9 +44,10 @@ impl Ledger {
             .await?;
         self.withhold_all(by).await?;
         let mut tx = self.db.begin().await?;
-        sqlx::query!("UPDATE databases SET origin = 'copied' WHERE origin = 'pool' AND state <> 'deleted'")
-            .execute(&mut *tx)
-            .await?;
+        // What was deleted, too: the original may have it back by now.
+        sqlx::query!("UPDATE databases SET origin = 'copied' WHERE origin = 'pool'").execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM findings").execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM brakes WHERE lifted_at IS NULL").execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM marks").execute(&mut *tx).await?;
         let row = sqlx::query!(
             r#"WITH old AS (SELECT id FROM installation)

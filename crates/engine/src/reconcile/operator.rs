@@ -12,7 +12,7 @@ use crate::{
     Duty, Engine,
     contents::{Look, LookError, Otherwise, look},
     neon_quota,
-    owner_tag::{Tag, UNKNOWN_EMAIL, read_name},
+    owner_tag::{Tag, UNKNOWN_EMAIL, bears_another_id, read_name},
     rebuild::{Lacking, compute_of, rebuild},
 };
 use fleet_types::{AppError, Finding, FindingAction, Outcome, Resolution, text};
@@ -198,6 +198,11 @@ impl Engine {
         let Some(row) = ledger.row_of_project(&project.id, due.database_id.unwrap_or_default()).await? else {
             return Err(FindingError::Refused(String::from("No row of the ledger knows the project any more.")));
         };
+        let installation = ledger.installation().await?.id;
+        let named = read_name(&self.inner.secrets, &project.name);
+        if named.is_some_and(|(_, plain_name, _)| bears_another_id(&installation, plain_name)) {
+            return Err(FindingError::Refused(String::from("Its name on Neon bears another installation's id.")));
+        }
         let owner = self.owner_of(&row, &project).await?;
         let lacks = match row.has_credentials {
             true => None,

@@ -15,7 +15,7 @@ use super::{
     Neon,
     mark::Marks,
     neon_quota,
-    owner_tag::{Tag, read_name},
+    owner_tag::{Tag, bears_another_id, read_name},
     proof::is_vouched_for,
     rebuild::{Lacking, compute_of, rebuild},
     setback::Setback,
@@ -375,10 +375,10 @@ struct Found<'a> {
 }
 
 /// Whether the project is this installation's to judge: its name says so or, where it bears no installation's id, its row does. What was copied from
-/// another installation remains that one's.
+/// another installation, or bears the id of one, remains that one's.
 fn is_ours(installation: &str, plain_name: &str, id: Uuid, row: Option<&KnownRow>) -> bool {
     match row {
-        Some(row) => !row.is_copied,
+        Some(row) => !row.is_copied && !bears_another_id(installation, plain_name),
         None => plain_name == format!("flotilla-{installation}-{id}"),
     }
 }
@@ -418,5 +418,6 @@ mod tests {
         let judge = |name: &str, row: Option<KnownRow>| is_ours("13ae773e", name, id, row.as_ref());
         assert!(judge(&ours, None) && judge(&ours, row(false)) && judge(&unsigned, row(false)));
         assert!(!judge(&theirs, None) && !judge(&unsigned, None) && !judge(&theirs, row(true)));
+        assert!(!judge(&ours, row(true)) && !judge(&unsigned, row(true)) && !judge(&theirs, row(false)));
     }
 }

@@ -31,6 +31,9 @@ impl Finding {
     pub fn actions(&self) -> Vec<FindingAction> {
         use FindingAction::{Accept, Adopt, Delete, Ignore, LookAgain, Reapply, Recover, TakeBack};
         use FindingKind::{Drifted, Ghost, Zombie};
+        if self.belongs_elsewhere {
+            return Vec::new();
+        }
         let is_recoverable = self.recoverable_until.is_some_and(|until| until > self.as_of);
         let (is_held, is_open) = (self.status == FindingStatus::Acting, self.status.is_open());
         let is_decidable = (is_open || self.status == FindingStatus::Ignored) && !is_held;
@@ -91,6 +94,7 @@ mod tests {
             reason: None,
             braked: false,
             in_safe_mode: false,
+            belongs_elsewhere: false,
             doubt: None,
             as_of: at,
         }

@@ -72,6 +72,8 @@ pub struct Finding {
     pub braked: bool,
     /// This ledger may be an older one: nothing is done about any finding, and nothing is adopted or deleted.
     pub in_safe_mode: bool,
+    /// It belongs to another installation: nothing is done about it here.
+    pub belongs_elsewhere: bool,
     /// Why the project may be somebody's; of those that no row knows.
     pub doubt: Option<Doubt>,
     pub as_of: Time,

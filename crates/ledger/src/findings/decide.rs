@@ -285,6 +285,9 @@ fn permit(finding: &Finding, action: FindingAction) -> Result<(), LedgerError> {
         return Ok(());
     }
     Err(match action {
+        _ if finding.belongs_elsewhere => LedgerError::Conflict(String::from(
+            "It belongs to another installation: that from which this ledger was copied, or the one whose id is in the project's name. Decide about it there.",
+        )),
         FindingAction::Adopt | FindingAction::Delete if finding.in_safe_mode => only_outside_safe_mode(),
         FindingAction::Adopt if finding.kind == FindingKind::Orphan => why_not_adopted(finding),
         FindingAction::Delete

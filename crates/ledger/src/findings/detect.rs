@@ -46,7 +46,8 @@ impl Ledger {
                judged AS (
                  -- `known` has the project; if none does, `named` has asked for one of this name.
                  SELECT l.*, coalesce(known.id, named.id) AS database_id, belongs.whose,
-                        CASE WHEN known.id IS NOT NULL THEN finding_by_id(known, l.fields, $5)
+                        CASE WHEN belongs.whose = 'other' THEN NULL
+                             WHEN known.id IS NOT NULL THEN finding_by_id(known, l.fields, $5)
                              WHEN named.id IS NOT NULL THEN finding_by_name(named, $5, $6)
                              WHEN belongs.whose IN ('ours', 'unsigned') THEN 'orphan'
                              WHEN belongs.whose = 'stray' THEN 'stray' END AS kind,
@@ -54,7 +55,8 @@ impl Ledger {
                              WHEN named.id IS NOT NULL THEN ledger_evidence(named) END AS ledger
                  FROM listed AS l LEFT JOIN databases AS known ON known.neon_project_id = l.project_id
                  LEFT JOIN databases AS named ON named.neon_project_name = regexp_replace(l.name, '-o[A-Za-z0-9_-]+$', '') AND known.id IS NULL,
-                 LATERAL (SELECT CASE WHEN known.id IS NULL AND named.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS belongs),
+                 LATERAL (SELECT CASE WHEN belongs_elsewhere(coalesce(known.origin, named.origin), l.name) THEN 'other'
+                                       WHEN known.id IS NULL AND named.id IS NULL THEN name_belongs_to(l.name) END AS whose) AS belongs),
                wrong AS (
                  -- What was mended while this sweep read its pages may still stand on an older page.
                  SELECT * FROM judged
@@ -90,7 +92,7 @@ impl Ledger {
         sqlx::query!(
             "WITH agreed AS (
                SELECT d.id FROM installation AS i, unnest($1::text[], $2::jsonb[]) AS l (project_id, fields) JOIN databases AS d ON d.neon_project_id = l.project_id
-               WHERE $3 > i.forgot_until AND d.state = 'claimed' AND d.claimed_at <= i.forgot_until
+               WHERE $3 > i.forgot_until AND d.state = 'claimed' AND d.origin <> 'copied' AND d.claimed_at <= i.forgot_until
                  AND coalesce(d.quota_agreed_at, '-infinity') <= i.forgot_until AND has_quota(d, l.fields -> 'quota')
                FOR NO KEY UPDATE OF d SKIP LOCKED)
              UPDATE databases AS d SET quota_agreed_at = $3 FROM agreed WHERE d.id = agreed.id",

@@ -121,8 +121,8 @@ impl Ledger {
             "UPDATE findings AS f
              SET status = 'acting', acted_at = now(), attempts = attempts + 1,
                  timeline = timeline || jsonb_build_object('at', now(), 'what', 'Neon was told to delete the project.')
-             WHERE id = $1 AND leased_by = $2 AND status <> 'resolved' AND (SELECT safe_mode_since IS NULL FROM installation) AND NOT EXISTS (
-               SELECT FROM databases AS d WHERE d.state <> 'deleted'
+             WHERE id = $1 AND leased_by = $2 AND status <> 'resolved' AND (SELECT safe_mode_since IS NULL FROM installation) AND NOT belongs_elsewhere(NULL, f.project_name) AND NOT EXISTS (
+               SELECT FROM databases AS d WHERE (d.state <> 'deleted' OR d.origin = 'copied')
                  AND (d.neon_project_id = f.project_id OR d.neon_project_name = regexp_replace(f.project_name, '-o[A-Za-z0-9_-]+$', '') AND d.neon_project_id IS NULL))",
             due.id,
             due.lease

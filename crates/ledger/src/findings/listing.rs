@@ -80,7 +80,8 @@ impl Ledger {
                       f.action_due_at, f.attempts, f.last_error, f.last_error_at, f.recoverable_until, f.resolved_at, f.resolution, f.decided_by, f.reason,
                       EXISTS (SELECT FROM brakes WHERE lifted_at IS NULL) AS "braked!", now() AS "as_of!", i.safe_mode_since IS NOT NULL AS "in_safe_mode!",
                       coalesce(names_owner(f.project_name), false) AS "is_named!", coalesce(name_belongs_to(f.project_name) <> 'ours', true) AS "is_unsigned!",
-                      may_have_forgotten((f.evidence #>> '{neon,created_at}')::timestamptz) AS "is_forgotten!"
+                      may_have_forgotten((f.evidence #>> '{neon,created_at}')::timestamptz) AS "is_forgotten!",
+                      belongs_elsewhere(d.origin, f.project_name) AS "belongs_elsewhere!"
                FROM findings AS f CROSS JOIN installation AS i LEFT JOIN databases AS d ON d.id = f.database_id LEFT JOIN owners AS o ON o.id = d.owner_id
                WHERE ($1::bigint IS NULL OR f.id = $1) AND ($2::uuid IS NULL OR f.database_id = $2) AND ($3::text IS NULL OR f.kind = $3)
                  AND ($4::text IS NULL OR f.status = $4) AND (NOT $5 OR f.status IN ('suspected', 'quarantined', 'acting', 'needs_operator'))
@@ -136,7 +137,7 @@ impl Ledger {
         Ok(sqlx::query_as!(
             TroubledRow,
             r#"SELECT d.id, p.name AS pool, d.state_since AS since, d.attempts, d.last_error AS error, NULL::timestamptz AS next_attempt_at
-               FROM databases AS d JOIN pools AS p ON p.id = d.pool_id WHERE d.state = 'failed' ORDER BY d.requested_at DESC, d.id DESC LIMIT $1"#,
+               FROM databases AS d JOIN pools AS p ON p.id = d.pool_id WHERE d.state = 'failed' AND d.origin <> 'copied' ORDER BY d.requested_at DESC, d.id DESC LIMIT $1"#,
             TROUBLED_ROWS
         )
         .fetch_all(&self.db)
@@ -149,7 +150,7 @@ impl Ledger {
             TroubledRow,
             r#"SELECT d.id, p.name AS pool, coalesce(d.last_error_at, d.state_since) AS "since!", d.attempts, d.last_error AS error, d.next_attempt_at AS "next_attempt_at?"
                FROM databases AS d JOIN pools AS p ON p.id = d.pool_id
-               WHERE d.attempts >= $1 AND (d.state = 'releasing'
+               WHERE d.attempts >= $1 AND d.origin <> 'copied' AND (d.state = 'releasing'
                  OR d.state IN ('available', 'claimed') AND (d.wanted_revision <> d.applied_revision OR d.wanted_endpoint IS NOT NULL))
                ORDER BY d.attempts DESC, d.id LIMIT $2"#,
             TROUBLED_AFTER,
@@ -209,6 +210,7 @@ struct FindingRecord {
     is_named: bool,
     is_unsigned: bool,
     is_forgotten: bool,
+    belongs_elsewhere: bool,
     as_of: Time,
 }
 
@@ -246,6 +248,7 @@ impl FindingRecord {
             reason: self.reason,
             braked: self.braked,
             in_safe_mode: self.in_safe_mode,
+            belongs_elsewhere: self.belongs_elsewhere,
             doubt: Signs { is_named, is_unsigned, is_forgotten }.doubt_about(kind),
             as_of: self.as_of,
         })
