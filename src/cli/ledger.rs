@@ -150,7 +150,7 @@ async fn repair(repair: &Repair, options: &RepairOptions) -> Result<()> {
 
 fn is_unfinished(report: &RepairReport, applied: bool) -> bool {
     let is_repaired = applied || report.given_back.is_empty() && report.rebuilt.is_empty() && report.quotas.is_empty();
-    !is_repaired || !report.decisions.is_empty()
+    !is_repaired || !report.decisions.is_empty() || report.unasked > 0
 }
 
 fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
@@ -183,20 +183,48 @@ fn print(report: &RepairReport, options: &RepairOptions) -> Result<()> {
         "Withheld without a sign of use: {}. Keep them until nobody can miss them. A release looks into each first, and refuses when something was made in it: `flotilla database release ID --reason WHY`.",
         report.unused
     ))?;
-    if report.gone > 0 {
-        output::result(&format!(
-            "Withheld, and Neon has nothing of them any more: {}. They were released or replaced since the backup: release them.",
-            report.gone
-        ))?;
-    }
+    print_absent(report)?;
     if report.unknown > 0 {
         output::result(&format!(
             "Projects that this ledger does not know, without a sign of use: {}. They stay; each waits for a decision on the screen Problems.",
             report.unknown
         ))?;
     }
+    if !report.namesakes.is_empty() {
+        output::result(&format!(
+            "Projects with the name of a database that has another one: {}. They stay; the screen Problems shows each as a twin.",
+            report.namesakes.len()
+        ))?;
+    }
+    for line in &report.namesakes {
+        output::result(&format!("  {line}"))?;
+    }
     if !applied && !options.end {
         output::remark("Nothing was changed. Run it with --apply to do it, and with --end when all is settled.")?;
+    }
+    Ok(())
+}
+
+/// What Neon's list does not have.
+fn print_absent(report: &RepairReport) -> Result<()> {
+    if report.gone > 0 {
+        output::result(&format!(
+            "Withheld, and Neon has nothing of them any more: {}. They were released or replaced since the backup: release them.",
+            report.gone
+        ))?;
+    }
+    let unasked = report.unasked + report.withheld_unasked;
+    if unasked > 0 {
+        output::result(&format!(
+            "Not in Neon's list, and not asked for by their ids yet: {unasked}, of which {} are claimed. So many are asked for in one run: settle what stands above, and run it again.",
+            report.unasked
+        ))?;
+    }
+    if report.unlisted > 0 {
+        output::result(&format!(
+            "Neon's list lacked projects that live: {}. Nothing is wrong with these; run it again for what else it may have lacked.",
+            report.unlisted
+        ))?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ mod markup;
 mod metrics;
 mod modules;
 mod neon_check;
+mod neon_lists;
 mod older_ledger;
 mod outage;
 mod overrides;

@@ -55,6 +55,7 @@ pub struct KnownRow {
     pub state: DatabaseState,
     pub owner_id: Option<String>,
     pub has_credentials: bool,
+    pub knows_its_project: bool,
     /// It belongs to the installation from which this ledger was copied.
     pub is_copied: bool,
     /// Its owner had given it up before this ledger was found to be old.
@@ -99,11 +100,25 @@ impl Ledger {
         Ok(sqlx::query_as!(
             KnownRow,
             r#"SELECT id, state AS "state: State", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
-                      origin = 'copied' AS "is_copied!",
+                      neon_project_id IS NOT NULL AS "knows_its_project!", origin = 'copied' AS "is_copied!",
                       state = 'releasing' AND is_from_before(releasing_at) AS "may_be_held_again!"
                FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
             project_id,
             id
+        )
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
+    /// The project of the database that has this id or gave its project this name, where it knows it.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn project_of_namesake(&self, id: Uuid, name: &str) -> Result<Option<String>, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT neon_project_id AS "project_id!" FROM databases WHERE (id = $1 OR neon_project_name = $2) AND neon_project_id IS NOT NULL LIMIT 1"#,
+            id,
+            name
         )
         .fetch_optional(&self.db)
         .await?)
@@ -309,7 +324,8 @@ impl Ledger {
             pool_id
         )
         .execute(&mut *db)
-        .await?;
+        .await
+        .map_err(holds_another)?;
         if waiting.rows_affected() == 0 {
             sqlx::query!(
                 "INSERT INTO claims (id, pool_id, owner_id, database_id, status, kind, request_hash, served_at)
@@ -378,11 +394,16 @@ async fn ensure_owner(db: &mut sqlx::PgConnection, owner: &FoundOwner) -> Result
 
 fn holds_another(error: sqlx::Error) -> LedgerError {
     match error.as_database_error().and_then(|inner| inner.constraint()) {
-        Some("databases_pkey" | "databases_neon_project_id_key" | "databases_neon_project_name_key") => {
-            LedgerError::Conflict(String::from(
-                "Somebody has given it to its owner at the same moment. Look whose it is: run `flotilla ledger repair` again.",
-            ))
-        }
+        // Each that is unique to a database or its claim: which of them is violated first is PostgreSQL's to choose.
+        Some(
+            "databases_pkey"
+            | "databases_neon_project_id_key"
+            | "databases_neon_project_name_key"
+            | "databases_neon_endpoint_id_key"
+            | "claims_database_id_key",
+        ) => LedgerError::Conflict(String::from(
+            "Somebody has given it to its owner at the same moment. Look whose it is: run `flotilla ledger repair` again.",
+        )),
         _ => LedgerError::if_holds_another(error, "Release the one that is not theirs, and repair again."),
     }
 }

@@ -1,6 +1,8 @@
 //! Repair: rebuilds from Neon what a ledger has forgotten. The names of the projects say who holds them (`owner_tag.rs`); what they do not say is for a
 //! person to decide. Their quotas on Neon are newer than those that the ledger wants, and are taken. Without `apply` nothing is changed. Needs no engine that runs.
 
+mod held;
+mod namesakes;
 mod report;
 
 use std::{
@@ -21,12 +23,13 @@ use super::{
     setback::Setback,
 };
 use fleet_types::{DatabaseState, Quota};
-use ledger::{By, FoundOwner, Held, KnownRow, Ledger, LedgerError, RebuiltProject};
+use ledger::{By, FoundOwner, KnownRow, Ledger, LedgerError, RebuiltProject};
 use neon_client::{Class, NeonClient, NeonError, ProjectItem, project::MAX_PAGE};
 use secrets::Secrets;
 
+use namesakes::{Namesakes, several_of};
 pub use report::RepairReport;
-use report::{contradiction, how_to_give, used_at};
+use report::{contradiction, how_to_give};
 
 /// A list that has not ended after so many pages is wrong.
 const MOST_PAGES: usize = 5_000;
@@ -79,14 +82,19 @@ impl Repair {
         if apply {
             self.marks().bring_forward().await?;
         }
-        let (mut report, mut owned, mut made_for) = (RepairReport::default(), HashSet::new(), HashMap::new());
+        let namesakes = Namesakes::among(&self.secrets, &projects);
+        let (mut report, mut owned) = (RepairReport::default(), HashSet::new());
+        let mut made_for: HashMap<Uuid, Vec<&ProjectItem>> = HashMap::new();
         for item in &projects {
             let Some((id, plain_name, tag)) = read_name(&self.secrets, &item.name) else { continue };
             let row = self.ledger.row_of_project(&item.id, id).await?;
             if !is_ours(&installation, plain_name, id, row.as_ref()) {
                 continue;
             }
-            made_for.insert(id, item);
+            made_for.entry(id).or_default().push(item);
+            if !self.is_its_own(item, id, plain_name, row.as_ref(), &namesakes, &mut report).await? {
+                continue;
+            }
             let owner = match tag {
                 Tag::Nobody => {
                     if row.is_none() {
@@ -109,8 +117,8 @@ impl Repair {
             self.settle(&found, row, apply, by, &mut report).await?;
         }
         let on_neon: HashMap<&str, &ProjectItem> = projects.iter().map(|item| (item.id.as_str(), item)).collect();
-        self.tell_withheld(&on_neon, &made_for, &owned, &mut report).await?;
         self.look_at_held(&on_neon, apply, by, &mut report).await?;
+        self.tell_withheld(&on_neon, &made_for, &owned, &mut report).await?;
         report.is_provisional = self.ledger.safe_mode().await?.is_none() && !is_vouched_for(&self.ledger).await?;
         Ok(report)
     }
@@ -122,15 +130,22 @@ impl Repair {
     /// [`RepairError`], a `Conflict` when it cannot be given.
     pub async fn give(&self, what: &str, named: &NamedOwner, by: &By) -> Result<Uuid, RepairError> {
         let projects = self.list().await?;
-        let mut ours = projects.iter().filter_map(|item| Some((item, read_name(&self.secrets, &item.name)?)));
-        let Some((item, (id, plain_name, tag))) =
-            ours.find(|(item, (id, ..))| item.id == what || id.to_string() == what)
-        else {
+        let ours = projects.iter().filter_map(|item| Some((item, read_name(&self.secrets, &item.name)?)));
+        let mut meant: Vec<_> = ours.filter(|(item, (id, ..))| item.id == what || id.to_string() == what).collect();
+        if meant.len() > 1 {
+            return conflict(several_of(what, &meant.iter().map(|(item, _)| *item).collect::<Vec<_>>()));
+        }
+        let Some((item, (id, plain_name, tag))) = meant.pop() else {
             return conflict(format!("Neon lists no project of Flotilla that is {what}, or was made for it."));
         };
         let row = self.ledger.row_of_project(&item.id, id).await?;
         if !is_ours(&self.ledger.installation().await?.id, plain_name, id, row.as_ref()) {
             return conflict(format!("Project {} belongs to another installation.", item.id));
+        }
+        if row.is_none()
+            && let Some(own) = self.project_of_namesake(item, id, plain_name).await?
+        {
+            return conflict(format!("Database {id} has the project {own}; {} only bears its name.", item.id));
         }
         let was_told = tag != Tag::Nobody;
         let owner = match tag {
@@ -276,92 +291,6 @@ impl Repair {
         let lacking = Lacking::of_item(id, found.plain_name, found.item);
         Ok(rebuild(&self.neon(), &self.secrets, &lacking).await?)
     }
-
-    /// Withheld databases of which no name tells an owner.
-    async fn tell_withheld(
-        &self,
-        on_neon: &HashMap<&str, &ProjectItem>,
-        made_for: &HashMap<Uuid, &ProjectItem>,
-        owned: &HashSet<String>,
-        report: &mut RepairReport,
-    ) -> Result<(), RepairError> {
-        for row in self.ledger.withheld().await? {
-            let known = match row.project_id.as_deref() {
-                Some(id) => on_neon.get(id),
-                // Neon was asked for it, and the answer is not in this ledger.
-                None => made_for.get(&row.id),
-            };
-            let Some(item) = known else {
-                report.gone += 1;
-                continue;
-            };
-            if owned.contains(&item.id) {
-                continue;
-            }
-            match used_at(row.proven_new_at.or(item.created_at), item.last_active_at.max(row.last_active_at)) {
-                Some(at) => report.decide(format!(
-                    "Database {} (project {}) was used at {} UTC, and no name tells by whom. {} Or release it.",
-                    row.id,
-                    item.id,
-                    at.format("%Y-%m-%d %H:%M"),
-                    how_to_give(&item.id)
-                )),
-                None => report.unused += 1,
-            }
-        }
-        Ok(())
-    }
-
-    /// Claimed databases: whether their project is there, with the quota that the ledger wants.
-    async fn look_at_held(
-        &self,
-        on_neon: &HashMap<&str, &ProjectItem>,
-        apply: bool,
-        by: &By,
-        report: &mut RepairReport,
-    ) -> Result<(), RepairError> {
-        let mut after = Uuid::nil();
-        loop {
-            let rows = self.ledger.claimed_behind(after).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.id;
-            for held in &rows {
-                match on_neon.get(held.project_id.as_str()) {
-                    Some(item) => self.settle_quota(held, item, apply, by, report).await?,
-                    // Released after the backup, it seems.
-                    None => report.decide(format!(
-                        "Database {} of {}: Neon does not list its project {}. If it was released since the backup, release it here too, once the server has been started with this ledger; else recover it on the screen Problems.",
-                        held.id, held.owner_id, held.project_id
-                    )),
-                }
-            }
-        }
-    }
-
-    /// Takes the quota that Neon has, if it was changed after this ledger's time.
-    async fn settle_quota(
-        &self,
-        held: &Held,
-        item: &ProjectItem,
-        apply: bool,
-        by: &By,
-        report: &mut RepairReport,
-    ) -> Result<(), RepairError> {
-        let Some(on_neon) = item.quota.as_ref().map(neon_quota::from_neon) else { return Ok(()) };
-        if on_neon == held.quota || !self.ledger.may_have_forgotten_quota(held.id).await? {
-            return Ok(());
-        }
-        if !apply || self.ledger.take_quota_of_neon(held.id, &held.quota, &on_neon, by).await? {
-            report.quotas.push(format!(
-                "{} (project {}): {}: {}",
-                held.id,
-                held.project_id,
-                held.owner_id,
-                held.quota.changes_to(&on_neon)
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// A project with an owner in its name.
@@ -409,6 +338,7 @@ mod tests {
                 state: DatabaseState::Claimed,
                 owner_id: None,
                 has_credentials: true,
+                knows_its_project: true,
                 is_copied,
                 may_be_held_again: false,
             })

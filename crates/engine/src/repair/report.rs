@@ -29,6 +29,16 @@ pub struct RepairReport {
     pub gone: usize,
     /// Projects that the ledger does not know, without any sign that somebody used them. They stay, and wait on the screen *Problems*.
     pub unknown: usize,
+    /// Projects that bear the name of a database which has another one. They stay.
+    pub namesakes: Vec<String>,
+    /// Projects that Neon's list lacked, and that live.
+    pub unlisted: usize,
+    /// Claimed databases that the list lacked, and that were not asked for in this run.
+    pub unasked: usize,
+    /// Withheld ones of which the same is so.
+    pub withheld_unasked: usize,
+    /// Projects that were asked for by their ids.
+    pub(super) asked: usize,
     /// No server runs with this ledger, so what it has as unclaimed is not withheld.
     pub is_provisional: bool,
 }
@@ -51,6 +61,12 @@ impl RepairReport {
                 how_to_give(&item.id)
             )),
             None => self.unknown += 1,
+        }
+    }
+
+    pub(super) fn tell_namesake(&mut self, text: String) {
+        if self.namesakes.len() < TOLD {
+            self.namesakes.push(text);
         }
     }
 
