@@ -70,15 +70,20 @@ async fn what_was_deleted_when_the_copy_was_made_is_the_originals_too() {
         let release = ["database", "release", id, "--reason", "cleanup", "--anyway"];
         let (is_done, words) = command(&world, &release).await;
         assert!(!is_done && words.contains("this ledger was copied"), "{words}");
-        for action in ["release", "rotate-password"] {
+        let because = json!({ "reason": "cleanup" });
+        for (action, body) in [
+            ("release", json!({ "reason": "cleanup", "anyway": true })),
+            ("release", because.clone()),
+            ("rotate-password", because),
+        ] {
             let asked = copy.api(Method::POST, &format!("/api/v1/databases/{id}/{action}"));
-            let answer = asked.json(&json!({ "reason": "cleanup", "anyway": true })).send().await.unwrap();
+            let answer = asked.json(&body).send().await.unwrap();
             assert_eq!(answer.status(), StatusCode::CONFLICT, "{action}");
         }
         let name = world.living_on_neon().await.into_iter().find(|one| one.id == *project).unwrap().name;
         let finding = find_again(&world, id, &name).await;
         for action in ["take-back-finding", "delete-finding", "recover-finding", "look-again", "adopt-finding"] {
-            let form = [("id", finding.as_str()), ("reason", "r"), ("confirmation", name.as_str()), ("anyway", "true")];
+            let form = [("id", finding.as_str()), ("reason", "cleanup"), ("confirmation", name.as_str()), ("anyway", "true")];
             let (status, answer) = decide(&copy, &operator, action, &form).await;
             let is_told = answer.contains("belongs to another installation");
             assert!(status == StatusCode::CONFLICT && is_told, "{action}: {status} {answer}");

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
 
-/// When to try again: `base · 2^attempts` seconds, at most `cap`, with jitter between a half and one and a half.
+/// When to try again: `base · 2^attempts` seconds, `base` alone where this try does not count, at most `cap`, with jitter between a half and one and a half.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     pub base_seconds: f64,
@@ -28,7 +28,7 @@ impl Ledger {
         let done = sqlx::query!(
             "UPDATE databases
              SET lease_until = NULL, leased_by = NULL, attempts = attempts + $3::boolean::integer,
-                 next_attempt_at = now() + make_interval(secs => least($5::float8, $4::float8 * 2 ^ least(attempts, 20)) * (0.5 + random())),
+                 next_attempt_at = now() + make_interval(secs => least($5::float8, $4::float8 * CASE WHEN $3 THEN 2 ^ least(attempts, 20) ELSE 1 END) * (0.5 + random())),
                  last_error = coalesce($6, last_error), last_error_at = CASE WHEN $6::text IS NULL THEN last_error_at ELSE now() END
              WHERE id = $1 AND leased_by = $2",
             id,

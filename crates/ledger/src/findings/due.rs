@@ -233,7 +233,7 @@ impl Ledger {
         sqlx::query!(
             "UPDATE findings
              SET status = 'quarantined', lease_until = NULL, leased_by = NULL, last_error = $3, last_error_at = now(), attempts = attempts + $4::boolean::integer,
-                 action_due_at = now() + make_interval(secs => least($6::float8, $5::float8 * 2 ^ least(attempts, 20)) * (0.5 + random()))
+                 action_due_at = now() + make_interval(secs => least($6::float8, $5::float8 * CASE WHEN $4 THEN 2 ^ least(attempts, 20) ELSE 1 END) * (0.5 + random()))
              WHERE id = $1 AND leased_by = $2",
             due.id,
             due.lease,
