@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     backup::{copy, restore},
-    reconcile::{all, sweeps_pass},
+    reconcile::{all, decide, sweeps_pass},
     restores::{back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_told},
     support::{NEON_KEY, Server, World, until},
 };
@@ -315,6 +315,27 @@ async fn a_quota_that_an_old_ledger_sees_to_differ_is_a_persons_to_decide() {
     assert!(ledger_command(&world, &["repair", "--apply"]).await.0);
     until("the drift is over", || async { drifted().await.is_some_and(|finding| !finding.status.is_open()) }).await;
     assert_eq!(storage_on_neon(&world, &bought).await, bought);
+    server.stop().await;
+}
+
+/// Who accepts what Neon has means every limit of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quota_that_neon_has_is_accepted_on_problems_where_the_ledger_may_have_forgotten_it() {
+    let (world, server, bought) = with_forgotten_quotas().await;
+    assert!(ledger_command(&world, &["repair", "--end", "--anyway"]).await.0);
+    let drifted = async || all(&world, FindingKind::Drifted).await.pop();
+    until("the drift is shown", || async {
+        drifted().await.is_some_and(|finding| finding.status == FindingStatus::NeedsOperator)
+    })
+    .await;
+    let operator = server.sign_in(fleet_types::Role::Operator).await;
+    let id = drifted().await.unwrap().id.to_string();
+    let form = [("id", id.as_str()), ("reason", "they have bought it")];
+    let (status, answer) = decide(&server, &operator, "accept-finding", &form).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    until("the drift is over", || async { drifted().await.is_some_and(|finding| !finding.status.is_open()) }).await;
+    sweeps_pass(&world, 2).await;
+    assert_eq!(storage_on_neon(&world, &bought).await, bought, "an older quota was sent");
     server.stop().await;
 }
 

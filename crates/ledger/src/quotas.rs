@@ -31,12 +31,16 @@ pub struct QuotaIntent {
 }
 
 impl Ledger {
-    /// Writes down what all limits shall be, with the event. The engine takes it to Neon.
+    /// Writes down what all limits shall be, with the event: whoever has seen them all decides, also where this ledger may have forgotten some. The engine
+    /// takes it to Neon.
     ///
     /// # Errors
     /// As [`Ledger::change_quota`].
     pub async fn set_quota(&self, id: Uuid, quota: &Quota, by: &By) -> Result<(), LedgerError> {
-        self.change_quota(id, &QuotaChange::to(quota), QuotaIntent::default(), by).await
+        let mut tx = self.db.begin().await?;
+        refuse_copied(&mut tx, id, "Change its quota").await?;
+        change_in(&mut tx, id, &QuotaChange::to(quota), QuotaIntent::default(), by).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Writes down what some limits shall be. Of a claimed database that is an override of its plan, for good or until a moment; what the plan says anyway
