@@ -83,7 +83,8 @@ async fn what_was_deleted_when_the_copy_was_made_is_the_originals_too() {
         let name = world.living_on_neon().await.into_iter().find(|one| one.id == *project).unwrap().name;
         let finding = find_again(&world, id, &name).await;
         for action in ["take-back-finding", "delete-finding", "recover-finding", "look-again", "adopt-finding"] {
-            let form = [("id", finding.as_str()), ("reason", "cleanup"), ("confirmation", name.as_str()), ("anyway", "true")];
+            let form =
+                [("id", finding.as_str()), ("reason", "cleanup"), ("confirmation", name.as_str()), ("anyway", "true")];
             let (status, answer) = decide(&copy, &operator, action, &form).await;
             let is_told = answer.contains("belongs to another installation");
             assert!(status == StatusCode::CONFLICT && is_told, "{action}: {status} {answer}");

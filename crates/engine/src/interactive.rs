@@ -14,7 +14,7 @@ use super::{
     crash::CrashPoint,
     release::NotDeleted,
 };
-use fleet_types::Outcome;
+use fleet_types::{DatabaseState, Outcome};
 use ledger::{By, LedgerError};
 use neon_client::{Class, NeonClient, NeonError};
 
@@ -58,9 +58,7 @@ impl Engine {
         self.within_deadline(Duty::Apply, |neon| async move {
             let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
                 let pending = self.inner.ledger.database(id).await?.row.pending;
-                let busy =
-                    NotDone { reason: String::from("The engine is busy with this database."), is_refused: false };
-                return Ok(if pending { Err(busy) } else { Ok(()) });
+                return Ok(if pending { Err(self.why_not_taken().await?) } else { Ok(()) });
             };
             Ok(self.inner.apply_row(&neon, &row).await?.map_err(NotDone::from))
         })
@@ -87,10 +85,24 @@ impl Engine {
                     let reason = String::from("Safe mode: nothing is deleted until an operator has ended it.");
                     Ok(Err(NotDone { reason, is_refused: true }))
                 }
+                None if self.inner.ledger.database(id).await?.row.state == DatabaseState::Releasing => {
+                    Ok(Err(self.why_not_taken().await?))
+                }
                 None => Ok(Ok(())),
             }
         })
         .await
+    }
+
+    /// Why a row could not be leased that is due.
+    async fn why_not_taken(&self) -> Result<NotDone, LedgerError> {
+        let reason = match self.inner.ledger.may_change_neon().await? {
+            true => "The engine is busy with this database.",
+            false => {
+                "It is not certain yet that this ledger is the newest, and the only one: nothing is changed on Neon before."
+            }
+        };
+        Ok(NotDone { reason: String::from(reason), is_refused: false })
     }
 
     /// Asks Neon how this database is now.

@@ -44,6 +44,8 @@ impl Ledger {
             .await?;
         self.withhold_all(by).await?;
         let mut tx = self.db.begin().await?;
+        // Every row and every finding, of a fleet of any size, once.
+        sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         // What was deleted, too: the original may have it back by now.
         sqlx::query!("UPDATE databases SET origin = 'copied' WHERE origin = 'pool'").execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM findings").execute(&mut *tx).await?;

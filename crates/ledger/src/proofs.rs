@@ -108,6 +108,17 @@ impl Ledger {
         .await?)
     }
 
+    /// Whether this process may change anything on Neon: it is certain that this ledger is the newest, and the only one.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may_change_neon(&self) -> Result<bool, LedgerError> {
+        let Proof { replica, nonce, .. } = self.proof();
+        Ok(sqlx::query_scalar!(r#"SELECT may_change_neon($1, $2) AS "may!""#, replica, nonce)
+            .fetch_one(&self.db)
+            .await?)
+    }
+
     /// For a claim that has found nothing, maybe for lack of a proof, or of a look at the pool: whether there is more now. A process that starts has both
     /// within a moment.
     ///

@@ -239,7 +239,7 @@ impl Ledger {
         }
         keep_as_overrides(&mut tx, id, by).await?;
         follow(&mut tx, &[id], false, by).await?;
-        take_compute(&mut tx, id, compute, by).await?;
+        keep_as_on_neon(&mut tx, id, compute, by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -297,7 +297,7 @@ impl Ledger {
         if let Some(quota) = quota {
             take_from_neon(&mut tx, id, quota, by).await?;
         }
-        take_compute(&mut tx, id, project.compute.as_ref(), by).await?;
+        keep_as_on_neon(&mut tx, id, project.compute.as_ref(), by).await?;
         Ok(tx.commit().await?)
     }
 
@@ -343,31 +343,33 @@ impl Ledger {
     }
 }
 
-/// The suspend timeout is Neon's: it is the newer one, and an override where plan or template say something else. So is the size, where the plan says nothing.
-async fn take_compute(
+/// Neon's compute and history are the newer ones, whatever plan and template say here: neither is sent. The size and the suspend timeout are written down, the
+/// timeout as an override where plan or template say something else. What the plan says is sent when it is rolled out next, or the owner gets another one.
+async fn keep_as_on_neon(
     db: &mut sqlx::PgConnection,
     id: Uuid,
     on_neon: Option<&ComputeOnNeon>,
     by: &By,
 ) -> Result<(), LedgerError> {
-    let Some(on_neon) = on_neon else { return Ok(()) };
     sqlx::query!(
         "WITH said AS (
-           SELECT p.min_cu, p.max_cu, coalesce(p.suspend_timeout_seconds, t.suspend_timeout_seconds) AS timeout
+           SELECT coalesce(p.suspend_timeout_seconds, t.suspend_timeout_seconds) AS timeout
            FROM databases AS d JOIN plans AS p ON p.name = d.plan JOIN pools AS t ON t.id = d.pool_id WHERE d.id = $1),
+         as_said AS (
+           DELETE FROM database_overrides AS o USING said WHERE o.database_id = $1 AND o.field = 'suspend_timeout_seconds' AND said.timeout = $4),
          overridden AS (
            INSERT INTO database_overrides (database_id, field, value, actor, via, reason)
            SELECT $1, 'suspend_timeout_seconds', $4::integer, $5, $6, $7 FROM said WHERE timeout <> $4
-           ON CONFLICT (database_id, field) DO UPDATE SET value = excluded.value)
-         UPDATE databases AS d
-         SET min_cu = CASE WHEN said.min_cu IS NULL THEN $2 ELSE d.min_cu END, max_cu = CASE WHEN said.min_cu IS NULL THEN $3 ELSE d.max_cu END,
-             suspend_timeout_seconds = $4,
-             compute_revision = CASE WHEN said.min_cu IS NULL THEN least(d.compute_revision, d.applied_revision) ELSE d.compute_revision END
-         FROM said WHERE d.id = $1",
+           ON CONFLICT (database_id, field) DO UPDATE SET value = excluded.value, set_at = now(), until = NULL, actor = excluded.actor, via = excluded.via,
+             reason = excluded.reason)
+         UPDATE databases
+         SET min_cu = coalesce($2, min_cu), max_cu = coalesce($3, max_cu), suspend_timeout_seconds = coalesce($4, suspend_timeout_seconds),
+             compute_revision = least(compute_revision, applied_revision), retention_revision = least(retention_revision, applied_revision)
+         WHERE id = $1",
         id,
-        on_neon.min_cu,
-        on_neon.max_cu,
-        on_neon.suspend_timeout_seconds,
+        on_neon.map(|compute| compute.min_cu),
+        on_neon.map(|compute| compute.max_cu),
+        on_neon.map(|compute| compute.suspend_timeout_seconds),
         by.actor,
         by.via.as_str(),
         by.reason
