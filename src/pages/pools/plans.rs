@@ -52,7 +52,7 @@ fn Plans(plans: Vec<Plan>) -> impl IntoView {
     };
     let rows = plans.into_iter().map(|plan| view! { <PlanRow plan /> }).collect_view();
     view! {
-        <Table label="Plans" cards=true head=head.into_any()>
+        <Table label="What each plan gives" cards=true head=head.into_any()>
             {rows}
         </Table>
     }
