@@ -3,17 +3,20 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use fleet_types::Quota;
 use ledger::By;
 use neon_emulator::{Fault, ProjectTruth, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
     backup::restore,
+    held::in_the_ledger,
     repairs::{judging_quickly, ledger_command, with_a_forgotten_claim},
-    restores::{back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_told},
+    restores::{
+        back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_safe_mode_settles, until_told,
+    },
     safety::rows,
     support::{Server, World, until},
 };
@@ -41,15 +44,8 @@ async fn restored() -> (World, Server, Held) {
 
 async fn server_in_safe_mode(world: &World) -> Server {
     let server = world.serve_with(judging_quickly()).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(world).await;
     server
-}
-
-async fn in_the_ledger(world: &World, sql: String) {
-    PgConnection::connect(&world.database_url).await.unwrap().execute(AssertSqlSafe(sql)).await.unwrap();
 }
 
 async fn on_neon(world: &World, project: &str) -> ProjectTruth {
@@ -250,15 +246,13 @@ async fn whatever_happens_brings_the_mark_forward() {
     let (world, server) = marked(marking_every(1)).await;
     let held = held_by(&server, "ada").await;
     server.stop().await;
-    let server = world.serve_without_duties().await;
     let quiet = "UPDATE installation SET mark_due_at = now() + interval '50 seconds',
                         mark_confirmed_at = (SELECT max(at) FROM events) + interval '11 seconds'";
     in_the_ledger(&world, quiet.to_owned()).await;
     assert!(!world.ledger.take_mark_turn(60.0, 55.0).await.unwrap(), "nothing has happened");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let id = held["id"].as_str().unwrap().parse().unwrap();
-    let (status, answer) = set_limit(&server, id, "logical_size_bytes", 7 << 30).await;
-    assert!(status.is_success(), "{answer}");
+    let quota = Quota { logical_size_bytes: Some(7 << 30), ..Quota::default() };
+    world.ledger.set_quota(id, &quota, &By::cli()).await.unwrap();
     assert!(world.ledger.take_mark_turn(60.0, 55.0).await.unwrap(), "a quota was changed");
-    server.stop().await;
 }

@@ -12,7 +12,7 @@ use crate::{
     plans::{MIB, database, rolled_out, send, sql, storage},
     reconcile::sweeps_pass,
     repairs::{judging_quickly, ledger_command, storage_on_neon},
-    restores::{back_up, marked, marking_every, project_of},
+    restores::{back_up, marked, marking_every, project_of, until_safe_mode_settles},
     support::{Server, World, until},
 };
 
@@ -62,10 +62,7 @@ async fn put_back(world: &World, server: Server, backup: &str) {
 
 async fn in_safe_mode(world: &World) -> Server {
     let server = world.serve_with(judging_quickly()).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(world).await;
     server
 }
 

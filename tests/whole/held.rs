@@ -26,7 +26,7 @@ async fn release(server: &Server, id: &str, body: Value) -> (StatusCode, String)
     (answer.status(), answer.text().await.unwrap())
 }
 
-async fn in_the_ledger(world: &World, sql: String) {
+pub async fn in_the_ledger(world: &World, sql: String) {
     PgConnection::connect(&world.database_url).await.unwrap().execute(AssertSqlSafe(sql)).await.unwrap();
 }
 

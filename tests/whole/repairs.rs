@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::{
     backup::{copy, restore},
     reconcile::{all, decide, sweeps_pass},
-    restores::{back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_told},
+    restores::{
+        back_up, held_by, is_in_safe_mode, marked, marking_every, project_of, until_safe_mode_settles, until_told,
+    },
     support::{NEON_KEY, Server, World, until},
 };
 
@@ -51,10 +53,7 @@ pub async fn before_the_start(owner: &str) -> (World, String) {
 pub async fn with_a_forgotten_claim(owner: &str) -> (World, Server, String) {
     let (world, project) = before_the_start(owner).await;
     let server = world.serve_with(marking_every(1)).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(&world).await;
     (world, server, project)
 }
 
@@ -248,10 +247,7 @@ async fn with_forgotten_quotas() -> (World, Server, Vec<(String, i64)>) {
     server.stop().await;
     restore(&world, &backup).await;
     let server = world.serve_with(judging_quickly()).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(&world).await;
     (world, server, bought)
 }
 

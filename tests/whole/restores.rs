@@ -72,6 +72,14 @@ pub async fn until_told(world: &World, projects: &BTreeSet<String>) {
     .await;
 }
 
+/// Nobody else writes the mark: databases are handed out again, and what was unclaimed is withheld.
+pub async fn until_safe_mode_settles(world: &World) {
+    until("safe mode has settled", || async {
+        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
+    })
+    .await;
+}
+
 pub async fn is_in_safe_mode(world: &World) -> bool {
     world.ledger.safe_mode().await.unwrap().is_some()
 }
@@ -144,10 +152,7 @@ async fn a_project_that_the_restored_ledger_does_not_know_is_not_deleted_by_itse
     server.stop().await;
     restore(&world, &backup).await;
     let server = world.serve_with(quick).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(&world).await;
     let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
     assert!(words.contains("Projects that this ledger does not know, without a sign of use"), "{words}");
     assert!(ledger_command(&world, &["repair", "--end", "--anyway"]).await.0);
@@ -179,10 +184,7 @@ async fn with_a_claim_that_nothing_tells(settings: EngineSettings) -> (World, Se
     restore(&world, &backup).await;
     world.emulator.faults().clear();
     let server = world.serve_with(settings).await;
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(&world).await;
     (world, server, held)
 }
 

@@ -13,7 +13,7 @@ use crate::{
     backup::restore,
     reconcile::sweeps_pass,
     repairs::{judging_quickly, ledger_command, storage_on_neon},
-    restores::{back_up, held_by, marked, marking_every, project_of, until_told},
+    restores::{back_up, held_by, marked, marking_every, project_of, until_safe_mode_settles, until_told},
     support::until,
 };
 
@@ -105,10 +105,7 @@ async fn what_an_old_ledger_was_to_delete_is_deleted_when_it_is_released_once_mo
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(lives().await, "deleted by a ledger that may be old");
     world.emulator.faults().clear();
-    until("safe mode has settled", || async {
-        world.ledger.safe_mode().await.unwrap().is_some_and(|mode| mode.hands_out)
-    })
-    .await;
+    until_safe_mode_settles(&world).await;
     let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
     assert!(words.contains("it was being deleted at the time of the backup, and lives on Neon"), "{words}");
     assert!(!ledger_command(&world, &["repair", "--end"]).await.0, "a decision is open");
