@@ -121,16 +121,21 @@ impl QuotaChange {
         }
     }
 
-    /// The limits that it names, changed or not.
-    pub fn named(&self) -> Vec<String> {
-        let named = [
+    /// All five by name; `None` where it says nothing, `Some(None)` for no limit.
+    pub fn limits(&self) -> [(&'static str, Option<Option<i64>>); 5] {
+        [
             ("logical_size_bytes", self.logical_size_bytes),
             ("active_time_seconds", self.active_time_seconds),
             ("compute_time_seconds", self.compute_time_seconds),
             ("written_data_bytes", self.written_data_bytes),
             ("data_transfer_bytes", self.data_transfer_bytes),
-        ];
-        named.into_iter().filter(|(_, limit)| limit.is_some()).map(|(name, _)| name.to_owned()).collect()
+        ]
+    }
+
+    /// The limits that it names, changed or not.
+    pub fn named(&self) -> Vec<String> {
+        let named = self.limits().into_iter().filter(|(_, limit)| limit.is_some());
+        named.map(|(name, _)| name.to_owned()).collect()
     }
 
     pub fn applied_to(&self, quota: Quota) -> Quota {

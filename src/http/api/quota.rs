@@ -127,21 +127,11 @@ impl QuotaRequest {
             data_transfer_bytes: self.data_transfer_bytes,
         }
     }
-
-    fn limits(&self) -> [(&'static str, Option<Option<i64>>); 5] {
-        [
-            ("logical_size_bytes", self.logical_size_bytes),
-            ("active_time_seconds", self.active_time_seconds),
-            ("compute_time_seconds", self.compute_time_seconds),
-            ("written_data_bytes", self.written_data_bytes),
-            ("data_transfer_bytes", self.data_transfer_bytes),
-        ]
-    }
 }
 
 fn check(request: &QuotaRequest) -> Result<(), Problem> {
     let mut validation = Validation::default();
-    for (field, limit) in request.limits() {
+    for (field, limit) in request.change().limits() {
         if limit.flatten().is_some_and(|limit| !(1..=LARGEST_LIMIT).contains(&limit)) {
             validation.wrong(field, format!("Write 1 to {LARGEST_LIMIT}, or null for no limit."));
         }
