@@ -216,7 +216,7 @@ fn print_absent(report: &RepairReport) -> Result<()> {
     let unasked = report.unasked + report.withheld_unasked;
     if unasked > 0 {
         output::result(&format!(
-            "Not in Neon's list, and not asked for by their ids yet: {unasked}, of which {} are claimed. So many are asked for in one run: settle what stands above, and run it again.",
+            "Not in Neon's list, or without their quota there, and not asked for by their ids yet: {unasked}, of which {} are claimed. So many are asked for in one run: settle what stands above, and run it again with --apply.",
             report.unasked
         ))?;
     }

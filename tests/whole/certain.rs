@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use fleet_types::Quota;
+use fleet_types::{Outcome, Quota};
 use ledger::By;
 use neon_emulator::{Fault, ProjectTruth, Rule};
 use reqwest::{Method, StatusCode};
@@ -28,7 +28,21 @@ struct Held {
 }
 
 async fn restored() -> (World, Server, Held) {
+    restored_after("SELECT").await
+}
+
+async fn restored_without_quota() -> (World, Server, Held) {
+    restored_after(
+        "UPDATE plans SET quota_logical_size_bytes = NULL, quota_active_seconds = NULL, quota_compute_seconds = NULL, quota_written_bytes = NULL,
+           quota_transfer_bytes = NULL",
+    )
+    .await
+}
+
+/// With what was done to the ledger before the first claim.
+async fn restored_after(statement: &str) -> (World, Server, Held) {
     let (world, server) = marked(marking_every(1)).await;
+    in_the_ledger(&world, statement.to_owned()).await;
     let held = held_by(&server, "early").await;
     let text = |field: &str| held[field].as_str().unwrap().to_owned();
     let held = Held { id: text("id").parse().unwrap(), project: text("neon_project_id") };
@@ -143,6 +157,71 @@ async fn another_suspend_timeout_leaves_the_size_that_the_compute_has_by_now() {
         .await;
     let truth = on_neon(&world, &held.project).await;
     assert_eq!((truth.min_cu, truth.max_cu), (1.0, 2.0), "an older size was sent");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_size_leaves_the_suspend_timeout_that_the_compute_has_by_now() {
+    let (world, server, held) = restored().await;
+    let endpoint = on_neon(&world, &held.project).await.endpoint_id;
+    let never = json!({ "endpoint": { "suspend_timeout_seconds": -1 } });
+    set_on_neon(&world, Method::PATCH, &format!("/projects/{}/endpoints/{endpoint}", held.project), never).await;
+    // As a roll-out writes it.
+    in_the_ledger(&world, format!(
+        "UPDATE databases SET min_cu = 1, max_cu = 2, wanted_revision = wanted_revision + 1, compute_revision = wanted_revision + 1 WHERE id = '{0}';
+         INSERT INTO events (kind, database_id, actor, via, after) VALUES ('database.plan', '{0}', 'roll', 'engine', '{{\"min_cu\": 1, \"max_cu\": 2}}')",
+        held.id
+    ))
+    .await;
+    until("Neon has the size", || async { on_neon(&world, &held.project).await.max_cu > 1.9 }).await;
+    assert_eq!(on_neon(&world, &held.project).await.suspend_timeout_seconds, -1, "an older timeout was sent");
+    server.stop().await;
+}
+
+/// No sweep ever sees the quota of such a one, because Neon lists none; nothing is a quota too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_one_database_is_enough_to_know_that_neon_has_no_other_quota() {
+    for way in ["refresh", "repair"] {
+        let (world, server, held) = restored_without_quota().await;
+        let (status, answer) = set_limit(&server, held.id, "compute_time_seconds", 7_777).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+        if way == "refresh" {
+            assert_eq!(server.state.engine.refresh_now(held.id).await, Outcome::Done);
+        } else {
+            let (_, words) = ledger_command(&world, &["repair"]).await;
+            assert!(words.contains("Quotas that would be taken from Neon: 0"), "{words}");
+            assert_eq!(set_limit(&server, held.id, "compute_time_seconds", 7_777).await.0, StatusCode::CONFLICT);
+            ledger_command(&world, &["repair", "--apply"]).await;
+        }
+        let (status, answer) = set_limit(&server, held.id, "compute_time_seconds", 7_777).await;
+        assert!(status.is_success(), "{way}: {answer}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_an_owner_has_got_since_the_backup_is_told_by_the_repair() {
+    let (world, server) = marked(marking_every(1)).await;
+    let project = project_of(&server, "ada").await;
+    until_told(&world, &BTreeSet::from([project.clone()])).await;
+    let backup = back_up(&world).await;
+    let upgrade = async |server: &Server| {
+        let answer = server.api(Method::PATCH, "/api/v1/owners/ada").json(&json!({ "plan": "pro" })).send().await;
+        answer.unwrap().status() == StatusCode::OK
+    };
+    // The backup has cut the connections to the ledger.
+    until("the owner has another plan", || upgrade(&server)).await;
+    let pending = "SELECT id::text FROM databases WHERE owner_id = 'ada' AND wanted_revision <> applied_revision";
+    until("Neon was told", || async { rows(&world, pending).await.is_empty() }).await;
+    server.stop().await;
+    restore(&world, &backup).await;
+    let server = server_in_safe_mode(&world).await;
+    let (_, words) = ledger_command(&world, &["repair"]).await;
+    assert!(words.contains("flotilla owner change-plan ada pro"), "{words}");
+    assert_eq!(words.matches("Owner ada").count(), 1, "{words}");
+    assert!(upgrade(&server).await);
+    let (_, words) = ledger_command(&world, &["repair", "--apply"]).await;
+    assert!(!words.contains("Owner ada"), "{words}");
     server.stop().await;
 }
 

@@ -128,7 +128,7 @@ async fn who_ended_an_override_stands_in_the_history() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn compute_that_a_plan_stops_to_name_is_that_of_the_pools_template() {
+async fn compute_that_a_plan_stops_to_name_is_what_the_database_was_born_with() {
     let world = World::with_pool(0).await;
     world.stock(1).await;
     let server = world.serve_without_duties().await;
@@ -142,7 +142,8 @@ async fn compute_that_a_plan_stops_to_name_is_that_of_the_pools_template() {
         (detail.min_cu, detail.max_cu)
     };
     assert_eq!(change(Some(1.0), Some(2.0)).await, (1.0, 2.0));
-    assert_eq!(change(None, None).await, (0.25, 0.25));
+    sql(&world, "UPDATE pools SET min_cu = 4, max_cu = 8, suspend_timeout_seconds = 900").await;
+    assert_eq!(change(None, None).await, (0.25, 0.25), "what the pool makes by now is for others");
     server.stop().await;
 }
 

@@ -59,6 +59,95 @@ async fn a_roll_out_that_neon_refuses_stops_and_says_why_and_a_better_version_go
     server.stop().await;
 }
 
+/// History for a month is refused; a stop and a new password are none of its business, and what is done is not told again with each try of the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_neon_refuses_of_a_plan_holds_up_nothing_else_that_is_wanted_of_a_database() {
+    let world = World::new(1, &postgres_url(), |settings| {
+        settings.organizations = vec![Organization::new(DEFAULT_ORG).on(Plan::Launch)];
+    })
+    .await;
+    let server = world.serve().await;
+    server.until_available(1).await;
+    let path = format!("/api/v1/databases/{}", claim_as(&server, "ada", "free").await);
+    until("the claim is settled on Neon", || async { server.get(&path).await["pending"] == false }).await;
+    let month = json!({ "history_retention_seconds": 2_592_000 });
+    assert_eq!(send(&server, Method::PATCH, "/api/v1/plans/free", month).await.0, StatusCode::OK);
+    let refused = || async { server.get(&path).await["last_error"].as_str().is_some_and(|it| it.contains("too long")) };
+    until("Neon has refused it", refused).await;
+
+    for action in ["suspend", "rotate-password"] {
+        let (status, answer) = send(&server, Method::POST, &format!("{path}/{action}"), json!({})).await;
+        assert!(status.is_success(), "{answer}");
+    }
+    let told = |field: &str| {
+        format!(
+            "SELECT count(*) FROM events WHERE kind = 'database.applied' AND after ->> '{field}' IN ('suspended', 'changed')"
+        )
+    };
+    until("there is a new password", || async { number(&world, &told("password")).await == 1 }).await;
+    assert_eq!(number(&world, &told("endpoint")).await, 1);
+    let tries = || number(&world, "SELECT attempts::bigint FROM databases WHERE state = 'claimed'");
+    let before = tries().await;
+    until("the rest was tried again", || async { tries().await > before }).await;
+    let stops = world.emulator.stats().count("POST", "/projects/{project_id}/endpoints/{endpoint_id}/suspend");
+    assert_eq!(stops, 2, "once when it came to the pool, and once as it was asked for");
+
+    // What was refused goes with the version that asked for it.
+    let nothing = json!({ "history_retention_seconds": null });
+    assert_eq!(send(&server, Method::PATCH, "/api/v1/plans/free", nothing).await.0, StatusCode::OK);
+    until("nothing is left", || async { server.get(&path).await["pending"] == false }).await;
+    assert_eq!(server.get(&path).await["history_retention_seconds"], json!(null));
+    server.stop().await;
+}
+
+/// Who stops a roll-out because it harms does not want it to reach anybody by way of something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_roll_out_is_stopped_its_version_reaches_nobody_by_the_end_of_an_override() {
+    let world = World::with_pool(0).await;
+    world.stock(2).await;
+    let server = world.serve_without_duties().await;
+    let id = claim_as(&server, "ada", "free").await;
+    let path = format!("/api/v1/databases/{id}");
+    sql(&world, "UPDATE databases SET claimed_at = claimed_at - interval '1 minute', used_compute_seconds = 200000")
+        .await;
+    let first = database(&server, &id).await["quota"].clone();
+    let quota = json!({ "active_time_seconds": 7_000, "logical_size_bytes": 700 * MIB });
+    assert!(send(&server, Method::PATCH, &format!("{path}/quota"), quota).await.0.is_success());
+    let less = json!({ "quota": { "active_time_seconds": 50, "logical_size_bytes": 10 * MIB, "compute_time_seconds": 60 }, "anyway": true });
+    let (status, changed) = send(&server, Method::PATCH, "/api/v1/plans/free", less).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    let (status, stopped) = send(&server, Method::POST, "/api/v1/plans/free/roll-out/stop", json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{stopped}");
+
+    assert!(
+        send(&server, Method::DELETE, &format!("{path}/overrides/active_time_seconds"), json!(null))
+            .await
+            .0
+            .is_success()
+    );
+    let now = database(&server, &id).await;
+    let expected = json!([first["active_time_seconds"], 700 * MIB, first["compute_time_seconds"]]);
+    let field = |name: &str| now["quota"][name].clone();
+    assert_eq!(
+        json!([field("active_time_seconds"), field("logical_size_bytes"), field("compute_time_seconds")]),
+        expected,
+        "the version that it was given: {now}"
+    );
+    let relief = json!({ "limit": "compute_time_seconds", "hours": 1.0 });
+    assert!(send(&server, Method::POST, &format!("{path}/relieve"), relief).await.0.is_success());
+    let relieved = database(&server, &id).await["quota"].clone();
+    assert!(relieved["compute_time_seconds"].as_i64() > first["compute_time_seconds"].as_i64(), "{relieved}");
+    assert_eq!(relieved["active_time_seconds"], first["active_time_seconds"]);
+
+    assert_eq!(send(&server, Method::POST, "/api/v1/plans/free/roll-out/resume", json!({})).await.0, StatusCode::OK);
+    let plan = world.ledger.rolling_plans().await.unwrap().remove(0);
+    assert!(plan.is_behind);
+    world.ledger.roll_members(&plan, 50, &By::cli()).await.unwrap();
+    let now = database(&server, &id).await["quota"].clone();
+    assert_eq!((&now["active_time_seconds"], &now["logical_size_bytes"]), (&json!(50), &json!(700 * MIB)), "{now}");
+    server.stop().await;
+}
+
 /// Fewer than five do not stop it on its way, and it is not done with them either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_out_that_neon_refuses_for_a_few_stops_when_the_others_are_through() {

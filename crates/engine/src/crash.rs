@@ -69,6 +69,7 @@ crash_points! {
         ResetAsked: "The ledger says that Neon is being asked for a new password; Neon has not been asked.",
         PasswordReset: "Neon has a new password; the ledger does not know it.",
         ChangeRecorded: "The ledger knows that Neon has confirmed.",
+        ChangeRecordedInPart: "The ledger knows what was taken of it; the rest is still leased.",
         ChangePostponed: "The change is due again later.",
     }
     "release" {

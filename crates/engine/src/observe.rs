@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Engine, Inner};
+use super::{Engine, Inner, neon_quota};
 use fleet_types::{EndpointState, Usage};
 use ledger::{LedgerError, Observation};
 use neon_client::{Class, NeonClient, NeonError};
@@ -121,6 +121,7 @@ impl Inner {
             period_end: project.period_end,
         };
         self.ledger.record_observation(id, &seen).await?;
+        self.ledger.agree_on_quota(id, &neon_quota::from_neon(&project.quota)).await?;
         Ok(self.ledger.record_logical_size(id, branch.logical_size_bytes).await?)
     }
 }

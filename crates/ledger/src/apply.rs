@@ -1,9 +1,15 @@
 //! Applying: desired state that Neon has not yet confirmed.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{By, FoundOwner, Ledger, LedgerError, NewEvent, events::insert_event, quota_events::QUOTA_DECISIONS};
+use super::{
+    By, FoundOwner, Ledger, LedgerError, NewEvent,
+    endpoints::{SIZE_DECISIONS, TIMEOUT_DECISIONS},
+    events::insert_event,
+    quota_events::QUOTA_DECISIONS,
+};
 use fleet_types::{EndpointAction, Quota};
 
 /// A row whose desired state is to be taken to Neon, leased to the caller.
@@ -18,7 +24,8 @@ pub struct DueChange {
     pub quota: Option<Quota>,
     /// Of the compute, at least and at most, in CU. `None` where Neon's may be the newer one, as with the quota.
     pub size: Option<(f64, f64)>,
-    pub suspend_timeout_seconds: i32,
+    /// The same of the timeout.
+    pub suspend_timeout_seconds: Option<i32>,
     /// How far back Neon shall be able to restore, if that differs from what it has confirmed.
     pub history_retention_seconds: Option<i32>,
     pub revision: i64,
@@ -86,10 +93,9 @@ impl Ledger {
                          d.state = 'claimed' AND may_have_forgotten_quota(d.id, $7) AS "has_forgotten!",
                          CASE WHEN d.retention_revision > d.applied_revision THEN d.history_retention_seconds END AS history_retention_seconds,
                          d.compute_revision > d.applied_revision AS "compute_differs!",
-                         d.state = 'claimed' AND is_from_before(coalesce((
-                           SELECT max(at) FROM events WHERE database_id = d.id
-                             AND (kind IN ('database.claimed', 'database.template') OR kind = 'database.plan' AND after ?| ARRAY['min_cu', 'max_cu'])
-                         ), '-infinity')) AS "has_forgotten_size!", d.wanted_endpoint, d.attempts,
+                         d.state = 'claimed' AND may_have_forgotten_compute(d.id, ARRAY['min_cu', 'max_cu'], $8) AS "has_forgotten_size!",
+                         d.state = 'claimed' AND may_have_forgotten_compute(d.id, ARRAY['suspend_timeout_seconds'], $9) AS "has_forgotten_timeout!",
+                         d.wanted_endpoint, d.attempts,
                          d.neon_branch_id, d.role_name, d.password_reset_asked_at IS NOT NULL AS "asked_before!",
                          CASE WHEN d.password_reset_wanted_at IS NOT NULL THEN d.sealed_credentials END AS sealed,
                          (SELECT request_id FROM events WHERE database_id = d.id AND (via <> 'engine' OR kind = 'database.claimed')
@@ -102,7 +108,9 @@ impl Ledger {
             lease,
             proof.replica,
             proof.nonce,
-            &QUOTA_DECISIONS.map(String::from)[..]
+            &QUOTA_DECISIONS.map(String::from)[..],
+            &SIZE_DECISIONS.map(String::from)[..],
+            &TIMEOUT_DECISIONS.map(String::from)[..]
         )
         .fetch_all(&self.db)
         .await?;
@@ -122,7 +130,7 @@ impl Ledger {
                     data_transfer_bytes: row.quota_transfer_bytes,
                 }),
                 size: (!row.has_forgotten_size).then_some((row.min_cu, row.max_cu)),
-                suspend_timeout_seconds: row.suspend_timeout_seconds,
+                suspend_timeout_seconds: (!row.has_forgotten_timeout).then_some(row.suspend_timeout_seconds),
                 history_retention_seconds: row.history_retention_seconds,
                 revision: row.wanted_revision,
                 settings_differ: row.settings_differ,
@@ -148,39 +156,20 @@ impl Ledger {
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn record_applied(
-        &self,
-        row: &DueChange,
-        endpoint_state: Option<&str>,
-        new_credentials: Option<&[u8]>,
-        by: &By,
-    ) -> Result<bool, LedgerError> {
+    pub async fn record_applied(&self, row: &DueChange, done: &Parts, by: &By) -> Result<bool, LedgerError> {
         let mut tx = self.db.begin().await?;
-        let action = row.endpoint_action.map(EndpointAction::as_str);
-        let done = sqlx::query!(
-            "UPDATE databases
-             SET applied_revision = $3, applied_at = now(), wanted_endpoint = CASE WHEN wanted_endpoint = $4 THEN NULL ELSE wanted_endpoint END,
-                 observed_endpoint_state = coalesce($5, observed_endpoint_state), observed_at = now(), lease_until = NULL, leased_by = NULL,
-                 attempts = 0, next_attempt_at = now(), last_error = NULL, last_error_at = NULL,
-                 sealed_credentials = coalesce($6, sealed_credentials),
-                 credentials_verified_at = CASE WHEN $6::bytea IS NULL THEN credentials_verified_at ELSE now() END,
-                 credentials_changed_at = CASE WHEN $6::bytea IS NULL THEN credentials_changed_at END,
-                 password_reset_wanted_at = CASE WHEN $6::bytea IS NULL THEN password_reset_wanted_at END,
-                 password_reset_asked_at = CASE WHEN $6::bytea IS NULL THEN password_reset_asked_at END
-             WHERE id = $1 AND leased_by = $2",
+        if !record_parts(&mut tx, row, done).await? {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "UPDATE databases SET applied_revision = $2, applied_at = now(), lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now(),
+                    last_error = NULL, last_error_at = NULL WHERE id = $1",
             row.id,
-            row.lease,
-            row.revision,
-            action,
-            endpoint_state,
-            new_credentials
+            row.revision
         )
         .execute(&mut *tx)
         .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        let mut after = serde_json::Map::new();
+        let mut after = done.in_words();
         if row.settings_differ {
             let told = match row.quota {
                 Some(_) => "confirmed by Neon",
@@ -188,25 +177,96 @@ impl Ledger {
             };
             after.insert(String::from("settings"), json!(told));
         }
-        if let Some(action) = row.endpoint_action {
-            let text = match action {
-                EndpointAction::Suspend => "suspended",
-                EndpointAction::Resume => "started",
-            };
-            after.insert(String::from("endpoint"), json!(text));
-        }
-        if new_credentials.is_some() {
-            after.insert(String::from("password"), json!("changed"));
-        }
-        let event = NewEvent {
-            kind: "database.applied",
-            database_id: Some(row.id),
-            pool_id: Some(row.pool_id),
-            before: None,
-            after: Some(after.into()),
-        };
-        insert_event(&mut *tx, &event, by).await?;
+        tell(&mut tx, row, after, by).await?;
         tx.commit().await?;
         Ok(true)
     }
+
+    /// Neon has not taken all of `row`. What it has is not told again with the rest, which stays due: each call may lock the project against the next, and a
+    /// compute is stopped once. `false` when the lease was lost.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn record_taken(&self, row: &DueChange, done: &Parts, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.db.begin().await?;
+        if !record_parts(&mut tx, row, done).await? {
+            return Ok(false);
+        }
+        let after = done.in_words();
+        if !after.is_empty() {
+            tell(&mut tx, row, after, by).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// What Neon has taken of a change, but for the project's settings, which are told with every try.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    pub compute: bool,
+    pub history: bool,
+    pub endpoint_action: Option<EndpointAction>,
+    /// Sealed, with the new password.
+    pub credentials: Option<Vec<u8>>,
+}
+
+impl Parts {
+    fn in_words(&self) -> serde_json::Map<String, Value> {
+        let endpoint = self.endpoint_action.map(|action| match action {
+            EndpointAction::Suspend => "suspended",
+            EndpointAction::Resume => "started",
+        });
+        let password = self.credentials.as_ref().map(|_| "changed");
+        let words = [("endpoint", endpoint), ("password", password)];
+        words.into_iter().filter_map(|(name, text)| Some((String::from(name), json!(text?)))).collect()
+    }
+}
+
+/// What is done is wanted no more, unless it was asked for anew meanwhile. `false` when the lease was lost.
+async fn record_parts(db: &mut PgConnection, row: &DueChange, done: &Parts) -> Result<bool, sqlx::Error> {
+    let state = done.endpoint_action.map(|action| match action {
+        EndpointAction::Suspend => "idle",
+        EndpointAction::Resume => "active",
+    });
+    let recorded = sqlx::query!(
+        "UPDATE databases
+         SET wanted_endpoint = CASE WHEN wanted_endpoint = $3 THEN NULL ELSE wanted_endpoint END,
+             observed_endpoint_state = coalesce($4, observed_endpoint_state), observed_at = now(),
+             sealed_credentials = coalesce($5, sealed_credentials),
+             credentials_verified_at = CASE WHEN $5::bytea IS NULL THEN credentials_verified_at ELSE now() END,
+             credentials_changed_at = CASE WHEN $5::bytea IS NULL THEN credentials_changed_at END,
+             password_reset_wanted_at = CASE WHEN $5::bytea IS NULL THEN password_reset_wanted_at END,
+             password_reset_asked_at = CASE WHEN $5::bytea IS NULL THEN password_reset_asked_at END,
+             compute_revision = CASE WHEN $6 AND compute_revision <= $8 THEN least(compute_revision, applied_revision) ELSE compute_revision END,
+             retention_revision = CASE WHEN $7 AND retention_revision <= $8 THEN least(retention_revision, applied_revision) ELSE retention_revision END
+         WHERE id = $1 AND leased_by = $2",
+        row.id,
+        row.lease,
+        done.endpoint_action.map(EndpointAction::as_str),
+        state,
+        done.credentials,
+        done.compute,
+        done.history,
+        row.revision
+    )
+    .execute(db)
+    .await?;
+    Ok(recorded.rows_affected() == 1)
+}
+
+async fn tell(
+    db: &mut PgConnection,
+    row: &DueChange,
+    after: serde_json::Map<String, Value>,
+    by: &By,
+) -> Result<(), sqlx::Error> {
+    let event = NewEvent {
+        kind: "database.applied",
+        database_id: Some(row.id),
+        pool_id: Some(row.pool_id),
+        before: None,
+        after: Some(after.into()),
+    };
+    insert_event(db, &event, by).await
 }

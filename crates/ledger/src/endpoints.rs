@@ -12,8 +12,10 @@ use fleet_types::EndpointAction;
 
 /// Neon's longest suspend timeout: a week.
 const LONGEST_TIMEOUT_SECONDS: i32 = 604_800;
-/// The events after which it is this ledger's own word what the timeout shall be.
-const TIMEOUT_DECISIONS: [&str; 2] = ["database.claimed", "database.suspend_timeout"];
+/// The events after which it is this ledger's own word what the timeout shall be, as far as no plan says it.
+pub(super) const TIMEOUT_DECISIONS: [&str; 3] = ["database.claimed", "database.template", "database.suspend_timeout"];
+/// The same of the compute's size.
+pub(super) const SIZE_DECISIONS: [&str; 2] = ["database.claimed", "database.template"];
 
 impl Ledger {
     /// Writes down that the endpoint shall be suspended or started once.
@@ -70,7 +72,7 @@ impl Ledger {
         refuse_copied(&mut tx, id, "Change its suspend timeout").await?;
         let row = sqlx::query!(
             r#"SELECT pool_id, state AS "state: State", suspend_timeout_seconds,
-                      is_from_before(coalesce((SELECT max(at) FROM events WHERE database_id = $1 AND kind = ANY($2)), '-infinity')) AS "may_differ_on_neon!"
+                      may_have_forgotten_compute(id, ARRAY['suspend_timeout_seconds'], $2) AS "may_differ_on_neon!"
                FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
             id,
             &TIMEOUT_DECISIONS.map(String::from)[..]

@@ -75,7 +75,7 @@ use connections::{QUICK, SETTINGS, options, pool_of};
 use proofs::HeldProof;
 use sqlx::PgPool;
 
-pub use apply::{DueChange, DueReset};
+pub use apply::{DueChange, DueReset, Parts};
 pub use attempts::{SignInAttempt, Turn};
 pub use breaker::Refusal;
 pub use budget::{Backlogs, CallPause, CallRecord, HourOfCalls};

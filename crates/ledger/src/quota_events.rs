@@ -37,7 +37,7 @@ pub(super) async fn refuse_forgotten(db: &mut PgConnection, id: Uuid) -> Result<
     .await?;
     match has_forgotten {
         Some(true) => Err(LedgerError::Conflict(String::from(
-            "Nothing was saved: this ledger was found to be old, and the quota that the database has on Neon may be newer. It can be changed once a sweep has seen the same quota there, or `flotilla ledger repair --apply` has taken what Neon has, or somebody has decided on Problems, where it has drifted.",
+            "Nothing was saved: this ledger was found to be old, and the quota that the database has on Neon may be newer. It can be changed once Neon was seen to have the same (refresh the database, or wait for a sweep), `flotilla ledger repair --apply` has taken what Neon has, or somebody has decided on Problems, where it has drifted.",
         ))),
         _ => Ok(()),
     }

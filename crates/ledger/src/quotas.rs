@@ -98,6 +98,29 @@ impl Ledger {
         tx.commit().await?;
         Ok(true)
     }
+
+    /// Neon was seen to have this quota. Where it is the one that is wanted here, it was not changed after this ledger's time.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn agree_on_quota(&self, id: Uuid, on_neon: &Quota) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "UPDATE databases SET quota_agreed_at = now()
+             WHERE id = $1 AND state = 'claimed' AND may_have_forgotten_quota(id, $2)
+               AND (quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes)
+                   IS NOT DISTINCT FROM ($3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint)",
+            id,
+            &QUOTA_DECISIONS.map(String::from)[..],
+            on_neon.logical_size_bytes,
+            on_neon.active_time_seconds,
+            on_neon.compute_time_seconds,
+            on_neon.written_data_bytes,
+            on_neon.data_transfer_bytes
+        )
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
 }
 
 /// What the row says, which is locked until the transaction ends.

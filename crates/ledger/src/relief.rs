@@ -70,13 +70,13 @@ impl Ledger {
 async fn measure(db: &mut PgConnection, id: Uuid, relief: &Relief) -> Result<Measured, LedgerError> {
     sqlx::query_as!(
         Measured,
-        r#"SELECT d.state = 'claimed' AS "is_claimed!", p.relief_percent AS "relief_percent?", plan_setting(p, $2) AS of_plan,
+        r#"SELECT d.state = 'claimed' AS "is_claimed!", (p.plan).relief_percent AS "relief_percent?", plan_setting(p.plan, $2) AS of_plan,
                   coalesce(CASE $2 WHEN 'logical_size_bytes' THEN d.logical_size_bytes WHEN 'active_time_seconds' THEN d.used_active_seconds
                     WHEN 'compute_time_seconds' THEN d.used_compute_seconds WHEN 'written_data_bytes' THEN d.used_written_bytes
                     ELSE d.used_transfer_bytes END, 0) AS "used!",
                   EXISTS (SELECT FROM database_overrides WHERE database_id = d.id AND field = $2) AS "is_overridden!",
                   d.period_end, now() + make_interval(hours => $3) AS "until!"
-           FROM databases AS d LEFT JOIN plans AS p ON p.name = d.plan WHERE d.id = $1"#,
+           FROM databases AS d LEFT JOIN followed_plans AS p ON p.id = d.id WHERE d.id = $1"#,
         id,
         relief.limit,
         i32::try_from(relief.hours).unwrap_or_default()

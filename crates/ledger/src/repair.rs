@@ -60,6 +60,8 @@ pub struct KnownRow {
     pub is_copied: bool,
     /// Its owner had given it up before this ledger was found to be old.
     pub may_be_held_again: bool,
+    /// Neon has confirmed everything that is wanted of it: so its name there says what the ledger said then.
+    pub is_settled: bool,
 }
 
 impl KnownRow {
@@ -101,7 +103,7 @@ impl Ledger {
             KnownRow,
             r#"SELECT id, state AS "state: State", owner_id, sealed_credentials IS NOT NULL AND neon_project_id IS NOT NULL AS "has_credentials!",
                       neon_project_id IS NOT NULL AS "knows_its_project!", origin = 'copied' AS "is_copied!",
-                      state = 'releasing' AND is_from_before(releasing_at) AS "may_be_held_again!"
+                      state = 'releasing' AND is_from_before(releasing_at) AS "may_be_held_again!", wanted_revision = applied_revision AS "is_settled!"
                FROM databases WHERE neon_project_id = $1 OR id = $2 AND neon_project_id IS NULL ORDER BY neon_project_id IS NULL LIMIT 1"#,
             project_id,
             id
@@ -353,8 +355,8 @@ async fn keep_as_on_neon(
 ) -> Result<(), LedgerError> {
     sqlx::query!(
         "WITH said AS (
-           SELECT coalesce(p.suspend_timeout_seconds, t.suspend_timeout_seconds) AS timeout
-           FROM databases AS d JOIN plans AS p ON p.name = d.plan JOIN pools AS t ON t.id = d.pool_id WHERE d.id = $1),
+           SELECT coalesce((f.plan).suspend_timeout_seconds, d.born_suspend_timeout_seconds, t.suspend_timeout_seconds) AS timeout
+           FROM followed_plans AS f JOIN databases AS d ON d.id = f.id JOIN pools AS t ON t.id = d.pool_id WHERE d.id = $1),
          as_said AS (
            DELETE FROM database_overrides AS o USING said WHERE o.database_id = $1 AND o.field = 'suspend_timeout_seconds' AND said.timeout = $4),
          overridden AS (

@@ -70,12 +70,12 @@ impl Endpoint {
 }
 
 /// Size and sleep of a compute.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ComputeSettings {
     /// At least and at most, in CU. `None` leaves it as it is.
     pub size: Option<(f64, f64)>,
-    /// Seconds without a connection until it stops; 0 is Neon's default (300), -1 never.
-    pub suspend_timeout_seconds: i32,
+    /// Seconds without a connection until it stops; 0 is Neon's default (300), -1 never. `None` leaves it as it is.
+    pub suspend_timeout_seconds: Option<i32>,
 }
 
 impl NeonClient {
@@ -97,7 +97,10 @@ impl NeonClient {
         endpoint: &str,
         settings: &ComputeSettings,
     ) -> Result<(), NeonError> {
-        let mut body = json!({"suspend_timeout_seconds": settings.suspend_timeout_seconds});
+        let mut body = json!({});
+        if let Some(seconds) = settings.suspend_timeout_seconds {
+            body["suspend_timeout_seconds"] = json!(seconds);
+        }
         if let Some((min_cu, max_cu)) = settings.size {
             body["autoscaling_limit_min_cu"] = json!(min_cu);
             body["autoscaling_limit_max_cu"] = json!(max_cu);

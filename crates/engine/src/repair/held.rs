@@ -32,10 +32,7 @@ impl Repair {
         }
         report.asked += 1;
         match self.neon().get_project(project_id).await {
-            Ok(project) => {
-                report.unlisted += 1;
-                Ok(Answer::Lives(Box::new(project)))
-            }
+            Ok(project) => Ok(Answer::Lives(Box::new(project))),
             Err(NeonError::NotFound { .. }) => Ok(Answer::Gone),
             Err(error) => Err(error.into()),
         }
@@ -55,9 +52,11 @@ impl Repair {
             let Some(last) = rows.last() else { return Ok(()) };
             after = last.id;
             for held in &rows {
-                let quota = match on_neon.get(held.project_id.as_str()) {
-                    Some(item) => item.quota.as_ref().map(neon_quota::from_neon),
-                    None => self.quota_of_unlisted(held, report).await?,
+                let listed = on_neon.get(held.project_id.as_str());
+                let quota = match listed.map(|item| item.quota.as_ref()) {
+                    Some(Some(quota)) => Some(neon_quota::from_neon(quota)),
+                    Some(None) if !self.ledger.may_have_forgotten_quota(held.id).await? => None,
+                    Some(None) | None => self.quota_by_id(held, listed.is_some(), report).await?,
                 };
                 if let Some(quota) = quota {
                     self.settle_quota(held, &quota, apply, by, report).await?;
@@ -66,10 +65,18 @@ impl Repair {
         }
     }
 
-    /// `None` when Neon has no such project, or was not asked.
-    async fn quota_of_unlisted(&self, held: &Held, report: &mut RepairReport) -> Result<Option<Quota>, RepairError> {
+    /// Of a project that the list lacks, or of which it does not tell the quota. `None` when Neon has no such project, or was not asked.
+    async fn quota_by_id(
+        &self,
+        held: &Held,
+        is_listed: bool,
+        report: &mut RepairReport,
+    ) -> Result<Option<Quota>, RepairError> {
         match self.ask_for(&held.project_id, report).await? {
-            Answer::Lives(project) => return Ok(Some(neon_quota::from_neon(&project.quota))),
+            Answer::Lives(project) => {
+                report.unlisted += usize::from(!is_listed);
+                return Ok(Some(neon_quota::from_neon(&project.quota)));
+            }
             // Released after the backup, it seems.
             Answer::Gone => report.decide(format!(
                 "Database {} of {}: Neon does not know its project {} any more. If it was released since the backup, release it here too, once the server has been started with this ledger; else recover it on the screen Problems.",
@@ -80,7 +87,7 @@ impl Repair {
         Ok(None)
     }
 
-    /// Takes the quota that Neon has, if it was changed after this ledger's time.
+    /// Takes the quota that Neon has, if it was changed after this ledger's time; writes down that it was not, if it is the same.
     async fn settle_quota(
         &self,
         held: &Held,
@@ -89,7 +96,13 @@ impl Repair {
         by: &By,
         report: &mut RepairReport,
     ) -> Result<(), RepairError> {
-        if *on_neon == held.quota || !self.ledger.may_have_forgotten_quota(held.id).await? {
+        if !self.ledger.may_have_forgotten_quota(held.id).await? {
+            return Ok(());
+        }
+        if *on_neon == held.quota {
+            if apply {
+                self.ledger.agree_on_quota(held.id, on_neon).await?;
+            }
             return Ok(());
         }
         if !apply || self.ledger.take_quota_of_neon(held.id, &held.quota, on_neon, by).await? {
@@ -138,7 +151,7 @@ impl Repair {
         };
         match self.ask_for(project_id, report).await? {
             Answer::Gone => report.gone += 1,
-            Answer::Lives(_) => {}
+            Answer::Lives(_) => report.unlisted += 1,
             Answer::NotAsked => report.withheld_unasked += 1,
         }
         Ok(())

@@ -210,8 +210,13 @@ impl Repair {
                     return Ok(());
                 }
                 report.note(outcome, line, |report| &mut report.given_back);
+                self.compare_plan(found.owner, report).await?;
             }
-            Some(row) if row.is_held_by(&found.owner.id) && !row.may_be_held_again => {}
+            Some(row) if row.is_held_by(&found.owner.id) && !row.may_be_held_again => {
+                if row.is_settled {
+                    self.compare_plan(found.owner, report).await?;
+                }
+            }
             Some(row) => report.decide(contradiction(&line, found.item, found.owner, &row)),
             None => {
                 let outcome = if apply { self.rebuild(found, by).await? } else { None };
@@ -219,7 +224,17 @@ impl Repair {
                     return Ok(());
                 }
                 report.note(outcome, line, |report| &mut report.rebuilt);
+                self.compare_plan(found.owner, report).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The name on Neon has the plan that an owner had when it was told last, which may be after this ledger's time.
+    async fn compare_plan(&self, named: &FoundOwner, report: &mut RepairReport) -> Result<(), RepairError> {
+        let here = self.ledger.plan_of(&named.id).await?;
+        if let Some(here) = here.filter(|here| *here != named.plan) {
+            report.tell_plan(named, &here);
         }
         Ok(())
     }
@@ -341,6 +356,7 @@ mod tests {
                 knows_its_project: true,
                 is_copied,
                 may_be_held_again: false,
+                is_settled: true,
             })
         };
         let ours = format!("flotilla-13ae773e-{id}");

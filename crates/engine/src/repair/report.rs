@@ -33,7 +33,7 @@ pub struct RepairReport {
     pub namesakes: Vec<String>,
     /// Projects that Neon's list lacked, and that live.
     pub unlisted: usize,
-    /// Claimed databases that the list lacked, and that were not asked for in this run.
+    /// Claimed databases that the list lacked, or of which it did not tell the quota, and that were not asked for in this run.
     pub unasked: usize,
     /// Withheld ones of which the same is so.
     pub withheld_unasked: usize,
@@ -61,6 +61,18 @@ impl RepairReport {
                 how_to_give(&item.id)
             )),
             None => self.unknown += 1,
+        }
+    }
+
+    /// Once for each owner, however many databases they hold.
+    pub(super) fn tell_plan(&mut self, named: &FoundOwner, here: &str) {
+        let (owner, plan) = (as_argument(&named.id), as_argument(&named.plan));
+        let text = format!(
+            "Owner {}: the plan is {} by a project's name on Neon, and {here} by the ledger. If they have changed it since the backup, change it here too, before --apply: `flotilla owner change-plan {owner} {plan}`. If not, leave it: the name is told anew with the next change.",
+            named.id, named.plan
+        );
+        if !self.decisions.contains(&text) {
+            self.decide(text);
         }
     }
 

@@ -48,12 +48,12 @@ impl Ledger {
             tell(&mut tx, "plan.changed", old, new, by).await?;
         }
         let effect = match for_members {
-            true => effect(&mut tx, &Whose::Plan(name)).await?,
+            true => {
+                begin_roll_out(&mut tx, name, version, by).await?;
+                effect(&mut tx, &Whose::Plan(name)).await?
+            }
             false => Effect::default(),
         };
-        if for_members && !intent.dry_run {
-            begin_roll_out(&mut tx, name, version, by).await?;
-        }
         let plan = plan_in(&mut tx, name).await?;
         if effect.blocked > 0 && !intent.anyway && !intent.dry_run {
             return Err(LedgerError::Conflict(format!(

@@ -29,7 +29,7 @@ pub async fn end(db: &mut PgConnection, ids: &[Uuid], ending: Ending<'_>, by: &B
              WHERE o.database_id = ANY ($1) AND d.id = o.database_id AND CASE
                WHEN $2::text IS NOT NULL THEN o.field = $2 AND d.state = 'claimed'
                WHEN $3 THEN o.until <= now() AND (d.state <> 'claimed' OR NOT is_from_before(o.set_at))
-               ELSE o.is_relief AND NOT plan_allows((SELECT p FROM plans AS p WHERE p.name = d.plan), o) END
+               ELSE o.is_relief AND NOT plan_allows((SELECT plan FROM followed_plans AS f WHERE f.id = d.id), o) END
              RETURNING d.id, d.pool_id, o.field, o.value, o.until, o.actor),
            told AS (
              INSERT INTO events (kind, database_id, pool_id, actor, via, reason, before, after, request_id)

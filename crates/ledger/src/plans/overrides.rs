@@ -28,9 +28,9 @@ pub async fn record(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "WITH meant AS (
-           SELECT d.id, f.field, database_setting(d, f.field) AS own, plan_setting(p, f.field) AS of_plan
-           FROM databases AS d JOIN plans AS p ON p.name = d.plan CROSS JOIN unnest($2::text[]) AS f (field)
-           WHERE d.id = $1 AND d.state = 'claimed'),
+           SELECT d.id, f.field, database_setting(d, f.field) AS own, plan_setting(p.plan, f.field) AS of_plan
+           FROM databases AS d JOIN followed_plans AS p ON p.id = d.id CROSS JOIN unnest($2::text[]) AS f (field)
+           WHERE d.id = $1),
          back AS (
            DELETE FROM database_overrides AS o USING meant AS m
            WHERE o.database_id = m.id AND o.field = m.field AND m.own IS NOT DISTINCT FROM m.of_plan)
@@ -57,8 +57,8 @@ pub async fn keep_as_overrides(db: &mut PgConnection, id: Uuid, by: &By) -> Resu
     sqlx::query!(
         "INSERT INTO database_overrides (database_id, field, value, actor, via, reason)
          SELECT d.id, f.field, database_setting(d, f.field), $3, $4, $5
-         FROM databases AS d JOIN plans AS p ON p.name = d.plan CROSS JOIN unnest($2::text[]) AS f (field)
-         WHERE d.id = $1 AND d.state = 'claimed' AND database_setting(d, f.field) IS DISTINCT FROM plan_setting(p, f.field)
+         FROM databases AS d JOIN followed_plans AS p ON p.id = d.id CROSS JOIN unnest($2::text[]) AS f (field)
+         WHERE d.id = $1 AND database_setting(d, f.field) IS DISTINCT FROM plan_setting(p.plan, f.field)
          ON CONFLICT (database_id, field) DO NOTHING",
         id,
         &Quota::default().limits().map(|(name, _)| String::from(name))[..],
@@ -79,9 +79,9 @@ impl Ledger {
     pub(crate) async fn overrides(&self, id: Uuid) -> Result<Vec<Override>, LedgerError> {
         Ok(sqlx::query_as!(
             Override,
-            r#"SELECT o.field, o.value, o.set_at, o.until, o.actor, o.via, o.reason, plan_setting(p, o.field) AS plan_value
-               FROM database_overrides AS o JOIN databases AS d ON d.id = o.database_id JOIN plans AS p ON p.name = d.plan
-               WHERE o.database_id = $1 AND d.state = 'claimed' ORDER BY o.field"#,
+            r#"SELECT o.field, o.value, o.set_at, o.until, o.actor, o.via, o.reason, plan_setting(p.plan, o.field) AS plan_value
+               FROM database_overrides AS o JOIN followed_plans AS p ON p.id = o.database_id
+               WHERE o.database_id = $1 ORDER BY o.field"#,
             id
         )
         .fetch_all(&self.db)

@@ -195,7 +195,7 @@ impl Ledger {
         Ok(plan)
     }
 
-    /// It goes on where it was stopped. Whom Neon refuses it for by now is accepted: only further ones stop it again.
+    /// It goes on where it was stopped. Whom Neon refuses it for by now is accepted, and tried again at once: only further ones stop it again.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` when no roll-out of the plan is stopped.
@@ -203,11 +203,14 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         let version = members_version(&mut tx, name).await?;
         let resumed = sqlx::query!(
-            "UPDATE plan_roll_outs AS r
-             SET stopped_at = NULL, stopped_by = NULL, stopped_via = NULL, stopped_reason = NULL,
-                 accepted = (SELECT count(*) FROM (
-                   SELECT FROM databases WHERE state = 'claimed' AND wanted_revision <> applied_revision AND plan = $1 AND origin <> 'copied'
-                     AND attempts >= $3 AND plan_version = $2 AND claimed_at < r.began_at ORDER BY next_attempt_at LIMIT $4) AS d)
+            "WITH refused AS (
+               SELECT d.id FROM databases AS d JOIN plan_roll_outs AS r ON r.plan = d.plan AND r.ended_at IS NULL
+               WHERE d.state = 'claimed' AND d.wanted_revision <> d.applied_revision AND d.plan = $1 AND d.origin <> 'copied'
+                 AND d.attempts >= $3 AND d.plan_version = $2 AND d.claimed_at < r.began_at ORDER BY d.next_attempt_at LIMIT $4),
+             tried AS (
+               UPDATE databases AS d SET next_attempt_at = now() FROM refused WHERE d.id = refused.id)
+             UPDATE plan_roll_outs
+             SET stopped_at = NULL, stopped_by = NULL, stopped_via = NULL, stopped_reason = NULL, accepted = (SELECT count(*) FROM refused)
              WHERE plan = $1 AND ended_at IS NULL AND stopped_at IS NOT NULL",
             name,
             version,

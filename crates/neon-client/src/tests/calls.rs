@@ -126,7 +126,7 @@ async fn endpoints_are_read_changed_and_stopped() {
     assert_eq!((endpoints[0].state.as_str(), endpoints[0].is_changing(), endpoints[0].min_cu), ("init", true, 0.25));
     assert_eq!((endpoints[1].state.as_str(), endpoints[1].is_changing()), ("hibernating", false));
     client
-        .update_endpoint("p-1", "ep-1", &ComputeSettings { size: Some((0.5, 1.0)), suspend_timeout_seconds: 60 })
+        .update_endpoint("p-1", "ep-1", &ComputeSettings { size: Some((0.5, 1.0)), suspend_timeout_seconds: Some(60) })
         .await
         .unwrap();
     client.suspend_endpoint("p-1", "ep-1").await.unwrap();
