@@ -45,6 +45,27 @@ async fn creations_that_came_to_a_halt_are_adopted_or_replaced() {
     server.stop().await;
 }
 
+/// A sweep that takes longer than the adoption still shows it as half-born, and is over when it has only just been adopted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_goes_on_while_a_sweep_still_shows_it_halted_is_not_given_up() {
+    let world = World::with_pool(0).await;
+    let halted = our_name(&world).await;
+    let project = world.emulator.create_project(&halted, None).await.unwrap();
+    let row = insert_row(&world, &halted, "creating", "2 hours", "2 hours").await;
+    let slow = |delay_ms, route| Rule::new(Fault::Delay { delay_ms }).on("GET", route);
+    world.emulator.faults().add(slow(2_000, "/projects"));
+    world.emulator.faults().add(slow(1_000, "/projects/{project_id}/connection_uri"));
+    let server = world.serve_with(hasty()).await;
+    let finding = until_status(&world, FindingKind::HalfBorn, &project, FindingStatus::Resolved).await;
+    assert_eq!(finding.resolution, Some(Resolution::Adopted), "{finding:?}");
+    until("it is in the pool", || async {
+        world.ledger.database(row).await.unwrap().row.state.as_str() == "available"
+    })
+    .await;
+    world.assert_sound().await;
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_is_adopted_while_its_deletion_is_being_prepared_survives() {
     let world = World::with_pool(0).await;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::bears_our_prefix;
 use crate::{CrashPoint, Duty, Inner, Report, crash, neon_quota, setback::back_off};
@@ -240,14 +241,24 @@ impl Inner {
                 return Ok(Step::Awaits("Provisioning was told to look the project up by its name now."));
             }
         }
-        match self.ledger.retire_half_born(id, "Its creation did not come to an end.", by).await? {
+        let rules = &self.settings.findings;
+        match self.ledger.retire_half_born(id, rules, "Its creation did not come to an end.", by).await? {
             Retired::Retired => {
                 self.nudge(Duty::Release);
                 self.nudge(Duty::Refill);
                 Ok(Step::Mended(Mended::new(Resolution::Replaced, "The creation was given up; the pool replaces it.")))
             }
-            Retired::Claimed | Retired::Changed => Ok(Step::gone("The creation has gone on meanwhile.")),
+            Retired::Claimed | Retired::Changed => self.note_that_it_went_on(due, id).await,
         }
+    }
+
+    async fn note_that_it_went_on(&self, due: &DueFinding, id: Uuid) -> Result<Step, LedgerError> {
+        let row = match &due.project_id {
+            Some(project_id) => self.ledger.row_of_project(project_id, id).await?,
+            None => None,
+        };
+        let how = if row.is_some_and(|row| row.knows_its_project) { Resolution::Adopted } else { Resolution::Gone };
+        Ok(Step::Mended(Mended::new(how, "The creation has gone on meanwhile.")))
     }
 
     async fn send_quota_again(&self, neon: &NeonClient, due: &DueFinding, by: &By) -> Result<Step, LedgerError> {

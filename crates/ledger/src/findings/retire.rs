@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::FindingRules;
 use crate::state::State;
 use crate::{By, Ledger, LedgerError, NewEvent, events::insert_event};
 use fleet_types::{DatabaseState, Quota};
@@ -21,7 +22,8 @@ pub enum Retired {
 struct Row {
     pool_id: i32,
     state: DatabaseState,
-    is_held: bool,
+    /// Somebody works on it, or it has come so far only a moment ago.
+    goes_on: bool,
 }
 
 impl Ledger {
@@ -33,7 +35,7 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as!(
             Row,
-            r#"SELECT pool_id, state AS "state: State", coalesce(lease_until > now(), false) AS "is_held!" FROM databases
+            r#"SELECT pool_id, state AS "state: State", coalesce(lease_until > now(), false) AS "goes_on!" FROM databases
                WHERE id = $1 AND neon_project_id = $2 FOR NO KEY UPDATE"#,
             id,
             project_id
@@ -55,7 +57,7 @@ impl Ledger {
                 )
                 .await?;
             }
-            Some(Row { state: state @ DatabaseState::Verifying, pool_id, is_held: false }) => {
+            Some(Row { state: state @ DatabaseState::Verifying, pool_id, goes_on: false }) => {
                 set_aside(&mut tx, id, why).await?;
                 tell(
                     &mut tx,
@@ -75,16 +77,24 @@ impl Ledger {
     }
 
     /// Brings a creation to an end that does not come to one: a failed row is released, so that its project is deleted; one that
-    /// is still under way is set aside as failed.
+    /// is still under way is set aside as failed, but for one that has gone on since it was found.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn retire_half_born(&self, id: Uuid, why: &str, by: &By) -> Result<Retired, LedgerError> {
+    pub async fn retire_half_born(
+        &self,
+        id: Uuid,
+        rules: &FindingRules,
+        why: &str,
+        by: &By,
+    ) -> Result<Retired, LedgerError> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as!(
             Row,
-            r#"SELECT pool_id, state AS "state: State", coalesce(lease_until > now(), false) AS "is_held!" FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
-            id
+            r#"SELECT pool_id, state AS "state: State", coalesce(lease_until > now(), false) OR state_since >= now() - make_interval(secs => $2) AS "goes_on!"
+               FROM databases WHERE id = $1 FOR NO KEY UPDATE"#,
+            id,
+            rules.stuck_after
         )
         .fetch_optional(&mut *tx)
         .await?;
@@ -105,7 +115,7 @@ impl Ledger {
             Some(Row {
                 state: state @ (DatabaseState::Creating | DatabaseState::Verifying),
                 pool_id,
-                is_held: false,
+                goes_on: false,
             }) => {
                 set_aside(&mut tx, id, why).await?;
                 tell(
