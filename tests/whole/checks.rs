@@ -90,10 +90,19 @@ async fn one_that_neon_checked_and_somebody_used_too_stays_withheld_and_is_repla
     server.until_available(2).await;
     let member = pool(&world).await.remove(0);
     until_settled(&world).await;
+    // The engine does not look into it before the stranger is in: a look that comes first finds it empty, puts it to sleep, and explains the activity until then.
+    let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+    let mut held = ledger.begin().await.unwrap();
+    sqlx::query("SELECT FROM databases WHERE neon_project_id = $1 FOR UPDATE")
+        .bind(&member)
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
     check(&world, &member).await;
     // Somebody comes in while the check still explains that the compute was started, and stays until it is noticed.
     let mut stranger = connect(&world, &member).await;
     stranger.execute("CREATE TABLE theirs (text text)").await.unwrap();
+    held.commit().await.unwrap();
     let awake =
         format!("SELECT coalesce(last_error, '') FROM databases WHERE neon_project_id = '{member}' AND awaits_look");
     until("somebody is seen in it", || async {
