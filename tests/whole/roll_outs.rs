@@ -100,6 +100,22 @@ async fn what_neon_refuses_of_a_plan_holds_up_nothing_else_that_is_wanted_of_a_d
     server.stop().await;
 }
 
+/// Each change of the compute locks the project for longer than the next call takes to come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_and_a_history_reach_neon_one_after_the_other_while_it_locks_the_project() {
+    let world = World::new(1, &postgres_url(), |settings| settings.operation_time_scale = 40.0).await;
+    let server = world.serve().await;
+    server.until_available(1).await;
+    let id = claim_as(&server, "ada", "free").await;
+    let both = json!({ "min_cu": 0.25, "max_cu": 2, "history_retention_seconds": 7_200 });
+    assert_eq!(send(&server, Method::PATCH, "/api/v1/plans/free", both).await.0, StatusCode::OK);
+    rolled_out(&server, "free").await;
+    assert_eq!(on_neon(&world, &database(&server, &id).await).await.max_cu, 2.0);
+    let locked = world.emulator.stats().calls.iter().filter(|call| call.status == 423).count();
+    assert!(locked > 0, "nothing was locked, so this has shown nothing");
+    server.stop().await;
+}
+
 /// Who stops a roll-out because it harms does not want it to reach anybody by way of something else.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_roll_out_is_stopped_its_version_reaches_nobody_by_the_end_of_an_override() {
