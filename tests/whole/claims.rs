@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use fleet_types::{DatabaseFilter, PagePosition};
-use ledger::By;
+use ledger::{By, FoundOwner};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::World;
+use crate::support::{World, until};
 
 fn body(owner: &str) -> Value {
     json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } })
@@ -105,6 +105,49 @@ async fn many_clients_on_two_replicas_are_handed_every_database_once() {
     assert_eq!(world.ledger.violations().await.unwrap(), []);
     one.stop().await;
     two.stop().await;
+}
+
+async fn until_so_many_wait_for_a_lock(world: &World, count: i64) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("they wait for each other", || async {
+        let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut ledger).await.unwrap() == count
+    })
+    .await;
+}
+
+/// Both lock the owner, and then their claim: neither is refused for a deadlock.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_waits_is_given_their_database_back_while_their_claim_is_about_to_be_served() {
+    let world = World::with_pool(0).await;
+    let server = world.serve_without_duties().await;
+    assert_eq!(server.claim("ada").await.0, StatusCode::ACCEPTED);
+    world.stock(2).await;
+    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
+    let withhold = "UPDATE databases SET state = 'withheld', withheld_reason = 'a test'
+                    WHERE id = (SELECT min(id::text)::uuid FROM databases WHERE state = 'available') RETURNING id";
+    let theirs: Uuid = sqlx::query_scalar(withhold).fetch_one(&mut connection).await.unwrap();
+    let mut held = connection.begin().await.unwrap();
+    sqlx::query("SELECT FROM databases WHERE id = $1 FOR UPDATE").bind(theirs).fetch_one(&mut *held).await.unwrap();
+    let giving = tokio::spawn({
+        let ledger = server.state.ledger.clone();
+        let [id, email, plan] = ["ada", "ada@mail.example", "free"].map(String::from);
+        let owner = FoundOwner { id, email, plan };
+        async move { ledger.give_back(theirs, &owner, None, None, None, &By::cli()).await }
+    });
+    until_so_many_wait_for_a_lock(&world, 1).await;
+    let serving = tokio::spawn({
+        let ledger = server.state.ledger.clone();
+        async move { ledger.serve_waiting(1, &By::duty("test")).await }
+    });
+    until_so_many_wait_for_a_lock(&world, 2).await;
+    held.commit().await.unwrap();
+    giving.await.unwrap().unwrap();
+    assert!(serving.await.unwrap().unwrap().is_none(), "nobody waits any more");
+    let served = "SELECT database_id FROM claims WHERE owner_id = 'ada' AND status = 'served'";
+    assert_eq!(sqlx::query_scalar::<_, Uuid>(served).fetch_all(&mut connection).await.unwrap(), [theirs]);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

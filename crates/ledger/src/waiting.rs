@@ -68,7 +68,8 @@ impl Ledger {
     }
 
     /// Gives an available database to the claim that has waited longest in this pool. `None` when there is no claim or no database. In safe mode, a claim
-    /// from before it may have been served after this ledger's time, and waits until somebody has ended it.
+    /// from before it may have been served after this ledger's time, and waits until somebody has ended it. The owner is locked before their claim, as by
+    /// whoever gives them a database back.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -77,24 +78,25 @@ impl Ledger {
         let served = sqlx::query_as!(
             ServedClaim,
             r#"WITH next AS (
-                 SELECT c.id, c.owner_id, c.request_id FROM claims AS c WHERE c.pool_id = $1 AND c.status = 'waiting'
+                 SELECT c.id, c.owner_id, c.request_id, o.plan FROM claims AS c JOIN owners AS o ON o.id = c.owner_id
+                 WHERE c.pool_id = $1 AND c.status = 'waiting'
                    AND NOT (is_from_before(c.requested_at) AND (SELECT safe_mode_since IS NOT NULL FROM installation))
-                 ORDER BY c.requested_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+                 -- PostgreSQL locks in this order.
+                 ORDER BY c.requested_at LIMIT 1 FOR SHARE OF o FOR NO KEY UPDATE OF c SKIP LOCKED),
                picked AS (
                  SELECT id FROM databases WHERE pool_id = $1 AND state = 'available' AND EXISTS (SELECT FROM next)
                    AND available_order > (SELECT behind FROM may_hand_out($5, $6, $7))
                  ORDER BY available_order LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
                taken AS (
                  UPDATE databases AS d
-                 SET state = 'claimed', owner_id = o.id, plan = plan.name, claimed_at = now(),
+                 SET state = 'claimed', owner_id = next.owner_id, plan = plan.name, claimed_at = now(),
                      quota_logical_size_bytes = plan.quota_logical_size_bytes, quota_active_seconds = plan.quota_active_seconds,
                      quota_compute_seconds = plan.quota_compute_seconds, quota_written_bytes = plan.quota_written_bytes,
                      quota_transfer_bytes = plan.quota_transfer_bytes, plan_version = plan.version, min_cu = coalesce(plan.min_cu, d.min_cu),
                      max_cu = coalesce(plan.max_cu, d.max_cu),
                      suspend_timeout_seconds = coalesce(plan.suspend_timeout_seconds, d.suspend_timeout_seconds),
                      history_retention_seconds = plan.history_retention_seconds
-                 FROM picked, next, owners AS o, plans AS plan
-                 WHERE d.id = picked.id AND o.id = next.owner_id AND plan.name = o.plan
+                 FROM picked, next, plans AS plan WHERE d.id = picked.id AND plan.name = next.plan
                  RETURNING d.id, d.owner_id, d.plan),
                served AS (
                  UPDATE claims AS c SET status = 'served', database_id = taken.id, served_at = now() FROM next, taken WHERE c.id = next.id
