@@ -105,6 +105,37 @@ async fn a_relief_is_measured_against_the_plan_of_now() {
     server.stop().await;
 }
 
+/// The plan has another limit by now, and the database has not followed it yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_to_stay_as_it_is_for_good_survives_the_roll_out() {
+    let world = World::with_pool(0).await;
+    world.stock(1).await;
+    let server = world.serve_without_duties().await;
+    let id = claim_as(&server, "ada", "free").await;
+    let path = format!("/api/v1/databases/{id}/quota");
+    let has = database(&server, &id).await["quota"]["compute_time_seconds"].clone();
+    let less = json!({ "quota": { "compute_time_seconds": 90_000 } });
+    assert_eq!(send(&server, Method::PATCH, "/api/v1/plans/free", less).await.0, StatusCode::OK);
+    let kept = json!({ "compute_time_seconds": has, "until": null, "reason": "was promised" });
+    for _ in 0..2 {
+        let (status, answer) = send(&server, Method::PATCH, &path, kept.clone()).await;
+        assert!(status.is_success(), "{answer}");
+    }
+    let told = overrides(&server, &id).await;
+    let expected = json!({ "field": "compute_time_seconds", "value": has, "until": null, "plan_value": 90_000 });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&told[0][field], value, "{told}");
+    }
+    let events = world.ledger.database(id.parse().unwrap()).await.unwrap().events;
+    let changes: Vec<_> = events.iter().filter(|event| event.kind == "database.quota").collect();
+    assert_eq!(changes.len(), 1, "said again, it changes nothing: {changes:?}");
+    assert_eq!(changes[0].after.as_ref().unwrap()["compute_time_seconds_until"], "for good", "{changes:?}");
+    let plan = world.ledger.rolling_plans().await.unwrap().remove(0);
+    world.ledger.roll_members(&plan, 50, &By::cli()).await.unwrap();
+    assert_eq!(database(&server, &id).await["quota"]["compute_time_seconds"], has);
+    server.stop().await;
+}
+
 /// Also where nothing changes by it, because the plan says the same by now.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_ended_an_override_stands_in_the_history() {

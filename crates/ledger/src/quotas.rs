@@ -178,7 +178,9 @@ pub(super) async fn change_in(
     let differ = changed_limits(&before, &quota);
     let meant = if intent.until.is_some() { change.named() } else { differ.clone() };
     let ends = ends(tx, id, &meant).await?;
-    if before == quota && ends.values().all(|end| *end == until) {
+    // Meant as it stands, and until now only so because the database has not followed its plan yet.
+    let kept = not_told(tx, id, &meant).await?;
+    if before == quota && kept.is_empty() && ends.values().all(|end| *end == until) {
         return Ok(());
     }
     if let Some(revision) = intent.read_at {
@@ -190,6 +192,10 @@ pub(super) async fn change_in(
     let (mut before, mut after) = changed(&before, &quota);
     for limit in meant.iter().filter(|limit| differ.contains(limit) || ends.contains_key(*limit)) {
         tell_end((&mut before, &mut after), limit, ends.get(limit).copied().flatten(), until);
+    }
+    for limit in kept.iter().filter(|limit| !differ.contains(limit)) {
+        before[end_of(limit)] = Value::Null;
+        after[end_of(limit)] = json!(end_in_words(until));
     }
     let event = NewEvent {
         kind: "database.quota",
@@ -238,6 +244,19 @@ async fn ends(
     .fetch_all(tx)
     .await?;
     Ok(rows.into_iter().map(|row| (row.field, row.until)).collect())
+}
+
+/// Of these limits of a claimed database, those that differ from its plan though no override says so.
+async fn not_told(tx: &mut PgConnection, id: Uuid, limits: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT f.field AS "field!" FROM databases AS d JOIN plans AS p ON p.name = d.plan CROSS JOIN unnest($2::text[]) AS f (field)
+           WHERE d.id = $1 AND d.state = 'claimed' AND database_setting(d, f.field) IS DISTINCT FROM plan_setting(p, f.field)
+             AND NOT EXISTS (SELECT FROM database_overrides AS o WHERE o.database_id = d.id AND o.field = f.field)"#,
+        id,
+        limits
+    )
+    .fetch_all(tx)
+    .await
 }
 
 /// An end is one of an override, and to come.
@@ -341,8 +360,12 @@ fn in_words(limits: &[String], before: Option<&Value>, after: Option<&Value>) ->
 fn tell_end((before, after): (&mut Value, &mut Value), limit: &str, ended: Option<Time>, ends: Option<Time>) {
     if ended != ends {
         before[end_of(limit)] = json!(ended.map(moment));
-        after[end_of(limit)] = json!(ends.map_or_else(|| String::from("for good"), moment));
+        after[end_of(limit)] = json!(end_in_words(ends));
     }
+}
+
+fn end_in_words(end: Option<Time>) -> String {
+    end.map_or_else(|| String::from("for good"), moment)
 }
 
 /// Under which an event tells the end of a limit's override.

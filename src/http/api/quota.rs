@@ -41,7 +41,7 @@ pub struct QuotaRequest {
     #[serde(default, deserialize_with = "given_whole")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_000_i64)]
     data_transfer_bytes: Option<Option<i64>>,
-    /// Until when; then the plan's limits return by themselves. `null` is for good. Left out, a limit that changes does so for good, and one that you send as it
+    /// Until when; then the plan's limits return by themselves. `null` is for good. With it a limit that you send as it is becomes an override too, if the plan says something else by now. Left out, a limit that changes does so for good, and one that you send as it
     /// is keeps the end that it has. In any case what differs from the plan is an override, which its changes leave alone.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<DateTime<Utc>>)]
