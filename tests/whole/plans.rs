@@ -99,8 +99,15 @@ async fn a_plan_that_is_made_is_used_at_once_and_deleted_when_nobody_uses_it() {
     }
     let (status, _) = send(&server, Method::PATCH, "/api/v1/owners/ada", json!({ "plan": "free" })).await;
     assert_eq!(status, StatusCode::OK);
-    let (status, _) = send(&server, Method::DELETE, "/api/v1/plans/tiny", Value::Null).await;
-    assert_eq!(status, StatusCode::NO_CONTENT);
+    // One that was born with it waits in the pool; then somebody with another plan has it.
+    world.stock(1).await;
+    sql(&world, "UPDATE databases SET birth_plan = 'tiny'").await;
+    let (status, problem) = send(&server, Method::DELETE, "/api/v1/plans/tiny", Value::Null).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("1 unclaimed databases were born with it"), "{problem}");
+    claim_as(&server, "carol", "free").await;
+    let (status, problem) = send(&server, Method::DELETE, "/api/v1/plans/tiny", Value::Null).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{problem}");
     let gone = server.api(Method::GET, "/api/v1/plans/tiny").send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::NOT_FOUND);
     let body = json!({ "owner": { "id": "bob", "email": "bob@mail.example", "plan": "tiny" } });

@@ -127,7 +127,8 @@ impl Ledger {
         let uses = sqlx::query!(
             r#"SELECT ARRAY (SELECT name FROM pools WHERE birth_plan = $1 ORDER BY name LIMIT 10) AS "pools!",
                       (SELECT count(*) FROM owners WHERE plan = $1) AS "owners!",
-                      (SELECT count(*) FROM databases WHERE state <> 'deleted' AND (plan = $1 OR birth_plan = $1)) AS "databases!""#,
+                      (SELECT count(*) FROM databases WHERE birth_plan = $1 AND origin <> 'copied'
+                         AND state IN ('requested', 'creating', 'verifying', 'available', 'withheld')) AS "databases!""#,
             name
         )
         .fetch_one(&mut *tx)
@@ -178,7 +179,7 @@ fn in_use(name: &str, pools: &[String], owners: i64, databases: i64) -> Option<S
         format!("{owners} it: give them another plan")
     } else if databases > 0 {
         format!(
-            "{databases} databases were born with it: wait until the pool's template has replaced it, or release them"
+            "{databases} unclaimed databases were born with it: wait until the pool's template has replaced it, or release them"
         )
     } else {
         return None;
