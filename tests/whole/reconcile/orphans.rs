@@ -253,6 +253,25 @@ async fn what_bears_an_owner_in_its_name_is_deleted_only_by_a_persons_word() {
     server.stop().await;
 }
 
+/// With our id it is no other installation's; the name is none that we give, so what was meant by it is for a person to say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_ours_that_somebody_has_added_to_is_a_persons_to_decide_about() {
+    let world = World::with_pool(0).await;
+    let kept = world.emulator.create_project(&format!("{}-keep", our_name(&world).await), None).await.unwrap();
+    let server = world.serve_with(hasty()).await;
+    let finding = until_status(&world, FindingKind::Orphan, &kept, FindingStatus::NeedsOperator).await;
+    let operator = server.sign_in(Role::Operator).await;
+    let shown = page(&server, &operator, &format!("/problems/{}", finding.id)).await;
+    assert!(shown.contains("somebody has renamed it"), "{shown}");
+    sweeps_pass(&world, 3).await;
+    assert_eq!(
+        about(&world, FindingKind::Orphan, &kept).await.map(|finding| finding.status),
+        Some(FindingStatus::NeedsOperator)
+    );
+    assert!(deletions(&world) == 0 && lives(&world, &kept).await);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_active_or_bears_an_owner_in_its_name_is_adopted_by_nobody() {
     let world = World::with_pool(0).await;

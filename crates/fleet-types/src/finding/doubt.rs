@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Doubt {
     /// The name has an owner in it.
     Named,
-    /// The name does not say which installation has made it.
+    /// The name is none that this installation gives.
     Unsigned,
     /// It was made before this ledger was found to have forgotten things.
     Forgotten,
@@ -20,7 +20,7 @@ impl Doubt {
         match self {
             Self::Named => "Its name on Neon says that somebody holds it.",
             Self::Unsigned => {
-                "Its name does not say which installation of Flotilla has made it: another one may have handed it out."
+                "Its name is none that this installation of Flotilla gives: somebody has renamed it, or another one may have handed it out."
             }
             Self::Forgotten => {
                 "It was made before this ledger was found to be old: somebody may have been told its connection since, and has not used it yet. Compare with your platform's records."
