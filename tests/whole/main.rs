@@ -57,6 +57,7 @@ mod support;
 mod texts;
 mod tiles;
 mod trace;
+mod uncertain;
 mod under_way;
 mod unheld;
 mod usage;

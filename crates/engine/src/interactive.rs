@@ -20,6 +20,9 @@ use neon_client::{Class, NeonClient, NeonError};
 
 /// How long a person waits.
 const INTERACTIVE_DEADLINE: Duration = Duration::from_secs(5);
+/// Why a person waits, or is refused, while another ledger may run beside this one.
+pub(super) const UNCERTAIN: &str =
+    "It is not certain yet that this ledger is the newest, and the only one: nothing is changed on Neon before.";
 /// How often a row that somebody else holds, or that Neon has locked, is tried within that time.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -98,9 +101,7 @@ impl Engine {
     async fn why_not_taken(&self) -> Result<NotDone, LedgerError> {
         let reason = match self.inner.ledger.may_change_neon().await? {
             true => "The engine is busy with this database.",
-            false => {
-                "It is not certain yet that this ledger is the newest, and the only one: nothing is changed on Neon before."
-            }
+            false => UNCERTAIN,
         };
         Ok(NotDone { reason: String::from(reason), is_refused: false })
     }

@@ -25,7 +25,7 @@ pub struct NewProjectRecord<'a> {
 impl Ledger {
     /// Leases rows that are due. Those that were `requested` become `creating` in the same transaction, which is committed before
     /// anybody calls Neon. A pool begins no more than its ceiling allows within an hour, nothing while it is paused, and one at a time when its breaker has cooled
-    /// down: it finds out whether creating works again.
+    /// down: it finds out whether creating works again. None while this process may not change anything on Neon.
     ///
     /// # Errors
     /// PostgreSQL's.
@@ -35,7 +35,7 @@ impl Ledger {
         lease_seconds: f64,
         by: &By,
     ) -> Result<Vec<DueCreation>, LedgerError> {
-        let lease = Uuid::now_v7();
+        let (lease, proof) = (Uuid::now_v7(), self.proof());
         let mut tx = self.db.begin().await?;
         // What a pool may still begin is counted by one replica at a time, and not while somebody pauses it or changes its target.
         sqlx::query!(
@@ -49,7 +49,8 @@ impl Ledger {
                  SELECT p.id, p.paused_at IS NOT NULL AS is_paused, p.failures_in_a_row >= $7 AS is_open, breaker_probe(p, $7) AS probe,
                         least(creation_room(p, $8), $1) AS room
                  FROM pools AS p
-                 WHERE EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying'))),
+                 WHERE may_change_neon($9, $10)
+                   AND EXISTS (SELECT FROM databases WHERE pool_id = p.id AND state IN ('requested', 'creating', 'verifying'))),
                going_on AS (
                  SELECT d.id, d.state AS was, d.next_attempt_at FROM databases AS d JOIN pool ON pool.id = d.pool_id
                  WHERE d.state IN ('creating', 'verifying') AND d.next_attempt_at <= now() AND (d.lease_until IS NULL OR d.lease_until < now())
@@ -86,6 +87,8 @@ impl Ledger {
             by.request_id,
             breaker::FAILURES,
             MOST_UNPROVEN,
+            proof.replica,
+            proof.nonce,
         )
         .fetch_all(&mut *tx)
         .await?;

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Duty, Engine,
     contents::{Look, LookError, Otherwise, look},
+    interactive::UNCERTAIN,
     neon_quota,
     owner_tag::{Tag, UNKNOWN_EMAIL, bears_another_id, read_name},
     rebuild::{Lacking, compute_of, rebuild},
@@ -165,6 +166,9 @@ impl Engine {
     /// # Errors
     /// [`FindingError`], with a text for the operator.
     pub async fn recover_finding(&self, id: i64, by: &By) -> Result<Outcome, FindingError> {
+        if !self.inner.ledger.may_change_neon().await? {
+            return Err(FindingError::Refused(format!("Nothing was done. {UNCERTAIN} Try again in a moment.")));
+        }
         let (due, _) = self.take(id, FindingAction::Recover).await?;
         let recovered = self.for_support().recover_project(due.project_id.as_deref().unwrap_or_default()).await;
         let recovered = recovered.map_err(|error| match error {
