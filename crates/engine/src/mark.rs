@@ -124,8 +124,8 @@ impl Inner {
 }
 
 impl Marks<'_> {
-    /// Before something is given to somebody, maybe while no server runs: a backup from before this moment is noticed by it. Where Neon has another mark, or
-    /// the ledger was moved, what that means is for the next start to say.
+    /// Before something is given to somebody, and after, maybe while no server runs: a backup from before this moment is noticed by it. Where Neon has another
+    /// mark, or the ledger was moved, what that means is for the next start to say.
     pub(super) async fn bring_forward(&self) -> Result<(), Setback> {
         let installation = self.ledger.installation().await?;
         if !installation.is_in_its_place || !installation.is_same_incarnation {

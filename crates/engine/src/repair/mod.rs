@@ -119,6 +119,9 @@ impl Repair {
         let on_neon: HashMap<&str, &ProjectItem> = projects.iter().map(|item| (item.id.as_str(), item)).collect();
         self.look_at_held(&on_neon, apply, by, &mut report).await?;
         self.tell_withheld(&on_neon, &made_for, &owned, &mut report).await?;
+        if apply {
+            self.marks().bring_forward().await?;
+        }
         report.is_provisional = self.ledger.safe_mode().await?.is_none() && !is_vouched_for(&self.ledger).await?;
         Ok(report)
     }
@@ -172,7 +175,10 @@ impl Repair {
         };
         match refused {
             Some(why) if !self.is_theirs(&found).await? => conflict(why),
-            _ => Ok(given),
+            _ => {
+                self.marks().bring_forward().await?;
+                Ok(given)
+            }
         }
     }
 
