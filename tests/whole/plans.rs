@@ -418,3 +418,32 @@ async fn a_new_ledger_is_given_its_plans_at_the_command_line() {
         assert!(!is_done && words.contains(named), "{words}");
     }
 }
+
+/// Every member is read to say what a change does to them: of millions that takes longer than a request may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_with_more_members_than_a_request_can_read_is_changed_by_command() {
+    let world = World::with_pool(0).await;
+    world.stock(2).await;
+    let server = world.serve_without_duties().await;
+    for plan in ["free", "pro"] {
+        let id = claim_as(&server, plan, plan).await;
+        let path = format!("/api/v1/databases/{id}/quota");
+        assert!(send(&server, Method::PATCH, &path, json!({ "compute_time_seconds": 7_000 })).await.0.is_success());
+    }
+    let slow =
+        "CREATE OR REPLACE FUNCTION plan_allows(p plans, o database_overrides) RETURNS boolean LANGUAGE plpgsql AS
+                  $$ BEGIN PERFORM pg_sleep(16); RETURN true; END $$";
+    sql(&world, slow).await;
+    let smaller = json!({ "quota": { "logical_size_bytes": 64 * MIB } });
+    let change = ["plan", "change", "pro", "--storage", "64 MiB"];
+    let ((status, problem), (is_done, words)) = tokio::join!(
+        send(&server, Method::PATCH, "/api/v1/plans/free", smaller),
+        flotilla(&world.database_url, &change),
+    );
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("flotilla plan change free"), "{problem}");
+    assert!(is_done, "{words}");
+    let versions = [server.get("/api/v1/plans/free").await, server.get("/api/v1/plans/pro").await];
+    assert_eq!(versions.map(|plan| plan["version"].clone()), [json!(1), json!(2)]);
+    server.stop().await;
+}

@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{effect, follow::Whose, not_found, plan_in, refusal, tell, write_version};
-use crate::{By, Ledger, LedgerError, pool_events};
+use crate::{By, Ledger, LedgerError, Via, pool_events};
 use fleet_types::{Effect, PlanChange, PlanChanged, PlanTerms, TermChange};
+
+/// PostgreSQL's code for a statement that took too long.
+const CANCELLED: &str = "57014";
 
 /// How a change of a plan is meant.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,10 +51,7 @@ impl Ledger {
             tell(&mut tx, "plan.changed", old, new, by).await?;
         }
         let effect = match for_members {
-            true => {
-                begin_roll_out(&mut tx, name, version, by).await?;
-                effect(&mut tx, &Whose::Plan(name)).await?
-            }
+            true => take_to_members(&mut tx, name, version, by).await?,
             false => Effect::default(),
         };
         let plan = plan_in(&mut tx, name).await?;
@@ -68,6 +68,27 @@ impl Ledger {
         }
         Ok(PlanChanged { dry_run: intent.dry_run, plan, changes, effect })
     }
+}
+
+/// Begins the roll-out, and says what it will do. That reads every member: 300,000 in a second or two, where PostgreSQL has them in memory. A command may take
+/// longer than a request, which ends before.
+async fn take_to_members(
+    tx: &mut sqlx::PgTransaction<'_>,
+    name: &str,
+    version: i32,
+    by: &By,
+) -> Result<Effect, LedgerError> {
+    if by.via == Via::Cli {
+        sqlx::query!("SET LOCAL statement_timeout = '10min'").execute(&mut **tx).await?;
+    }
+    let took_too_long = |error: sqlx::Error| match error.as_database_error().and_then(|inner| inner.code()).as_deref() {
+        Some(CANCELLED) => LedgerError::Conflict(format!(
+            "Nothing was saved: the plan has so many databases that it takes longer than a request may to say what the change does to them. Change it by command, which may take ten minutes: flotilla plan change {name}."
+        )),
+        _ => error.into(),
+    };
+    begin_roll_out(tx, name, version, by).await.map_err(took_too_long)?;
+    effect(tx, &Whose::Plan(name)).await.map_err(took_too_long)
 }
 
 async fn write(
