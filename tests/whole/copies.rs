@@ -9,6 +9,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::{
+    held::in_the_ledger,
     older_ledger::with_migrations_before,
     reconcile::{about, decide, sweeps_pass},
     repairs::{command, ledger_command},
@@ -50,6 +51,11 @@ async fn what_was_deleted_when_the_copy_was_made_is_the_originals_too() {
     let ada = deleted_here_and_recovered(&world, &original, "ada").await;
     let grace = deleted_here_and_recovered(&world, &original, "grace").await;
     original.stop().await;
+    let failed = "WITH row AS (
+           INSERT INTO databases (id, pool_id, state, region_id, pg_version, neon_project_name)
+           SELECT gen_random_uuid(), id, 'failed', region_id, pg_version, 'flotilla-a-test' FROM pools WHERE is_default RETURNING id)
+         INSERT INTO events (kind, database_id, actor, via, after) SELECT 'database.state', id, 'test', 'engine', '{\"state\": \"failed\"}' FROM row";
+    in_the_ledger(&world, failed.to_owned()).await;
     let (is_done, words) = ledger_command(&world, &["new-identity", "--yes"]).await;
     assert!(is_done, "{words}");
 
@@ -93,6 +99,7 @@ async fn what_was_deleted_when_the_copy_was_made_is_the_originals_too() {
     }
     let states = "SELECT DISTINCT state::text || ' ' || origin FROM databases WHERE owner_id IN ('ada', 'grace')";
     assert_eq!(rows(&world, states).await, ["deleted copied"]);
+    assert_eq!(world.ledger.problems().await.unwrap().failed, 0, "the original's");
     assert_eq!(world.ledger.violations().await.unwrap(), []);
     copy.stop().await;
 }

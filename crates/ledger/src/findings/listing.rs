@@ -126,7 +126,7 @@ impl Ledger {
 
     async fn failed_creations(&self) -> Result<i64, LedgerError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT coalesce(sum(count), 0)::bigint AS "count!" FROM fleet_counts WHERE state = 'failed'"#
+            r#"SELECT count(*) AS "count!" FROM databases WHERE state = 'failed' AND origin <> 'copied'"#
         )
         .fetch_one(&self.db)
         .await?;

@@ -157,7 +157,7 @@ impl Ledger {
             ),
             since: held.since,
             doing: String::from(
-                "Nobody's quota is lowered by itself. The link leads to the database of the oldest: end the override there (Back to the plan), or give it another end.",
+                "Nobody's quota is lowered by itself. The link leads to the database of the oldest: end the override there (Back to the plan), or give it another end. Both are refused until it is known which quota Neon has: until a sweep has seen the same there, `flotilla ledger repair --apply` has taken Neon's, or somebody has decided where it has drifted.",
             ),
             href: format!("/databases/{id}"),
         }))
