@@ -1,5 +1,7 @@
 //! The engine against the emulated Neon: what an operator does arrives there, and the pool keeps itself full.
 
+use std::time::{Duration, Instant};
+
 use fleet_types::DatabaseState;
 use neon_emulator::{Fault, Rule};
 use reqwest::{Method, StatusCode};
@@ -69,6 +71,27 @@ async fn a_changed_quota_arrives_on_neon_and_the_event_says_who_before_and_after
     assert_eq!(event.before, Some(json!({ "logical_size_bytes": 536_870_912 })));
     assert_eq!(event.after, Some(json!({ "logical_size_bytes": 1_073_741_824 })));
     assert!(!detail.row.pending);
+    server.stop().await;
+}
+
+/// An attempt that was given up would keep its lease, and the duty away from the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_neon_takes_too_long_for_is_done_soon_after_the_person_was_told() {
+    let world = World::with_pool(1).await;
+    let server = world.serve().await;
+    server.until_available(1).await;
+    let (id, project, _) = claimed(&server, "ada").await;
+    let is_pending =
+        async || server.get(&format!("/api/v1/databases/{id}")).await["pending"].as_bool().expect("it is told");
+    until("Neon knows of the claim", || async { !is_pending().await }).await;
+    let slow = Rule::new(Fault::Delay { delay_ms: 8_000 }).on("PATCH", "/projects/{project_id}");
+    world.emulator.faults().add(slow.for_project(&project).times(1));
+    let change = server.api(Method::PATCH, &format!("/api/v1/databases/{id}/quota"));
+    let answer = change.json(&json!({ "logical_size_bytes": 1_073_741_824 })).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let told = Instant::now();
+    until("the engine has done it", || async { !is_pending().await }).await;
+    assert!(told.elapsed() < Duration::from_secs(60), "it took {:?}", told.elapsed());
     server.stop().await;
 }
 

@@ -1,13 +1,13 @@
 //! Interactive: what a person waits for. The engine takes the row at once, within the support share of the budget and a deadline of a few seconds. What is not done by
 //! then stays intent, and the duty finishes it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Duty, Engine, Neon,
+    Duty, Engine, Inner, Neon,
     apply::{self, ApplyError},
     clearance::{Releaser, Terms},
     crash,
@@ -58,12 +58,12 @@ impl Engine {
     /// Takes what is desired of this database to Neon now.
     pub async fn apply_now(&self, id: Uuid) -> Outcome {
         crash::here(CrashPoint::IntentRecorded);
-        self.within_deadline(Duty::Apply, |neon| async move {
-            let Some(row) = self.inner.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
-                let pending = self.inner.ledger.database(id).await?.row.pending;
-                return Ok(if pending { Err(self.why_not_taken().await?) } else { Ok(()) });
+        self.within_deadline(Duty::Apply, |engine, neon| async move {
+            let Some(row) = engine.ledger.take_change(id, apply::LEASE_SECONDS).await? else {
+                let pending = engine.ledger.database(id).await?.row.pending;
+                return Ok(if pending { Err(why_not_taken(&engine).await?) } else { Ok(()) });
             };
-            Ok(self.inner.apply_row(&neon, &row).await?.map_err(NotDone::from))
+            Ok(engine.apply_row(&neon, &row).await?.map_err(NotDone::from))
         })
         .await
     }
@@ -81,29 +81,20 @@ impl Engine {
     /// Deletes a released database on Neon now.
     pub async fn release_now(&self, id: Uuid) -> Outcome {
         crash::here(CrashPoint::ReleaseRecorded);
-        self.within_deadline(Duty::Release, |neon| async move {
-            match self.inner.release_one(&neon, id).await? {
+        self.within_deadline(Duty::Release, |engine, neon| async move {
+            match engine.release_one(&neon, id).await? {
                 Some(outcome) => Ok(outcome.map_err(NotDone::from)),
-                None if self.inner.ledger.safe_mode().await?.is_some() => {
+                None if engine.ledger.safe_mode().await?.is_some() => {
                     let reason = String::from("Safe mode: nothing is deleted until an operator has ended it.");
                     Ok(Err(NotDone { reason, is_refused: true }))
                 }
-                None if self.inner.ledger.database(id).await?.row.state == DatabaseState::Releasing => {
-                    Ok(Err(self.why_not_taken().await?))
+                None if engine.ledger.database(id).await?.row.state == DatabaseState::Releasing => {
+                    Ok(Err(why_not_taken(&engine).await?))
                 }
                 None => Ok(Ok(())),
             }
         })
         .await
-    }
-
-    /// Why a row could not be leased that is due.
-    async fn why_not_taken(&self) -> Result<NotDone, LedgerError> {
-        let reason = match self.inner.ledger.may_change_neon().await? {
-            true => "The engine is busy with this database.",
-            false => UNCERTAIN,
-        };
-        Ok(NotDone { reason: String::from(reason), is_refused: false })
     }
 
     /// Asks Neon how this database is now.
@@ -121,26 +112,28 @@ impl Engine {
         }
     }
 
-    /// Tries until it is done or the deadline has passed; then leaves it to the duty.
+    /// Tries until it is done or the deadline has passed; then leaves it to the duty. An attempt that is under way then goes on, and writes down what came of
+    /// it: given up, it would keep its lease, and hold the duty off, for minutes.
     async fn within_deadline<F, T>(&self, duty: Duty, attempt: F) -> Outcome
     where
-        F: Fn(NeonClient) -> T,
-        T: Future<Output = Result<Result<(), NotDone>, LedgerError>>,
+        F: Fn(Arc<Inner>, NeonClient) -> T,
+        T: Future<Output = Result<Result<(), NotDone>, LedgerError>> + Send + 'static,
     {
         let end = Instant::now() + INTERACTIVE_DEADLINE;
         let mut reason = String::from("Neon has not answered yet.");
         while Instant::now() < end {
             let left = end.saturating_duration_since(Instant::now());
             let neon = self.inner.neon.with_class(Class::Support).with_deadline(left);
-            match tokio::time::timeout_at(end, attempt(neon)).await {
-                Ok(Ok(Ok(()))) => return Outcome::Done,
-                Ok(Ok(Err(NotDone { reason: why, is_refused: false }))) => reason = why,
+            let attempt = self.inner.tasks.spawn(trace::carry_on(None, attempt(Arc::clone(&self.inner), neon)));
+            match tokio::time::timeout_at(end, attempt).await {
+                Ok(Ok(Ok(Ok(())))) => return Outcome::Done,
+                Ok(Ok(Ok(Err(NotDone { reason: why, is_refused: false })))) => reason = why,
                 // Asking at once again would change nothing.
-                Ok(Ok(Err(NotDone { reason: why, is_refused: true }))) => {
+                Ok(Ok(Ok(Err(NotDone { reason: why, is_refused: true })))) => {
                     reason = why;
                     break;
                 }
-                Ok(Err(error)) => {
+                Ok(Ok(Err(error))) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "could not carry out at once what a person asked for"
@@ -148,11 +141,20 @@ impl Engine {
                     reason = String::from("The ledger did not answer.");
                     break;
                 }
-                Err(_) => break,
+                Ok(Err(_)) | Err(_) => break,
             }
             tokio::time::sleep(TRY_AGAIN_AFTER).await;
         }
         self.inner.nudge(duty);
         Outcome::Pending(format!("Recorded, but not done yet; the engine goes on trying. {reason}"))
     }
+}
+
+/// Why a row could not be leased that is due.
+async fn why_not_taken(engine: &Inner) -> Result<NotDone, LedgerError> {
+    let reason = match engine.ledger.may_change_neon().await? {
+        true => "The engine is busy with this database.",
+        false => UNCERTAIN,
+    };
+    Ok(NotDone { reason: String::from(reason), is_refused: false })
 }
