@@ -208,7 +208,7 @@ impl Day<'_> {
     async fn applied(&self, id: &str) {
         let id = id.parse().unwrap();
         within(SCENARIO_TIMEOUT, "the change is applied", || async {
-            !self.world.ledger.database(id).await.unwrap().row.pending
+            self.world.ledger.database(id).await.is_ok_and(|database| !database.row.pending)
         })
         .await;
     }
