@@ -103,7 +103,7 @@ async fn what_neon_refuses_of_a_plan_holds_up_nothing_else_that_is_wanted_of_a_d
 /// Each change of the compute locks the project for longer than the next call takes to come.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_size_and_a_history_reach_neon_one_after_the_other_while_it_locks_the_project() {
-    let world = World::new(1, &postgres_url(), |settings| settings.operation_time_scale = 40.0).await;
+    let world = World::new(1, &postgres_url(), |settings| settings.operation_time_scale = 10.0).await;
     let server = world.serve().await;
     server.until_available(1).await;
     let id = claim_as(&server, "ada", "free").await;
