@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::{
     By, FoundOwner, Ledger, LedgerError, NewEvent,
-    endpoints::{SIZE_DECISIONS, TIMEOUT_DECISIONS},
     events::insert_event,
-    quota_events::QUOTA_DECISIONS,
+    quota_events::{QUOTA_DECISIONS, SIZE_DECISIONS, TIMEOUT_DECISIONS},
 };
 use fleet_types::{EndpointAction, Quota};
 

@@ -5,17 +5,13 @@ use uuid::Uuid;
 
 use super::{
     By, Ledger, LedgerError, NewEvent, credentials::require_claimed, events::insert_event, origin::refuse_copied,
-    plans::record_overrides,
+    plans::record_overrides, quota_events::TIMEOUT_DECISIONS,
 };
 use crate::state::State;
 use fleet_types::EndpointAction;
 
 /// Neon's longest suspend timeout: a week.
 const LONGEST_TIMEOUT_SECONDS: i32 = 604_800;
-/// The events after which it is this ledger's own word what the timeout shall be, as far as no plan says it.
-pub(super) const TIMEOUT_DECISIONS: [&str; 3] = ["database.claimed", "database.template", "database.suspend_timeout"];
-/// The same of the compute's size.
-pub(super) const SIZE_DECISIONS: [&str; 2] = ["database.claimed", "database.template"];
 
 impl Ledger {
     /// Writes down that the endpoint shall be suspended or started once.

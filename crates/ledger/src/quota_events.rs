@@ -1,4 +1,4 @@
-//! Which events say what a database's quota shall be, and which of them are somebody's decision.
+//! Which events say what a database's quota and compute shall be, and which of them are somebody's decision.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,6 +25,11 @@ pub(super) const QUOTA_DECISIONS: [&str; 7] = [
     "database.quota_reapplied",
     "database.override_ended",
 ];
+
+/// The same of the suspend timeout, as far as no plan says it.
+pub(super) const TIMEOUT_DECISIONS: [&str; 3] = ["database.claimed", "database.template", "database.suspend_timeout"];
+/// The same of the compute's size.
+pub(super) const SIZE_DECISIONS: [&str; 2] = ["database.claimed", "database.template"];
 
 /// Whoever changes one limit has all of them sent, and those that they do not mean may be newer on Neon than here.
 pub(super) async fn refuse_forgotten(db: &mut PgConnection, id: Uuid) -> Result<(), LedgerError> {

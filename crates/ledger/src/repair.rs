@@ -178,6 +178,21 @@ impl Ledger {
         Ok(sqlx::query_scalar!("SELECT plan FROM owners WHERE id = $1", owner_id).fetch_optional(&self.db).await?)
     }
 
+    /// The plan of an owner as this ledger had it when it was found to be old; `None` where somebody has given them another one since.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn plan_of_old(&self, owner_id: &str) -> Result<Option<String>, LedgerError> {
+        Ok(sqlx::query_scalar!(
+            "SELECT o.plan FROM owners AS o WHERE o.id = $1 AND NOT EXISTS (
+               SELECT FROM databases AS d JOIN events AS e ON e.database_id = d.id
+               WHERE d.owner_id = o.id AND e.kind = 'owner.changed' AND e.before ->> 'plan' <> e.after ->> 'plan' AND NOT is_from_before(e.at))",
+            owner_id
+        )
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
     /// Gives a database back to its owner: one that is withheld, being given up, or deleted here and alive on Neon. `project` is what the row lacks of it;
     /// `quota` is what the owner has on Neon, else they keep theirs here, or get their plan's; where it is not what their plan says by
     /// now, it is an override. What was found to be wrong with the project is over then.

@@ -238,7 +238,7 @@ impl Repair {
 
     /// The name on Neon has the plan that an owner had when it was told last, which may be after this ledger's time.
     async fn compare_plan(&self, named: &FoundOwner, report: &mut RepairReport) -> Result<(), RepairError> {
-        let here = self.ledger.plan_of(&named.id).await?;
+        let here = self.ledger.plan_of_old(&named.id).await?;
         if let Some(here) = here.filter(|here| *here != named.plan) {
             report.tell_plan(named, &here);
         }
