@@ -10,7 +10,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{World, until};
+use crate::support::{World, until_waiting_for_a_lock};
 
 fn body(owner: &str) -> Value {
     json!({ "owner": { "id": owner, "email": format!("{owner}@mail.example") } })
@@ -107,16 +107,6 @@ async fn many_clients_on_two_replicas_are_handed_every_database_once() {
     two.stop().await;
 }
 
-async fn until_so_many_wait_for_a_lock(world: &World, count: i64) {
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("they wait for each other", || async {
-        let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
-        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut ledger).await.unwrap() == count
-    })
-    .await;
-}
-
 /// Both lock the owner, and then their claim: neither is refused for a deadlock.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_who_waits_is_given_their_database_back_while_their_claim_is_about_to_be_served() {
@@ -136,12 +126,12 @@ async fn an_owner_who_waits_is_given_their_database_back_while_their_claim_is_ab
         let owner = FoundOwner { id, email, plan };
         async move { ledger.give_back(theirs, &owner, None, None, None, &By::cli()).await }
     });
-    until_so_many_wait_for_a_lock(&world, 1).await;
+    until_waiting_for_a_lock(&world, 1).await;
     let serving = tokio::spawn({
         let ledger = server.state.ledger.clone();
         async move { ledger.serve_waiting(1, &By::duty("test")).await }
     });
-    until_so_many_wait_for_a_lock(&world, 2).await;
+    until_waiting_for_a_lock(&world, 2).await;
     held.commit().await.unwrap();
     giving.await.unwrap().unwrap();
     assert!(serving.await.unwrap().unwrap().is_none(), "nobody waits any more");

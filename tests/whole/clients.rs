@@ -9,11 +9,14 @@ use flotilla::{
 use ledger::{By, ClaimStatus, Claimant, LedgerError, NewPool, Via};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Server, World};
+use crate::{
+    plans::sql,
+    support::{Server, World},
+};
 
 async fn token_of(world: &World, client: &str) -> String {
     token::create(&world.ledger, &NewToken::new(client, &[Scope::Claim])).await.unwrap()
@@ -58,11 +61,6 @@ async fn with_europe(target: i32) -> World {
     };
     world.ledger.ensure_pool(&europe).await.unwrap();
     world
-}
-
-async fn sql(world: &World, statement: &str) {
-    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
-    connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

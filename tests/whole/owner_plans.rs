@@ -11,7 +11,7 @@ use crate::{
     commands::flotilla,
     older_ledger::with_migrations_before,
     plans::{DRIFT, MIB, claim_as, database, number, on_neon, send, sql, storage},
-    support::{World, until},
+    support::{World, until, until_waiting_for_a_lock},
 };
 
 const EUROPE: NewPool<'static> = NewPool {
@@ -82,10 +82,8 @@ async fn a_claim_that_meets_a_change_of_its_owners_plan_ends_with_the_new_one() 
     sql(&world, "INSERT INTO owners (id, email, plan) VALUES ('ada', 'ada@mail.example', 'free')").await;
     let mut change = PgConnection::connect(&world.database_url).await.unwrap();
     change.execute("BEGIN; UPDATE owners SET plan = 'pro'").await.unwrap();
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let (claim, ()) = tokio::join!(server.claim("ada"), async {
-        until("the claim waits for the change", || async { number(&world, waiting).await == 1 }).await;
+        until_waiting_for_a_lock(&world, 1).await;
         change.execute("COMMIT").await.unwrap();
     });
     let id = claim.1["database"]["id"].as_str().unwrap().to_owned();
@@ -247,10 +245,8 @@ async fn an_owners_first_claims_in_two_pools_at_once_end_with_one_plan() {
         .execute("BEGIN; INSERT INTO owners (id, email, plan) VALUES ('ada', 'ada@home.example', 'pro')")
         .await
         .unwrap();
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let (second, ()) = tokio::join!(claim("ada", "free", "europe"), async {
-        until("the claim waits for the other", || async { number(&world, waiting).await == 1 }).await;
+        until_waiting_for_a_lock(&world, 1).await;
         first.execute("COMMIT").await.unwrap();
     });
     assert_eq!((&second["owner"]["plan"], &second["owner"]["email"]), (&json!("pro"), &json!("ada@home.example")));

@@ -378,6 +378,17 @@ impl Server {
     }
 }
 
+/// Until so many statements of this ledger wait for a lock.
+pub async fn until_waiting_for_a_lock(world: &World, count: i64) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until(&format!("{count} wait for a lock"), || async {
+        let mut ledger = PgConnection::connect(&world.database_url).await.unwrap();
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut ledger).await.unwrap() == count
+    })
+    .await;
+}
+
 /// Waits for something that a user would notice. Asks every 20 ms; gives up after [`WAIT_TIMEOUT`].
 pub async fn until<F, T>(what: &str, holds: F)
 where
