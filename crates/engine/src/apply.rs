@@ -85,7 +85,7 @@ impl Inner {
         report
     }
 
-    /// Calls Neon and writes down what came of it. With the inner error the row stays due, but for what was done once.
+    /// Calls Neon and writes down what came of it. With the inner error the row stays due, but for what Neon has taken.
     pub(super) async fn apply_row(
         &self,
         neon: &NeonClient,

@@ -125,15 +125,16 @@ impl Engine {
             let left = end.saturating_duration_since(Instant::now());
             let neon = self.inner.neon.with_class(Class::Support).with_deadline(left);
             let attempt = self.inner.tasks.spawn(trace::carry_on(None, attempt(Arc::clone(&self.inner), neon)));
-            match tokio::time::timeout_at(end, attempt).await {
-                Ok(Ok(Ok(Ok(())))) => return Outcome::Done,
-                Ok(Ok(Ok(Err(NotDone { reason: why, is_refused: false })))) => reason = why,
+            let Ok(Ok(outcome)) = tokio::time::timeout_at(end, attempt).await else { break };
+            match outcome {
+                Ok(Ok(())) => return Outcome::Done,
+                Ok(Err(NotDone { reason: why, is_refused: false })) => reason = why,
                 // Asking at once again would change nothing.
-                Ok(Ok(Ok(Err(NotDone { reason: why, is_refused: true })))) => {
+                Ok(Err(NotDone { reason: why, is_refused: true })) => {
                     reason = why;
                     break;
                 }
-                Ok(Ok(Err(error))) => {
+                Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "could not carry out at once what a person asked for"
@@ -141,7 +142,6 @@ impl Engine {
                     reason = String::from("The ledger did not answer.");
                     break;
                 }
-                Ok(Err(_)) | Err(_) => break,
             }
             tokio::time::sleep(TRY_AGAIN_AFTER).await;
         }

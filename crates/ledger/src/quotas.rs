@@ -105,17 +105,11 @@ impl Ledger {
     /// PostgreSQL's.
     pub async fn agree_on_quota(&self, id: Uuid, on_neon: &Quota) -> Result<(), LedgerError> {
         sqlx::query!(
-            "UPDATE databases SET quota_agreed_at = now()
-             WHERE id = $1 AND state = 'claimed' AND may_have_forgotten_quota(id, $2)
-               AND (quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds, quota_written_bytes, quota_transfer_bytes)
-                   IS NOT DISTINCT FROM ($3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint)",
+            "UPDATE databases AS d SET quota_agreed_at = now()
+             WHERE id = $1 AND state = 'claimed' AND may_have_forgotten_quota(id, $2) AND has_quota(d, $3)",
             id,
             &QUOTA_DECISIONS.map(String::from)[..],
-            on_neon.logical_size_bytes,
-            on_neon.active_time_seconds,
-            on_neon.compute_time_seconds,
-            on_neon.written_data_bytes,
-            on_neon.data_transfer_bytes
+            json!(on_neon)
         )
         .execute(&self.db)
         .await?;

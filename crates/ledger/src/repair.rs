@@ -8,6 +8,7 @@ use super::{
     events::insert_event,
     givable::{end_findings, lock_givable},
     plans::{follow, keep_as_overrides},
+    quota_events::QUOTA_DECISIONS,
     quotas::take_from_neon,
 };
 use crate::state::State;
@@ -91,6 +92,8 @@ pub struct Held {
     pub owner_id: String,
     /// What the ledger wants.
     pub quota: Quota,
+    /// Neon's may be the newer one ([`Ledger::may_have_forgotten_quota`]).
+    pub may_have_forgotten: bool,
 }
 
 impl Ledger {
@@ -146,10 +149,11 @@ impl Ledger {
     pub async fn claimed_behind(&self, after: Uuid) -> Result<Vec<Held>, LedgerError> {
         let rows = sqlx::query!(
             r#"SELECT id, neon_project_id AS "project_id!", owner_id AS "owner_id!", quota_logical_size_bytes, quota_active_seconds, quota_compute_seconds,
-                      quota_written_bytes, quota_transfer_bytes FROM databases
+                      quota_written_bytes, quota_transfer_bytes, may_have_forgotten_quota(id, $3) AS "may_have_forgotten!" FROM databases
                WHERE state = 'claimed' AND origin = 'pool' AND id > $1 ORDER BY id LIMIT $2"#,
             after,
-            ROWS
+            ROWS,
+            &QUOTA_DECISIONS.map(String::from)[..]
         )
         .fetch_all(&self.db)
         .await?;
@@ -159,6 +163,7 @@ impl Ledger {
                 id: row.id,
                 project_id: row.project_id,
                 owner_id: row.owner_id,
+                may_have_forgotten: row.may_have_forgotten,
                 quota: Quota {
                     logical_size_bytes: row.quota_logical_size_bytes,
                     active_time_seconds: row.quota_active_seconds,

@@ -55,7 +55,7 @@ impl Repair {
                 let listed = on_neon.get(held.project_id.as_str());
                 let quota = match listed.map(|item| item.quota.as_ref()) {
                     Some(Some(quota)) => Some(neon_quota::from_neon(quota)),
-                    Some(None) if !self.ledger.may_have_forgotten_quota(held.id).await? => None,
+                    Some(None) if !held.may_have_forgotten => None,
                     Some(None) | None => self.quota_by_id(held, listed.is_some(), report).await?,
                 };
                 if let Some(quota) = quota {
@@ -96,13 +96,17 @@ impl Repair {
         by: &By,
         report: &mut RepairReport,
     ) -> Result<(), RepairError> {
-        if !self.ledger.may_have_forgotten_quota(held.id).await? {
+        if !held.may_have_forgotten {
             return Ok(());
         }
         if *on_neon == held.quota {
             if apply {
                 self.ledger.agree_on_quota(held.id, on_neon).await?;
             }
+            return Ok(());
+        }
+        // Somebody may have decided since it was read.
+        if !self.ledger.may_have_forgotten_quota(held.id).await? {
             return Ok(());
         }
         if !apply || self.ledger.take_quota_of_neon(held.id, &held.quota, on_neon, by).await? {
